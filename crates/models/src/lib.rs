@@ -1,1 +1,96 @@
+//! Language models behind one trait: embedded (llama.cpp in process), any OpenAI-compatible HTTP API, and fakes.
+//!
+//! This is the only crate that knows a provider's wire format. A model draws samples and measures the tokens and
+//! latency of each; it never stores anything and knows nothing of pipelines.
 
+use agenttts_core::{Draw, ModelIdentity, Request, Usage};
+use async_trait::async_trait;
+
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
+pub mod fake;
+pub mod gguf;
+mod nearest;
+pub mod openai;
+mod provider;
+pub mod registry;
+mod retry;
+mod tls;
+
+#[cfg(feature = "embedded")]
+pub use embedded::{Embedded, EmbeddedOptions};
+pub use error::{ModelError, ModelErrorKind};
+pub use provider::{ConnectOptions, EmbeddedFactory, Env, connect};
+pub use retry::RetryPolicy;
+
+/// A model from which samples are drawn.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// Which weights answer; part of every sample's key. Known before the first call.
+    fn identity(&self) -> &ModelIdentity;
+
+    /// The tokens of the rendered prompt: exact where the tokenizer is at hand, otherwise an upper bound.
+    fn prompt_tokens(&self, request: &Request) -> Result<PromptTokens, ModelError>;
+
+    /// Draws `call.n` samples of the request with consecutive seeds from `call.first_seed`.
+    ///
+    /// The reply holds a result for every sample asked for, in order. A sample that failed is an error and is never
+    /// a text; `billed` covers everything that was paid, failed draws and retries included where the provider says so.
+    async fn draw(&self, call: Call<'_>) -> Reply;
+
+    /// How many samples may share one prompt evaluation (or bill): 0 = no limit, 1 = none. May sink while running,
+    /// when a provider is found to ignore or cap `n`.
+    fn prompt_shared_by(&self) -> u32 {
+        0
+    }
+}
+
+/// Tokens of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptTokens {
+    /// Counted by the model's own tokenizer.
+    Exact(u32),
+    /// At most this many.
+    AtMost(u32),
+}
+
+impl PromptTokens {
+    /// The count to reserve for.
+    pub fn upper_bound(self) -> u32 {
+        match self {
+            PromptTokens::Exact(n) | PromptTokens::AtMost(n) => n,
+        }
+    }
+}
+
+/// One call: `n` samples of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// What is asked.
+    pub request: &'a Request,
+    /// How many samples, at least 1.
+    pub n: u32,
+    /// The seed of the first sample; sample `j` has `first_seed + j`.
+    pub first_seed: u32,
+}
+
+/// What a call returned.
+#[derive(Debug)]
+pub struct Reply {
+    /// One entry per sample asked for, in order.
+    pub draws: Vec<Result<Draw, ModelError>>,
+    /// All tokens and calls that this took.
+    pub billed: Usage,
+    /// Things a person should know once, such as a provider that ignores `n`.
+    pub warnings: Vec<String>,
+    /// The provider's fingerprint of the weights, where it reports one.
+    pub fingerprint: Option<String>,
+}
+
+impl Reply {
+    /// A reply in which every sample failed for the same reason.
+    pub fn failed(n: u32, error: ModelError, billed: Usage) -> Self {
+        Reply { draws: (0..n).map(|_| Err(error.clone())).collect(), billed, warnings: Vec::new(), fingerprint: None }
+    }
+}

@@ -1,0 +1,226 @@
+//! Models in this process, through llama.cpp.
+//!
+//! * Sampling: see [`Embedded`]. Prompts: the model's own chat template; base models get the plain text.
+//! * A prompt is evaluated once for all samples of a call, and not at all as far as an earlier prompt began alike.
+//! * Calls that wait at the same time are decoded together, also for different prompts.
+//! * The number of threads follows the cores that are really free.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use agenttts_core::{Decoding, ModelIdentity, Request, Usage};
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+use crate::gguf::GgufFacts;
+use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
+
+mod constraint;
+mod engine;
+mod llama;
+mod sampler;
+mod slot;
+mod template;
+mod text;
+mod threads;
+mod weights;
+
+use engine::{Command, engine};
+use sampler::Sampling;
+use slot::{Job, Outcome};
+use weights::Weights;
+
+/// The pinned version of the engine's crate, part of every revision.
+const ENGINE_CRATE: &str = "llama-cpp-2 0.1.160";
+/// A prompt of more bytes fits no context.
+const MAX_PROMPT_BYTES: usize = 64 << 20;
+
+/// How a model file is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmbeddedOptions {
+    /// The name in identities and messages; the file's stem where absent.
+    pub name: Option<String>,
+    /// The longest prompt and continuation together, in tokens; at most what the model was trained for. Where absent,
+    /// as much as fits a cache of 256 MB, at most 16384.
+    pub context: Option<u32>,
+}
+
+/// A GGUF model that runs in this process.
+///
+/// Sampling: without `top_p` the defaults of llama.cpp apply (the 40 likeliest tokens, of these the nucleus of mass
+/// 0.95, of these the ones at least 0.05 times as likely as the likeliest); with `top_p` exactly that nucleus of the
+/// whole vocabulary. Then the temperature; 0 takes the likeliest token, and then all samples of a call are the same and
+/// drawn once. Sample `j` has its own random numbers, seeded with `first_seed + j`: its text depends on prompt, settings
+/// and seed only, up to the floating-point differences between batches of different shapes.
+pub struct Embedded {
+    weights: Option<Arc<Weights>>,
+    identity: ModelIdentity,
+    context: u32,
+}
+
+impl Embedded {
+    /// Opens a GGUF file: checks it, hashes it (once; the hash is cached beside it) and loads it, unless it is loaded
+    /// already. Takes seconds for large files, so call it off the async threads.
+    ///
+    /// # Errors
+    /// [`ModelErrorKind::BadFile`] when the file is missing, truncated, not a GGUF or not a model that the engine knows.
+    pub fn open(path: &Path, options: EmbeddedOptions) -> Result<Self, ModelError> {
+        let weights = Weights::open(path, options.context)?;
+        let name = options.name.unwrap_or_else(|| {
+            path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned())
+        });
+        let trained = match weights.facts().context {
+            0 => u32::MAX,
+            n => n,
+        };
+        let context = options.context.unwrap_or(u32::MAX).min(trained).min(weights.size().cells);
+        let identity = ModelIdentity { model: format!("embedded:{name}"), revision: revision(&weights) };
+        Ok(Embedded { weights: Some(weights), identity, context })
+    }
+
+    /// What the file says about the model.
+    pub fn facts(&self) -> Option<&GgufFacts> {
+        self.weights.as_deref().map(Weights::facts)
+    }
+
+    /// The longest prompt and continuation together, in tokens.
+    pub fn context(&self) -> u32 {
+        self.context
+    }
+
+    /// The text that the model is given for a request: its messages in the model's chat template.
+    pub fn render(&self, request: &Request) -> Result<String, ModelError> {
+        let weights = self.weights()?;
+        if request.messages.is_empty() {
+            return Err(self.error(ModelErrorKind::Refused, "the request has no messages"));
+        }
+        let text = weights.template().render(&request.messages, &weights.model()).map_err(|e| {
+            self.error(ModelErrorKind::Refused, format!("the model's chat template refuses these messages: {e}"))
+        })?;
+        if text.len() > MAX_PROMPT_BYTES {
+            let message = format!("the prompt has {} bytes, the context holds {} tokens", text.len(), self.context);
+            return Err(self.error(ModelErrorKind::ContextOverflow, message));
+        }
+        Ok(text)
+    }
+
+    fn weights(&self) -> Result<&Arc<Weights>, ModelError> {
+        self.weights.as_ref().ok_or_else(|| self.error(ModelErrorKind::Engine, "the model is closed"))
+    }
+
+    fn error(&self, kind: ModelErrorKind, message: impl std::fmt::Display) -> ModelError {
+        ModelError::new(kind, format!("{}: {message}", self.identity.model))
+    }
+
+    fn tokenise(&self, request: &Request) -> Result<Vec<llama_cpp_2::token::LlamaToken>, ModelError> {
+        let text = self.render(request)?;
+        let tokens = self.weights()?.tokenise(&text);
+        if tokens.is_empty() {
+            return Err(self.error(ModelErrorKind::Refused, "the prompt is empty"));
+        }
+        Ok(tokens)
+    }
+
+    fn prepare(&self, call: &Call<'_>, reply: oneshot::Sender<Outcome>, started: Instant) -> Result<Job, ModelError> {
+        let decoding = &call.request.decoding;
+        let sampling = self.sampling(decoding)?;
+        let prompt = self.tokenise(call.request)?;
+        let needs = prompt.len() as u64 + u64::from(decoding.max_tokens);
+        if needs > u64::from(self.context) {
+            let message = format!(
+                "the prompt has {} tokens and up to {} are to be decoded, together {needs}; the context holds {}",
+                prompt.len(),
+                decoding.max_tokens,
+                self.context
+            );
+            return Err(self
+                .error(ModelErrorKind::ContextOverflow, message)
+                .hint("shorten the prompt, lower max_tokens or take a model with a longer context"));
+        }
+        let weights = Arc::clone(self.weights()?);
+        let grammar =
+            decoding.constraint.as_ref().map(|c| constraint::compile(c, &weights.model())).transpose()?;
+        Ok(Job {
+            weights,
+            prompt,
+            sampling,
+            grammar,
+            stop: decoding.stop.clone(),
+            max_tokens: decoding.max_tokens,
+            n: call.n,
+            first_seed: call.first_seed,
+            started,
+            reply,
+        })
+    }
+
+    fn sampling(&self, decoding: &Decoding) -> Result<Sampling, ModelError> {
+        if decoding.max_tokens == 0 {
+            return Err(self.error(ModelErrorKind::Refused, "max_tokens is 0"));
+        }
+        let top_p = decoding.top_p.map(|p| p as f32);
+        if top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
+            return Err(self.error(ModelErrorKind::Refused, "top_p is not in (0, 1]"));
+        }
+        Ok(Sampling { temperature: decoding.temperature.get() as f32, top_p })
+    }
+}
+
+#[async_trait]
+impl Model for Embedded {
+    fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    fn prompt_tokens(&self, request: &Request) -> Result<PromptTokens, ModelError> {
+        Ok(PromptTokens::Exact(slot::tokens(self.tokenise(request)?.len())))
+    }
+
+    async fn draw(&self, call: Call<'_>) -> Reply {
+        let started = Instant::now();
+        let failed = |error| Reply::failed(call.n, error, Usage::default());
+        let (sender, receiver) = oneshot::channel();
+        let (job, engine) = match self.prepare(&call, sender, started).and_then(|job| Ok((job, engine()?))) {
+            Ok(ready) => ready,
+            Err(error) => return failed(error),
+        };
+        if call.n == 0 {
+            return failed(self.error(ModelErrorKind::Refused, "no samples were asked for"));
+        }
+        // Either error means that the engine's thread is gone.
+        let sent = engine.send(Command::Draw(Box::new(job))).await;
+        match (sent, receiver.await) {
+            (Ok(()), Ok(Outcome { draws, billed })) => {
+                Reply { draws, billed, warnings: Vec::new(), fingerprint: None }
+            }
+            _ => failed(self.error(ModelErrorKind::Engine, "the engine stopped unexpectedly")),
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        drop(self.weights.take());
+        engine::sweep();
+    }
+}
+
+/// What pins an embedded model's answers.
+fn revision(weights: &Weights) -> String {
+    let template = Sha256::digest(weights.facts().chat_template.as_deref().unwrap_or_default());
+    let template: String = template.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let backend = match (cfg!(feature = "cuda"), cfg!(feature = "metal"), cfg!(feature = "vulkan")) {
+        (true, ..) => "cuda",
+        (_, true, _) => "metal",
+        (.., true) => "vulkan",
+        _ => "cpu",
+    };
+    format!(
+        "sha256 {}, template {template}, {ENGINE_CRATE} ({}, {backend}), {}",
+        weights.sha256(),
+        llama::engine_version(),
+        sampler::SAMPLER_VERSION
+    )
+}

@@ -1,0 +1,139 @@
+//! A model's weights, loaded once per process and file.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::{LogOptions, send_logs_to_tracing};
+
+use super::llama::ContextSize;
+use super::slot::context_size;
+use super::template::ChatTemplate;
+use crate::gguf::{GgufFacts, read_gguf};
+use crate::registry::file_sha256;
+use crate::{ModelError, ModelErrorKind};
+
+/// Memory for one model's key-value cache.
+const CACHE_BYTES: u64 = 256 << 20;
+/// More cells than this make attention slow without letting more samples decode together.
+const MOST_CELLS: u64 = 16384;
+const LEAST_CELLS: u64 = 2048;
+
+/// Weights, vocabulary and template of a model file.
+pub(super) struct Weights {
+    model: Arc<LlamaModel>,
+    facts: GgufFacts,
+    sha256: String,
+    template: ChatTemplate,
+    bos: String,
+    size: ContextSize,
+    shares_prefixes: bool,
+}
+
+impl Weights {
+    /// The weights of a file; the same ones as long as anybody uses them and the file does not change.
+    pub(super) fn open(path: &Path, context: Option<u32>) -> Result<Arc<Self>, ModelError> {
+        static OPEN: Mutex<Option<HashMap<(PathBuf, String), Weak<Weights>>>> = Mutex::new(None);
+        let facts = read_gguf(path)
+            .map_err(|e| ModelError::new(ModelErrorKind::BadFile, e.to_string()).hint(e.hint()))?;
+        let sha256 = file_sha256(path).map_err(|e| {
+            ModelError::new(ModelErrorKind::BadFile, format!("{}: {e}", path.display()))
+        })?;
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // Held while loading, so that two callers do not load the same file.
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.get_or_insert_default();
+        open.retain(|_, weights| weights.strong_count() > 0);
+        let key = (canonical, sha256.clone());
+        if let Some(weights) = open.get(&key).and_then(Weak::upgrade) {
+            return Ok(weights);
+        }
+        let weights = Arc::new(Self::load(path, facts, sha256, context)?);
+        open.insert(key, Arc::downgrade(&weights));
+        Ok(weights)
+    }
+
+    fn load(path: &Path, facts: GgufFacts, sha256: String, context: Option<u32>) -> Result<Self, ModelError> {
+        let bad = |what: String| ModelError::new(ModelErrorKind::BadFile, format!("{}: {what}", path.display()));
+        // The default parameters offload all layers where the build has a GPU backend.
+        let model = LlamaModel::load_from_file(backend()?, path, &LlamaModelParams::default())
+            .map_err(|e| bad(format!("the engine cannot load it: {e}")).hint("AGENTTTS_LOG=debug shows the engine's own messages"))?;
+        let piece = |token: LlamaToken| {
+            let bytes = if token.0 < 0 { Vec::new() } else { model.vocab().token_to_piece(token, true, None) };
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let (bos, eos) = (piece(model.vocab().bos()), piece(model.vocab().eos()));
+        let template = ChatTemplate::new(facts.chat_template.as_deref(), &bos, &eos, &model).map_err(bad)?;
+        let fitting = (CACHE_BYTES / facts.kv_bytes_per_token).clamp(LEAST_CELLS, MOST_CELLS);
+        let wanted = context.map_or(0, |c| u64::from(c.min(model.n_ctx_train()))).min(1 << 20);
+        let cells = fitting.max(wanted).next_multiple_of(256);
+        Ok(Weights {
+            shares_prefixes: !model.is_recurrent() && !model.is_hybrid(),
+            model: Arc::new(model),
+            facts,
+            sha256,
+            template,
+            bos,
+            size: context_size(u32::try_from(cells).unwrap_or(u32::MAX)),
+        })
+    }
+
+    pub(super) fn model(&self) -> Arc<LlamaModel> {
+        Arc::clone(&self.model)
+    }
+
+    pub(super) fn facts(&self) -> &GgufFacts {
+        &self.facts
+    }
+
+    pub(super) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    pub(super) fn template(&self) -> &ChatTemplate {
+        &self.template
+    }
+
+    pub(super) fn size(&self) -> ContextSize {
+        self.size
+    }
+
+    /// Whether part of one prompt's cache can serve another prompt.
+    pub(super) fn shares_prefixes(&self) -> bool {
+        self.shares_prefixes
+    }
+
+    /// The tokens of a rendered prompt.
+    pub(super) fn tokenise(&self, text: &str) -> Vec<LlamaToken> {
+        let vocabulary = self.model.vocab();
+        let special = self.template.writes_special_tokens();
+        // A template that writes the beginning-of-text token itself must not get a second one.
+        let text = match text.strip_prefix(self.bos.as_str()) {
+            Some(rest) if special && !self.bos.is_empty() && vocabulary.should_add_bos() => rest,
+            _ => text,
+        };
+        vocabulary.tokenize(text.as_bytes(), true, special)
+    }
+}
+
+/// The engine, initialised once, its messages routed to `tracing`.
+pub(super) fn backend() -> Result<&'static LlamaBackend, ModelError> {
+    static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
+    BACKEND
+        .get_or_init(|| {
+            quiet_logs();
+            LlamaBackend::init().ok()
+        })
+        .as_ref()
+        .ok_or_else(|| {
+            ModelError::new(ModelErrorKind::Engine, "the embedded engine was already initialised by other code in this process")
+        })
+}
+
+fn quiet_logs() {
+    send_logs_to_tracing(LogOptions::default());
+}
