@@ -1,0 +1,278 @@
+//! One call with its retries, and what it took.
+
+use std::time::Instant;
+
+use agenttts_core::{Finish, Request, Usage};
+
+use super::failure::{Failure, Remedy};
+use super::model::{OpenaiModel, prompt_bound};
+use super::quirks::Warning;
+use super::reply::{self, Choice, Completion, Reported, Unusable, excerpt};
+use super::usage::{self, Coverage, Verdict};
+use super::wire;
+use crate::nearest::nearest_first;
+use crate::{ModelError, ModelErrorKind};
+
+/// What one call asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) request: &'a Request,
+    pub(super) n: u32,
+    pub(super) seed: u32,
+}
+
+/// What one call, retries included, came to.
+#[derive(Debug)]
+pub(super) struct Called {
+    pub(super) outcome: Result<Answer, Refusal>,
+    pub(super) billed: Usage,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The choices of a successful call.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// As many as the server sent, in order.
+    pub(super) choices: Vec<Result<Measured, String>>,
+    pub(super) prompt_tokens: u32,
+    pub(super) latency_us: u64,
+    pub(super) fingerprint: Option<String>,
+}
+
+/// A choice and its share of the booked tokens.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) text: String,
+    pub(super) finish: Finish,
+    pub(super) decode_tokens: u32,
+}
+
+/// A call that failed for good.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The provider takes at most so many choices a call.
+    AtMost(u32, ModelError),
+    /// Anything else.
+    Failed(ModelError),
+}
+
+/// Calls until there is an answer, the failure is no transient one, or the retries are used up.
+pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>) -> Called {
+    let provider = &model.provider;
+    let mut delays = provider.policy.delays(provider.retries);
+    let mut billed = Usage::default();
+    let mut warnings = Vec::new();
+    loop {
+        billed.calls += 1;
+        let (failure, reported) = match attempt(model, ask).await {
+            Ok((completion, latency_us)) => {
+                let answer = book(model, ask, completion, latency_us, &mut billed, &mut warnings).await;
+                return Called { outcome: Ok(answer), billed, warnings };
+            }
+            Err(failed) => failed,
+        };
+        if let Some(reported) = reported {
+            billed += Usage {
+                prompt: reported.prompt,
+                cached_prompt: reported.cached_prompt,
+                decode: reported.completion,
+                calls: 0,
+            };
+        }
+        if adapt(model, &failure, &mut warnings) {
+            continue;
+        }
+        if failure.kind.is_transient()
+            && let Some(wait) = provider.policy.wait(delays.next(), failure.retry_after)
+        {
+            if failure.kind == ModelErrorKind::RateLimited && failure.retry_after.is_some() {
+                model.quirks.pause(wait);
+            }
+            tracing::debug!(model = %model.id, ?wait, reason = %failure.message, "retrying a call");
+            tokio::time::sleep(wait).await;
+            continue;
+        }
+        let remedy = failure.remedy;
+        let mut error = failure.into_error(&model.subject(), billed.calls);
+        if error.kind == ModelErrorKind::UnknownModel {
+            error.hint = Some(offered_models(model).await);
+        }
+        let refusal = match remedy {
+            Some(Remedy::FewerChoices(most)) => Refusal::AtMost(most, error),
+            _ => Refusal::Failed(error),
+        };
+        return Called { outcome: Err(refusal), billed, warnings };
+    }
+}
+
+/// One attempt: a completion with at least one usable choice and the microseconds that it took, or the failure and
+/// what it was billed.
+async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64), (Failure, Option<Reported>)> {
+    let tokens = u64::from(prompt_bound(ask.request))
+        + u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens);
+    model.quirks.pause_over().await;
+    let _permit = model.provider.limits.admit(tokens).await;
+    let body = wire::body(&model.id, ask.request, ask.n, ask.seed, model.quirks.dialect());
+    let start = Instant::now();
+    let (body, content_type) = model.provider.complete(&body, ask.n).await.map_err(|failure| (failure, None))?;
+    let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let bad = |message: String| Failure::new(ModelErrorKind::BadReply, model.provider.redact(&message));
+    match reply::parse(&body) {
+        Ok(completion) => match completion.choices.iter().find_map(|choice| choice.as_ref().err()) {
+            Some(why) if completion.choices.iter().all(Result::is_err) => {
+                Err((bad(why.clone()), completion.usage))
+            }
+            _ => Ok((completion, latency_us)),
+        },
+        Err(Unusable::Malformed(why)) => {
+            let mut failure = bad(match content_type.other_than_json() {
+                Some(kind) => format!("a reply of type {}, {why}", excerpt(kind)),
+                None => why,
+            });
+            failure.hint = Some("check the provider's `base_url`: it usually ends with /v1".into());
+            Err((failure, reply::usage_of(&body)))
+        }
+        Err(Unusable::Error { status, message }) => {
+            let status = status.and_then(|status| reqwest::StatusCode::from_u16(status).ok());
+            let failure = match status.filter(|status| status.as_u16() >= 400) {
+                Some(status) => super::failure::from_status(status, &Default::default(), &body, ask.n),
+                None => Failure::new(ModelErrorKind::Server, message),
+            };
+            let message = model.provider.redact(&failure.message);
+            Err((Failure { message, ..failure }, reply::usage_of(&body)))
+        }
+    }
+}
+
+/// Changes how requests are written where a refusal suggests it. True if the request is worth sending again.
+fn adapt(model: &OpenaiModel, failure: &Failure, warnings: &mut Vec<String>) -> bool {
+    let dialect = model.quirks.dialect();
+    match failure.remedy {
+        Some(Remedy::MaxCompletionTokens) if !dialect.max_completion_tokens => {
+            model.quirks.say_max_completion_tokens();
+            true
+        }
+        Some(Remedy::NoSeed) if !dialect.no_seed => {
+            model.quirks.leave_seed_out();
+            if model.quirks.first_time(Warning::NoSeed) {
+                warnings.push(format!("{} refuses `seed`: its draws cannot be reproduced", model.subject()));
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Books a completion: checks the reported usage against the choices and gives every choice its tokens.
+async fn book(
+    model: &OpenaiModel,
+    ask: Ask<'_>,
+    completion: Completion,
+    latency_us: u64,
+    billed: &mut Usage,
+    warnings: &mut Vec<String>,
+) -> Answer {
+    let quirks = &model.quirks;
+    let mut warn = |warning, text: String| {
+        if quirks.first_time(warning) {
+            warnings.push(text);
+        }
+    };
+    let usable: Vec<Choice> = completion.choices.iter().filter_map(|choice| choice.as_ref().ok().cloned()).collect();
+    let max_tokens = ask.request.decoding.max_tokens;
+    let reported = completion.usage;
+    let (verdict, certain) = usage::judge(reported, &usable, max_tokens, quirks.coverage());
+    if let Some(coverage) = certain {
+        quirks.covers(coverage);
+    }
+    let shares = match verdict {
+        Verdict::Trusted(total) => usage::share(total, &usable),
+        Verdict::Count => {
+            if reported.is_none() {
+                let text = format!("{} reports no usage: booked is an upper bound from bytes", model.subject());
+                warn(Warning::NoUsage, text);
+            } else if certain == Some(Coverage::One) {
+                let text = format!(
+                    "{} reports the tokens of one choice for n = {}: all choices are booked",
+                    model.subject(),
+                    usable.len()
+                );
+                warn(Warning::UsageOfOne, text);
+            }
+            let counted = usage::count(&usable, max_tokens, tokenized(model, reported, &usable).await);
+            let total = counted.iter().sum::<u64>();
+            match reported {
+                Some(reported) if reported.completion > total => usage::share(reported.completion, &usable),
+                _ => counted,
+            }
+        }
+    };
+    if completion.choices.len() > ask.n as usize {
+        let text = format!(
+            "{} sends {} choices where {} were asked for: the others are dropped, though billed",
+            model.subject(),
+            completion.choices.len(),
+            ask.n
+        );
+        warn(Warning::MoreChoices, text);
+    }
+    // A prompt without tokens is no measurement either.
+    let prompt = reported.map(|r| r.prompt).filter(|p| *p > 0).unwrap_or(u64::from(prompt_bound(ask.request)));
+    *billed += Usage {
+        prompt,
+        cached_prompt: reported.map_or(0, |r| r.cached_prompt),
+        decode: shares.iter().sum(),
+        calls: 0,
+    };
+    let mut shares = shares.into_iter();
+    let mut measured = |choice: Choice| Measured {
+        text: choice.text,
+        finish: choice.finish,
+        decode_tokens: u32::try_from(shares.next().unwrap_or(0)).unwrap_or(u32::MAX),
+    };
+    Answer {
+        choices: completion.choices.into_iter().map(|choice| choice.map(&mut measured)).collect(),
+        prompt_tokens: u32::try_from(prompt).unwrap_or(u32::MAX),
+        latency_us,
+        fingerprint: completion.fingerprint,
+    }
+}
+
+/// Counts the texts with the server's tokenizer where the server is llama.cpp's, the one known to report one choice.
+async fn tokenized(model: &OpenaiModel, reported: Option<Reported>, choices: &[Choice]) -> Option<u64> {
+    reported?.one_slot?;
+    if !model.quirks.has_tokenizer() {
+        return None;
+    }
+    let text = usage::text_to_tokenize(choices);
+    if text.is_empty() {
+        return None;
+    }
+    let tokens = model.provider.tokenize(&text).await;
+    if tokens.is_none() {
+        model.quirks.lacks_tokenizer();
+    }
+    tokens
+}
+
+/// What to do about a model that the provider does not know.
+async fn offered_models(model: &OpenaiModel) -> String {
+    const SHOWN: usize = 5;
+    let Ok(offered) = model.provider.list_models().await else {
+        return "check the model's `id` and the provider's `base_url`, which usually ends with /v1".into();
+    };
+    if offered.contains(&model.id) {
+        return format!(
+            "the provider lists this model, so check that {}/chat/completions is the right address",
+            model.provider.base_url()
+        );
+    }
+    if offered.is_empty() {
+        return "the provider offers no model at all".into();
+    }
+    let more = offered.len().saturating_sub(SHOWN);
+    let nearest = nearest_first(&model.id, offered);
+    let shown = nearest.iter().take(SHOWN).map(|id| excerpt(id)).collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("the provider offers: {shown}{more}")
+}

@@ -1,0 +1,72 @@
+//! A model of an OpenAI-compatible provider.
+
+use std::sync::Arc;
+
+use agenttts_core::{Constraint, ModelIdentity, ModelSpec, Request};
+use async_trait::async_trait;
+
+use super::provider::OpenaiProvider;
+use super::quirks::Quirks;
+use crate::{Call, Model, ModelError, PromptTokens, Reply};
+
+/// A model behind an OpenAI-compatible HTTP API.
+#[derive(Debug)]
+pub struct OpenaiModel {
+    pub(super) provider: Arc<OpenaiProvider>,
+    pub(super) id: String,
+    pub(super) quirks: Quirks,
+    identity: ModelIdentity,
+}
+
+impl OpenaiModel {
+    pub(super) fn new(provider: Arc<OpenaiProvider>, spec: &ModelSpec) -> Self {
+        let revision = match &spec.revision {
+            Some(declared) => format!("{} {declared}", provider.base_url()),
+            None => provider.base_url().to_owned(),
+        };
+        OpenaiModel {
+            quirks: Quirks::new(provider.max_n),
+            identity: ModelIdentity { model: format!("openai:{}", spec.id), revision },
+            id: spec.id.clone(),
+            provider,
+        }
+    }
+
+    /// How messages name this model.
+    pub(super) fn subject(&self) -> String {
+        format!("model {:?} of {}", self.id, self.provider.subject())
+    }
+}
+
+#[async_trait]
+impl Model for OpenaiModel {
+    fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    fn prompt_tokens(&self, request: &Request) -> Result<PromptTokens, ModelError> {
+        Ok(PromptTokens::AtMost(prompt_bound(request)))
+    }
+
+    async fn draw(&self, call: Call<'_>) -> Reply {
+        super::draw::draw(self, call).await
+    }
+
+    fn prompt_shared_by(&self) -> u32 {
+        self.quirks.most_choices().unwrap_or(0)
+    }
+}
+
+/// An upper bound of a prompt's tokens: a token has at least one byte. Allowed on top are 16 tokens a message for
+/// the chat template and 128 for a system prompt that the template adds of itself; a JSON Schema counts with its
+/// bytes, since some providers write it into the prompt.
+pub(super) fn prompt_bound(request: &Request) -> u32 {
+    const PER_MESSAGE: usize = 16;
+    const PER_PROMPT: usize = 128;
+    let schema = match &request.decoding.constraint {
+        Some(Constraint::JsonSchema(schema)) => schema.to_string().len(),
+        _ => 0,
+    };
+    let bound = request.prompt_bytes() + request.messages.len() * PER_MESSAGE + PER_PROMPT + schema;
+    u32::try_from(bound).unwrap_or(u32::MAX)
+}
