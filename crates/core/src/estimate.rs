@@ -1,0 +1,128 @@
+//! Estimates: a mean with a 95% interval and the number of examples behind it.
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// A mean with its 95% interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// Lower end of the 95% interval.
+    pub low: f64,
+    /// Upper end of the 95% interval.
+    pub high: f64,
+    /// Standard error of the mean.
+    pub se: f64,
+    /// Independent values behind it.
+    pub n: u32,
+}
+
+/// Two-sided 95% quantile of the standard normal distribution.
+const Z95: f64 = 1.959_963_984_540_054;
+
+impl Estimate {
+    /// The mean of scores in `0..=1`.
+    ///
+    /// Zero-one scores get Wilson's interval (Wilson 1927), which keeps its coverage for small `n` and near the ends.
+    /// Other scores get Student's interval, widened to Wilson's at the same mean when all values agree (a sample
+    /// variance of 0 is no evidence of certainty), and clamped to `0..=1`.
+    pub fn of_scores(values: &[f64]) -> Self {
+        let base = Estimate::of_values(values);
+        if values.is_empty() {
+            return Estimate { low: 0.0, high: 1.0, ..base };
+        }
+        let binary = values.iter().all(|v| *v == 0.0 || *v == 1.0);
+        if binary || base.se == 0.0 {
+            let (low, high) = wilson(base.mean, f64::from(base.n));
+            return Estimate { low, high, ..base };
+        }
+        Estimate { low: base.low.clamp(0.0, 1.0), high: base.high.clamp(0.0, 1.0), ..base }
+    }
+
+    /// The mean of any values with Student's 95% interval; infinite ends for fewer than two values.
+    pub fn of_values(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        if values.is_empty() {
+            return Estimate { mean: 0.0, low: f64::NEG_INFINITY, high: f64::INFINITY, se: f64::INFINITY, n: 0 };
+        }
+        let mean = values.iter().sum::<f64>() / n;
+        if values.len() == 1 {
+            return Estimate { mean, low: f64::NEG_INFINITY, high: f64::INFINITY, se: f64::INFINITY, n: 1 };
+        }
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let se = (variance / n).sqrt();
+        let half = t95(values.len() as u32 - 1) * se;
+        Estimate { mean, low: mean - half, high: mean + half, se, n: values.len() as u32 }
+    }
+
+    /// The mean of `a[i] - b[i]`: both measured on the same examples, so their common difficulty cancels.
+    ///
+    /// `None` when the lengths differ: the examples would not be the same.
+    pub fn of_paired_difference(a: &[f64], b: &[f64]) -> Option<Self> {
+        (a.len() == b.len()).then(|| Estimate::of_values(&a.iter().zip(b).map(|(x, y)| x - y).collect::<Vec<_>>()))
+    }
+
+    /// Whether the interval excludes 0 (for differences).
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
+impl std::fmt::Display for Estimate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3} [{:.3}, {:.3}] n={}", self.mean, self.low, self.high, self.n)
+    }
+}
+
+/// Wilson's 95% score interval of a proportion.
+fn wilson(p: f64, n: f64) -> (f64, f64) {
+    let z2 = Z95 * Z95;
+    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    ((centre - half).max(0.0), (centre + half).min(1.0))
+}
+
+/// Two-sided 95% quantile of Student's distribution.
+fn t95(freedom: u32) -> f64 {
+    StudentsT::new(0.0, 1.0, f64::from(freedom)).map_or(Z95, |t| t.inverse_cdf(0.975))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wilson_by_hand() {
+        let scores: Vec<f64> = (0..50).map(|i| f64::from(u8::from(i < 35))).collect();
+        let e = Estimate::of_scores(&scores);
+        assert_eq!(e.n, 50);
+        assert!((e.mean - 0.7).abs() < 1e-12);
+        assert!((e.low - 0.5625).abs() < 1e-3 && (e.high - 0.8090).abs() < 1e-3, "{e}");
+    }
+
+    #[test]
+    fn agreement_of_all_values_is_not_certainty() {
+        let e = Estimate::of_scores(&[1.0; 10]);
+        assert!(e.low < 0.8 && e.high == 1.0, "{e}");
+        assert!(Estimate::of_scores(&[0.5; 4]).low < 0.3);
+    }
+
+    #[test]
+    fn a_paired_difference_cancels_difficulty() {
+        let hard = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0];
+        let d = Estimate::of_paired_difference(&hard, &hard).unwrap();
+        assert_eq!((d.mean, d.se), (0.0, 0.0));
+        assert_eq!(Estimate::of_paired_difference(&hard, &hard[1..]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn intervals_hold_their_mean(values in prop::collection::vec(0.0..=1.0f64, 0..80)) {
+            let e = Estimate::of_scores(&values);
+            prop_assert!(e.low <= e.mean + 1e-12 && e.mean <= e.high + 1e-12);
+            prop_assert!(e.low >= 0.0 && e.high <= 1.0);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a pipeline file says of providers and models: addresses, limits, size, prices, speed.
+
+use serde::{Deserialize, Serialize};
+
+/// Where models run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProviderSpec {
+    /// The name that models refer to.
+    pub name: String,
+    /// How it is spoken to.
+    pub kind: ProviderKind,
+    /// The most calls under way at once.
+    pub concurrency: u32,
+}
+
+/// The kinds of provider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderKind {
+    /// llama.cpp in this process.
+    Embedded,
+    /// An OpenAI-compatible HTTP API.
+    Openai(OpenaiSpec),
+    /// Deterministic stand-ins for tests, documentation and first steps; chosen by the model's name.
+    Fake,
+}
+
+/// An OpenAI-compatible HTTP API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenaiSpec {
+    /// The address up to and including the version, such as `http://127.0.0.1:8000/v1`.
+    pub base_url: String,
+    /// The environment variable that holds the key; none is sent where absent. The key itself is never stored.
+    pub api_key_env: Option<String>,
+    /// Requests per minute that the provider allows.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens per minute that the provider allows.
+    pub tokens_per_minute: Option<u32>,
+    /// Seconds until a call counts as lost.
+    pub timeout_seconds: u32,
+    /// Retries after a transient failure.
+    pub retries: u32,
+    /// The largest `n` that the provider accepts in one call: absent = any, until it is found to ignore or cap it.
+    pub max_n: Option<u32>,
+}
+
+/// A model as the pipeline file describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// The name that stages, plans and reports use.
+    pub name: String,
+    /// The provider that runs it.
+    pub provider: String,
+    /// What the provider calls it: a served model's name, a pulled model's name or GGUF path, a fake's name.
+    pub id: String,
+    /// A revision that the user declares, for providers that do not report one.
+    pub revision: Option<String>,
+    /// Parameters (non-embedding where known); needed by the FLOPs cost models.
+    pub params: Option<u64>,
+    /// Transformer layers and width, for the attention term of `flops`.
+    pub shape: Option<Shape>,
+    /// Prices; needed by `usd`.
+    pub price: Option<Price>,
+    /// Speed; needed by `seconds` before anything is measured.
+    pub speed: Option<Speed>,
+    /// The longest prompt and continuation together, in tokens.
+    pub context: Option<u32>,
+    /// Nucleus sampling mass, where the stage does not say.
+    pub top_p: Option<f64>,
+}
+
+/// The size of a transformer, as far as attention needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Layers.
+    pub layers: u32,
+    /// Width of the residual stream.
+    pub width: u32,
+}
+
+/// Prices in 1e-12 dollars a token, which is millionths of a dollar per million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// A prompt token.
+    pub prompt: u64,
+    /// A prompt token read from the provider's cache.
+    pub cached_prompt: u64,
+    /// A decoded token.
+    pub decode: u64,
+}
+
+/// How fast a model answers, for costs in seconds before anything is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Speed {
+    /// Prompt tokens a second.
+    pub prompt: f64,
+    /// Tokens a second within one sample.
+    pub decode: f64,
+    /// Samples that decode at that speed side by side.
+    pub parallel: u32,
+}

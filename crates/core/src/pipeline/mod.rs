@@ -1,0 +1,289 @@
+//! Pipelines: models, stages, objective, budgets and splits, read from a pipeline file and always valid.
+//!
+//! Three types in one direction: the file as written (`raw`), the validated [`Pipeline`], and the [`Snapshot`] that a
+//! study stores so that it can be resumed without the folder it came from.
+
+mod raw;
+mod resolve;
+mod snapshot;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cost::{Cost, CostModel};
+use crate::data::Split;
+use crate::model::{ModelSpec, ProviderSpec};
+use crate::plan::Aggregator;
+use crate::request::{Constraint, Temperature};
+use crate::space::{Space, SpaceError, StageSpace};
+
+pub use resolve::{Facts, PipelineFile};
+pub use snapshot::{SNAPSHOT_VERSION, Snapshot};
+
+/// The version of the pipeline file's format.
+pub const PIPELINE_VERSION: u32 = 1;
+
+/// A valid pipeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pipeline {
+    /// Its name, used in study names.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Where models run.
+    pub providers: Vec<ProviderSpec>,
+    /// All models, by name.
+    pub models: Vec<ModelSpec>,
+    /// The stages in an order in which every stage comes after those it reads.
+    pub stages: Vec<StageSpec>,
+    /// The index of the stage whose metric is the objective.
+    pub objective: usize,
+    /// How plans are priced.
+    pub cost_model: CostModel,
+    /// The most that one answer may cost.
+    pub plan_budget: Cost,
+    /// The most that the whole search may spend.
+    pub search_budget: SearchBudget,
+    /// How to search.
+    pub search: SearchSettings,
+    /// Examples that the search may use.
+    pub search_split: Split,
+    /// Examples that only the final report uses.
+    pub test_split: Split,
+}
+
+/// A stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageSpec {
+    /// Its name.
+    pub name: String,
+    /// Indices of the stages whose outputs it reads directly.
+    pub from: Vec<usize>,
+    /// Indices of its candidate models.
+    pub models: Vec<usize>,
+    /// Permitted sample counts, ascending.
+    pub samples: Vec<u32>,
+    /// Temperatures to choose among, the default first.
+    pub temperatures: Vec<Temperature>,
+    /// Aggregators to choose among, the default first.
+    pub aggregators: Vec<Aggregator>,
+    /// The user message.
+    pub prompt: Template,
+    /// The system message.
+    pub system: Option<Template>,
+    /// The most tokens of one sample.
+    pub max_tokens: u32,
+    /// Nucleus sampling mass.
+    pub top_p: Option<f64>,
+    /// Stop strings.
+    pub stop: Vec<String>,
+    /// The form that samples must have.
+    pub constraint: Option<Constraint>,
+    /// How a sample's text becomes an output.
+    pub parser: ParserSpec,
+    /// How an output is scored.
+    pub metric: Option<MetricSpec>,
+    /// Expected prompt tokens.
+    pub prompt_tokens: u64,
+    /// Expected tokens of one sample.
+    pub decode_tokens: u64,
+    /// How samples are fused by the stage's model.
+    pub fuse: FuseSpec,
+    /// How one sample is picked by a judge, where `judge` is among the aggregators.
+    pub judge: Option<JudgeSpec>,
+}
+
+/// A template and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    /// The file, or `pipeline.toml` for an inline one.
+    pub file: String,
+    /// The text.
+    pub text: String,
+}
+
+/// LLM fusion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FuseSpec {
+    /// The prompt; sees the stage's variables, `prompt` (the stage's own prompt) and `candidates`. The built-in one
+    /// where absent.
+    pub prompt: Option<Template>,
+    /// Its temperature.
+    pub temperature: Temperature,
+    /// The most tokens of the fused answer; the stage's where absent.
+    pub max_tokens: Option<u32>,
+}
+
+/// Best of n by a judge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgeSpec {
+    /// Index of the judge's model.
+    pub model: usize,
+    /// The prompt, as for fusion. The built-in one where absent.
+    pub prompt: Option<Template>,
+}
+
+/// How the text of a sample becomes an output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum ParserSpec {
+    /// The whole text, trimmed.
+    Text,
+    /// The last line that is not empty.
+    LastLine,
+    /// What follows the last occurrence of a marker, to the end of its line.
+    After {
+        /// The marker, compared without case.
+        after: String,
+    },
+    /// A number: the first after the last marker, or else the last in the text.
+    Number {
+        /// The marker, compared without case.
+        after: Option<String>,
+    },
+    /// The first group of a regular expression (the whole match if it has none), at its last match.
+    Regex {
+        /// The expression.
+        pattern: String,
+    },
+    /// JSON, or the part of it at a pointer (RFC 6901).
+    Json {
+        /// The pointer.
+        pointer: Option<String>,
+    },
+    /// The set of candidates named in the text, as a sorted list of ids.
+    Ids {
+        /// The example's field with the candidates: strings, or objects with `id` and perhaps `title`.
+        among: String,
+    },
+    /// One of a fixed list of options: the one named last, compared without case, at word boundaries.
+    Choice {
+        /// The options.
+        options: Vec<String>,
+    },
+}
+
+/// How an output is scored against the example.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricSpec {
+    /// The kind.
+    pub kind: MetricKind,
+    /// The field of the example with the gold answer, or answers; dots lead into objects.
+    pub gold: String,
+}
+
+/// Kinds of metric; all are in `0..=1`, higher is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetricKind {
+    /// 1 if the output equals a gold answer after SQuAD normalisation.
+    ExactMatch,
+    /// Token F1 against the best gold answer (SQuAD).
+    F1,
+    /// 1 if a gold answer occurs in the output.
+    Contains,
+    /// 1 if the output is the same number.
+    Number,
+    /// F1 of the set of ids.
+    SetF1,
+    /// Precision of the set of ids.
+    SetPrecision,
+    /// Recall of the set of ids.
+    SetRecall,
+}
+
+impl MetricKind {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [MetricKind; 7] = [
+        MetricKind::ExactMatch,
+        MetricKind::F1,
+        MetricKind::Contains,
+        MetricKind::Number,
+        MetricKind::SetF1,
+        MetricKind::SetPrecision,
+        MetricKind::SetRecall,
+    ];
+
+    /// The name used in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            MetricKind::ExactMatch => "exact-match",
+            MetricKind::F1 => "f1",
+            MetricKind::Contains => "contains",
+            MetricKind::Number => "number",
+            MetricKind::SetF1 => "set-f1",
+            MetricKind::SetPrecision => "set-precision",
+            MetricKind::SetRecall => "set-recall",
+        }
+    }
+}
+
+/// What a whole search may spend; any limits together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchBudget {
+    /// Prompt and decoded tokens.
+    pub tokens: Option<u64>,
+    /// Dollars.
+    pub usd: Option<Cost>,
+    /// Floating-point operations.
+    pub flops: Option<Cost>,
+    /// Calls to models.
+    pub calls: Option<u64>,
+    /// Minutes of wall-clock time, over all sessions of the study.
+    pub minutes: Option<f64>,
+}
+
+/// How to search; every setting can be overridden on the command line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchSettings {
+    /// The method's name; `agent` if an agent is named, otherwise `rules`.
+    pub method: Option<String>,
+    /// The most trials.
+    pub trials: u32,
+    /// Trials proposed at once.
+    pub batch: u32,
+    /// The seed of all choices.
+    pub seed: u32,
+    /// The agent's model, by name.
+    pub agent: Option<String>,
+    /// What the pipeline does, in words for the agent.
+    pub task: String,
+}
+
+impl Pipeline {
+    /// The space of plans of this pipeline within its plan budget.
+    pub fn space(&self) -> Result<Space, SpaceError> {
+        self.space_under(self.cost_model, self.plan_budget)
+    }
+
+    /// The space of plans under another cost model and budget.
+    pub fn space_under(&self, cost_model: CostModel, budget: Cost) -> Result<Space, SpaceError> {
+        let stages = self.stages.iter().map(|s| StageSpace {
+            name: s.name.clone(),
+            models: s.models.iter().map(|&m| self.models[m].clone()).collect(),
+            samples: s.samples.clone(),
+            aggregators: s.aggregators.clone(),
+            temperatures: s.temperatures.clone(),
+            prompt_tokens: s.prompt_tokens,
+            decode_tokens: s.decode_tokens,
+            judge: s.judge.as_ref().map(|j| self.models[j.model].clone()),
+            fusion_decode_tokens: s.fuse.max_tokens.map(|m| u64::from(m).min(s.decode_tokens)),
+        });
+        Space::new(stages.collect(), cost_model, budget)
+    }
+
+    /// The model of that name.
+    pub fn model(&self, name: &str) -> Option<&ModelSpec> {
+        self.models.iter().find(|m| m.name == name)
+    }
+
+    /// All stages that stage `index` depends on, directly or not, in order.
+    pub fn ancestors(&self, index: usize) -> Vec<usize> {
+        let mut wanted = vec![false; self.stages.len()];
+        for i in (0..=index).rev() {
+            if i == index || wanted[i] {
+                self.stages[i].from.iter().for_each(|&f| wanted[f] = true);
+            }
+        }
+        (0..index).filter(|&i| wanted[i]).collect()
+    }
+}
