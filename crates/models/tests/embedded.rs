@@ -1,6 +1,7 @@
 //! The embedded model on real weights. Tests are skipped, with a message, where the model file is not at hand.
 
 #![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,10 +96,10 @@ async fn the_models_default_system_prompt_is_part_of_the_prompt() {
 #[tokio::test]
 async fn greedy_samples_are_drawn_once_and_repeat_the_text() {
     let Some(model) = smol() else { return };
-    let request = ask("What is the capital of France?", 0.0, 10);
+    let request = ask("Name three colours.", 0.0, 16);
     let reply = draw(&model, &request, 3, 0).await;
-    assert!(texts(&reply).iter().all(|t| *t == texts(&reply)[0]));
-    assert!(texts(&reply)[0].contains("Paris"), "{:?}", texts(&reply));
+    // The text that llama.cpp's own server gives for these weights and this question.
+    assert_eq!(texts(&reply), ["1. Red: This is the most obvious colour, but it's also the"; 3]);
     assert_eq!(reply.billed.decode, u64::from(only(&reply).decode_tokens));
 }
 
@@ -168,12 +169,14 @@ async fn what_does_not_fit_the_context_is_refused_with_numbers() {
 #[tokio::test]
 async fn different_prompts_decode_together_and_give_their_own_texts() {
     let Some(model) = smol() else { return };
-    let questions = ["What is the capital of France?", "What is the capital of Italy?", "What is the capital of Japan?"];
+    let questions = ["Name three colours.", "Name three animals.", "Who wrote Hamlet?", "What is two plus two?"];
     let requests: Vec<Request> = questions.iter().map(|q| ask(q, 0.0, 12)).collect();
-    let replies = futures::future::join_all(requests.iter().map(|r| draw(&model, r, 1, 0))).await;
-    for (reply, city) in replies.iter().zip(["Paris", "Rome", "Tokyo"]) {
-        assert!(only(reply).text.contains(city), "{:?}", only(reply).text);
+    let together = futures::future::join_all(requests.iter().map(|r| draw(&model, r, 1, 0))).await;
+    for (request, reply) in requests.iter().zip(&together) {
+        let alone = draw(&model, request, 1, 0).await;
+        assert_eq!(texts(reply), texts(&alone));
     }
+    assert_ne!(texts(&together[0]), texts(&together[1]));
 }
 
 #[tokio::test]
@@ -207,9 +210,10 @@ async fn a_dropped_call_frees_its_place() {
         let cancelled = tokio::time::timeout(Duration::from_millis(300), draw(&model, &long, 64, 0)).await;
         assert!(cancelled.is_err(), "2000 tokens of 64 samples within 300 ms?");
     }
-    // All sequences would be taken if the cancelled samples went on.
-    let reply = draw(&model, &ask("What is the capital of France?", 0.0, 10), 1, 0).await;
-    assert!(only(&reply).text.contains("Paris"));
+    // 640000 tokens would be ahead of this one if the cancelled samples went on.
+    let next = ask("Name three colours.", 0.0, 8);
+    let reply = tokio::time::timeout(Duration::from_secs(60), draw(&model, &next, 1, 0)).await.expect("still busy");
+    assert!(only(&reply).text.starts_with("1. Red"), "{reply:?}");
 }
 
 #[test]

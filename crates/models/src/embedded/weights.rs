@@ -23,6 +23,9 @@ const CACHE_BYTES: u64 = 256 << 20;
 const MOST_CELLS: u64 = 16384;
 const LEAST_CELLS: u64 = 2048;
 
+/// The weights that somebody uses, by file and hash.
+type Open = HashMap<(PathBuf, String), Weak<Weights>>;
+
 /// Weights, vocabulary and template of a model file.
 pub(super) struct Weights {
     model: Arc<LlamaModel>,
@@ -37,7 +40,7 @@ pub(super) struct Weights {
 impl Weights {
     /// The weights of a file; the same ones as long as anybody uses them and the file does not change.
     pub(super) fn open(path: &Path, context: Option<u32>) -> Result<Arc<Self>, ModelError> {
-        static OPEN: Mutex<Option<HashMap<(PathBuf, String), Weak<Weights>>>> = Mutex::new(None);
+        static OPEN: Mutex<Option<Open>> = Mutex::new(None);
         let facts = read_gguf(path)
             .map_err(|e| ModelError::new(ModelErrorKind::BadFile, e.to_string()).hint(e.hint()))?;
         let sha256 = file_sha256(path).map_err(|e| {

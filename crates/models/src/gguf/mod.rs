@@ -167,4 +167,4 @@ fn facts(header: &Header, file_bytes: u64) -> Result<GgufFacts, String> {
 type Metadata = BTreeMap<String, parse::Value>;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -71,6 +71,11 @@ impl Handmade {
     }
 }
 
+/// The bytes of a small valid file.
+pub(crate) fn tiny_file() -> Vec<u8> {
+    Handmade::tiny().bytes()
+}
+
 fn read(bytes: &[u8]) -> Result<GgufFacts, GgufError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.gguf");

@@ -48,7 +48,8 @@ pub(crate) fn cache_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn hash(path: &Path) -> io::Result<String> {
+/// The SHA-256 of a file, always computed.
+pub(super) fn hash(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
