@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn parts_come_before_misspellings() {
-        let offered = ["Qwen/Qwen2.5-72B-Instruct", "Qwen/Qwen2.5-7B-Instruct", "qwen2.5-8b"].map(String::from).to_vec();
+        let offered =
+            ["Qwen/Qwen2.5-72B-Instruct", "Qwen/Qwen2.5-7B-Instruct", "qwen2.5-8b"].map(String::from).to_vec();
         assert_eq!(nearest_first("qwen2.5-7b", offered)[0], "Qwen/Qwen2.5-7B-Instruct");
     }
 }

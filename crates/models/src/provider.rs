@@ -32,11 +32,7 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        ConnectOptions {
-            env: Arc::new(|name| std::env::var(name).ok()),
-            retry: RetryPolicy::default(),
-            embedded: None,
-        }
+        ConnectOptions { env: Arc::new(|name| std::env::var(name).ok()), retry: RetryPolicy::default(), embedded: None }
     }
 }
 
@@ -150,8 +146,7 @@ mod tests {
         let providers = [provider("f", ProviderKind::Fake), provider("s", openai(None))];
         let mut served = model("large", "s", "org/large");
         served.revision = Some("r7".into());
-        let connected =
-            connect(&providers, &[model("small", "f", "p70"), served], &ConnectOptions::default()).unwrap();
+        let connected = connect(&providers, &[model("small", "f", "p70"), served], &ConnectOptions::default()).unwrap();
         assert_eq!(connected["small"].identity().model, "fake:p70");
         let large = &connected["large"];
         assert_eq!(large.identity().model, "openai:org/large");

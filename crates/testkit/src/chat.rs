@@ -38,8 +38,11 @@ pub(crate) fn ask(config: &Config, body: &Value, arrival: usize) -> Result<Asked
         return refuse("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "max_tokens");
     }
     if config.refuses_seed && body.get("seed").is_some() {
-        return Err((422, json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"],
-            "msg": "Extra inputs are not permitted"}]})));
+        return Err((
+            422,
+            json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"],
+            "msg": "Extra inputs are not permitted"}]}),
+        ));
     }
     if config.refuses_constraints && (body.get("response_format").is_some() || body.get("grammar").is_some()) {
         return refuse("response_format and grammar are not supported", "response_format");

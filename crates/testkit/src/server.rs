@@ -209,7 +209,12 @@ fn struck(fault: &Fault, connection: &Switch, whole: &Value) -> Response {
         Fault::Truncated => {
             let text = whole.to_string();
             let half = text.as_bytes()[..text.len() / 2].to_vec();
-            let parts = stream::iter([Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
+            let broken = stream::once(async {
+                // The half is to be on its way before the connection breaks.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
+            });
+            let parts = stream::iter([Ok(half)]).chain(broken);
             ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response()
         }
         Fault::WrongJson => ([(header::CONTENT_TYPE, "application/json")], "{\"choices\": [{").into_response(),

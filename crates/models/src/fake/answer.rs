@@ -48,8 +48,7 @@ impl FakeName {
 
     /// The tokens of a request's prompt.
     pub fn prompt_tokens(request: &Request) -> u32 {
-        let tokens: usize =
-            request.messages.iter().map(|m| tokens_of(m.content.len()) + TOKENS_PER_MESSAGE).sum();
+        let tokens: usize = request.messages.iter().map(|m| tokens_of(m.content.len()) + TOKENS_PER_MESSAGE).sum();
         u32::try_from(tokens).unwrap_or(u32::MAX)
     }
 
@@ -160,10 +159,9 @@ fn answers(request: &Request) -> (String, Vec<String>) {
                 let (start, rest) = line.split_at_checked(key.len())?;
                 start.eq_ignore_ascii_case(key).then(|| rest.trim())
             })
-            .filter(|rest| !rest.is_empty())
-            .last()
+            .rfind(|rest| !rest.is_empty())
     };
-    let right = last("answer:").or_else(|| lines().filter(|line| !line.is_empty()).last()).unwrap_or_default();
+    let right = last("answer:").or_else(|| lines().rfind(|line| !line.is_empty())).unwrap_or_default();
     let wrong = last("wrong:").unwrap_or_default();
     let wrong = wrong.split('|').map(str::trim).filter(|w| !w.is_empty() && *w != right).map(str::to_owned).collect();
     (right.to_owned(), wrong)

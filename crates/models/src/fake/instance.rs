@@ -40,7 +40,8 @@ impl Generator<'_> {
         }
         if let Some(Value::Array(parts)) = schema.get("allOf") {
             let values: Vec<Value> = parts.iter().map(|part| self.value(part, depth + 1)).collect();
-            let merged: Map<String, Value> = values.iter().filter_map(Value::as_object).cloned().flatten().collect();
+            let merged: Map<String, Value> =
+                values.iter().filter_map(Value::as_object).flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
             return if merged.is_empty() { values.into_iter().next().unwrap_or_default() } else { merged.into() };
         }
         match kind(schema) {

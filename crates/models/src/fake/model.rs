@@ -75,7 +75,7 @@ impl FakeModel {
     fn sample_failure(&self, request: &Request, seed: u32) -> Option<ModelError> {
         let key = request.key(&self.identity);
         match self.name.behaviour {
-            Behaviour::Flaky if key.seed(u64::from(seed), 0) % 10 == 0 => {
+            Behaviour::Flaky if key.seed(u64::from(seed), 0).is_multiple_of(10) => {
                 Some(self.error(ModelErrorKind::Server, "this sample always fails"))
             }
             Behaviour::FailsFirst => {
@@ -110,12 +110,8 @@ impl Model for FakeModel {
         let cap = self.cap();
         let prompts = if cap == 0 { 1 } else { u64::from(call.n.div_ceil(cap)) };
         let refused = u64::from(self.name.behaviour == Behaviour::RateLimitedOnce);
-        let mut billed = Usage {
-            prompt: prompts * u64::from(prompt_tokens),
-            cached_prompt: 0,
-            decode: 0,
-            calls: prompts + refused,
-        };
+        let mut billed =
+            Usage { prompt: prompts * u64::from(prompt_tokens), cached_prompt: 0, decode: 0, calls: prompts + refused };
         let draws = (0..call.n)
             .map(|j| {
                 let seed = call.first_seed.wrapping_add(j);
@@ -198,7 +194,7 @@ mod tests {
             assert_eq!(draw(&model, 1, 10 + j as u32).await.draws[0], *drawn);
         }
         let decoded: u32 = together.draws.iter().map(|d| d.as_ref().unwrap().decode_tokens).sum();
-        assert_eq!(together.billed, Usage { prompt: 9, cached_prompt: 0, decode: decoded.into(), calls: 1 });
+        assert_eq!(together.billed, Usage { prompt: 8, cached_prompt: 0, decode: decoded.into(), calls: 1 });
     }
 
     #[tokio::test]
@@ -206,7 +202,7 @@ mod tests {
         let model = fake("ignores-n");
         assert_eq!(model.prompt_shared_by(), 0);
         let reply = draw(&model, 3, 0).await;
-        assert_eq!((reply.billed.prompt, reply.billed.calls, reply.warnings.len()), (27, 3, 1));
+        assert_eq!((reply.billed.prompt, reply.billed.calls, reply.warnings.len()), (24, 3, 1));
         assert!(reply.draws.iter().all(|d| d.as_ref().unwrap().prompt_shared_by == 1));
         assert_eq!(model.prompt_shared_by(), 1);
         assert_eq!(draw(&model, 3, 0).await.warnings.len(), 0);
@@ -228,7 +224,7 @@ mod tests {
     #[tokio::test]
     async fn a_prompt_beyond_the_context_is_refused() {
         let mut long = request();
-        long.decoding.max_tokens = 192;
+        long.decoding.max_tokens = 193;
         let reply = fake("p70").draw(Call { request: &long, n: 1, first_seed: 0 }).await;
         assert_eq!(reply.draws[0].as_ref().unwrap_err().kind, ModelErrorKind::ContextOverflow);
     }

@@ -93,7 +93,11 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>) -> Called {
             continue;
         }
         let remedy = failure.remedy;
+        let told = failure.retry_after.filter(|wait| *wait > provider.policy.longest_retry_after);
         let mut error = failure.into_error(&model.subject(), billed.calls);
+        if let Some(wait) = told {
+            error.message.push_str(&format!("; the server asks to wait {} s", wait.as_secs()));
+        }
         if error.kind == ModelErrorKind::UnknownModel {
             error.hint = Some(offered_models(model).await);
         }
@@ -108,8 +112,7 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>) -> Called {
 /// One attempt: a completion with at least one usable choice and the microseconds that it took, or the failure and
 /// what it was billed.
 async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64), (Failure, Option<Reported>)> {
-    let tokens = u64::from(prompt_bound(ask.request))
-        + u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens);
+    let tokens = u64::from(prompt_bound(ask.request)) + u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens);
     model.quirks.pause_over().await;
     let _permit = model.provider.limits.admit(tokens).await;
     let body = wire::body(&model.id, ask.request, ask.n, ask.seed, model.quirks.dialect());
@@ -119,9 +122,7 @@ async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64),
     let bad = |message: String| Failure::new(ModelErrorKind::BadReply, model.provider.redact(&message));
     match reply::parse(&body) {
         Ok(completion) => match completion.choices.iter().find_map(|choice| choice.as_ref().err()) {
-            Some(why) if completion.choices.iter().all(Result::is_err) => {
-                Err((bad(why.clone()), completion.usage))
-            }
+            Some(why) if completion.choices.iter().all(Result::is_err) => Err((bad(why.clone()), completion.usage)),
             _ => Ok((completion, latency_us)),
         },
         Err(Unusable::Malformed(why)) => {
@@ -218,12 +219,8 @@ async fn book(
     }
     // A prompt without tokens is no measurement either.
     let prompt = reported.map(|r| r.prompt).filter(|p| *p > 0).unwrap_or(u64::from(prompt_bound(ask.request)));
-    *billed += Usage {
-        prompt,
-        cached_prompt: reported.map_or(0, |r| r.cached_prompt),
-        decode: shares.iter().sum(),
-        calls: 0,
-    };
+    *billed +=
+        Usage { prompt, cached_prompt: reported.map_or(0, |r| r.cached_prompt), decode: shares.iter().sum(), calls: 0 };
     let mut shares = shares.into_iter();
     let mut measured = |choice: Choice| Measured {
         text: choice.text,

@@ -112,9 +112,7 @@ pub(crate) fn from_status(status: StatusCode, headers: &HeaderMap, body: &[u8], 
         501 | 505 => Failure::new(Kind::Refused, line),
         // Some builds of llama.cpp's server refuse n above their slots with a 500.
         500 if asked > 1 && text.contains("n_cmpl") => refused(line, &said, &text.to_lowercase(), json.as_ref(), asked),
-        500.. => {
-            Failure { retry_after: retry_after(headers, SystemTime::now()), ..Failure::new(Kind::Server, line) }
-        }
+        500.. => Failure { retry_after: retry_after(headers, SystemTime::now()), ..Failure::new(Kind::Server, line) },
         _ => refused(line, &said, &text.to_lowercase(), json.as_ref(), asked),
     }
 }
@@ -127,17 +125,41 @@ fn out_of_credit(line: String) -> Failure {
 fn refused(line: String, said: &str, text: &str, json: Option<&Value>, asked: u32) -> Failure {
     let param = json.and_then(|json| json.get("error")?.get("param")?.as_str());
     let overflow = [
-        "context length", "context_length", "context size", "context_size", "context window", "maximum context",
-        "max_model_len", "prompt is too long", "input is too long", "too many tokens", "longer than the maximum",
+        "context length",
+        "context_length",
+        "context size",
+        "context_size",
+        "context window",
+        "maximum context",
+        "max_model_len",
+        "prompt is too long",
+        "input is too long",
+        "too many tokens",
+        "longer than the maximum",
     ];
     if has_any(text, &overflow) {
         return Failure::new(Kind::ContextOverflow, line)
             .hint("shorten the prompt, lower `max_tokens`, or serve the model with a longer context");
     }
     let about_n = [
-        "n_cmpl", "number of slots", "parallel slots", "`n`", "'n'", "\"n\"", "n > 1", "n must", "n=1", "n = 1",
-        "only one completion", "only one choice", "multiple completions", "multiple choices", "value of n ",
-        "parameter n ", "n is not supported", "best_of",
+        "n_cmpl",
+        "number of slots",
+        "parallel slots",
+        "`n`",
+        "'n'",
+        "\"n\"",
+        "n > 1",
+        "n must",
+        "n=1",
+        "n = 1",
+        "only one completion",
+        "only one choice",
+        "multiple completions",
+        "multiple choices",
+        "value of n ",
+        "parameter n ",
+        "n is not supported",
+        "best_of",
     ];
     if asked > 1 && (param == Some("n") || has_any(text, &about_n)) {
         let most = named_limit(said, asked).unwrap_or(asked / 2).max(1);

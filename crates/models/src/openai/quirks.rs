@@ -73,10 +73,7 @@ impl Quirks {
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        Dialect {
-            max_completion_tokens: self.max_completion_tokens.load(Relaxed),
-            no_seed: self.no_seed.load(Relaxed),
-        }
+        Dialect { max_completion_tokens: self.max_completion_tokens.load(Relaxed), no_seed: self.no_seed.load(Relaxed) }
     }
 
     pub(super) fn say_max_completion_tokens(&self) {

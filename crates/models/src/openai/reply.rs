@@ -236,9 +236,25 @@ mod tests {
             ".{0,12}".prop_map(Value::from),
         ];
         let key = prop::sample::select(vec![
-            "choices", "message", "content", "finish_reason", "index", "usage", "prompt_tokens", "completion_tokens",
-            "total_tokens", "error", "code", "text", "type", "timings", "predicted_n", "completion_tokens_details",
-            "reasoning_tokens", "metadata", "raw",
+            "choices",
+            "message",
+            "content",
+            "finish_reason",
+            "index",
+            "usage",
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "error",
+            "code",
+            "text",
+            "type",
+            "timings",
+            "predicted_n",
+            "completion_tokens_details",
+            "reasoning_tokens",
+            "metadata",
+            "raw",
         ]);
         leaf.prop_recursive(6, 48, 5, move |inner| {
             prop_oneof![
