@@ -2,12 +2,28 @@
 //!
 //! Everything here is pure: no IO, no clock, no async, no randomness without a passed seed.
 
+mod archive;
 mod cost;
+mod data;
+mod estimate;
 mod model;
+pub mod pipeline;
+mod plan;
+mod problem;
+mod repair;
 mod request;
+mod space;
+pub mod text;
 
+pub use archive::{Archive, Exchange, Guideline, Measurement, Origin, Purpose, Trial, TrialState};
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
+pub use data::{Example, Split, check_disjoint, parse_examples};
+pub use estimate::Estimate;
 pub use model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Shape, Speed};
+pub use pipeline::{Pipeline, StageSpec};
+pub use plan::{Aggregator, Choice, Plan};
+pub use problem::{Place, Problem, Problems};
 pub use request::{
     Constraint, Decoding, Draw, Finish, Message, ModelIdentity, Request, RequestKey, Role, Temperature, Usage,
 };
+pub use space::{PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};

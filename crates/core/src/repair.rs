@@ -55,7 +55,11 @@ fn snap(stage: &PricedStage, wanted: Option<&WantedChoice>, notes: &mut Vec<Stri
             && (o.choice.aggregator == aggregator || o.choice.samples == 1)
     };
     let distance = |o: &StageOption| {
-        if wanted.samples.is_finite() { (f64::from(o.choice.samples) - wanted.samples).abs() } else { f64::from(o.choice.samples) }
+        if wanted.samples.is_finite() {
+            (f64::from(o.choice.samples) - wanted.samples).abs()
+        } else {
+            f64::from(o.choice.samples)
+        }
     };
     let found = (0..stage.options.len())
         .filter(|&i| fits(&stage.options[i]))
@@ -69,7 +73,9 @@ fn snap(stage: &PricedStage, wanted: Option<&WantedChoice>, notes: &mut Vec<Stri
 }
 
 fn nearest_temperature(offered: &[Temperature], wanted: f64) -> Temperature {
-    let distance = |t: &Temperature| if wanted.is_finite() { (t.get() - wanted).abs() } else { 0.0 };
+    let distance = |t: &Temperature| {
+        if wanted.is_finite() { (t.get() - wanted).abs() } else { 0.0 }
+    };
     offered.iter().copied().min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(Temperature::GREEDY)
 }
 
@@ -98,8 +104,10 @@ fn shrink_to_budget(space: &Space, options: &mut [usize]) {
 /// the next smaller model at the dearest that is still cheaper.
 fn cheaper(stage: &PricedStage, from: usize, excess: Cost) -> Option<usize> {
     let now = &stage.options[from];
-    let same = |o: &StageOption| o.model == now.model && o.choice.temperature == now.choice.temperature && o.cost < now.cost;
-    let cheapest_same = (0..stage.options.len()).filter(|&i| same(&stage.options[i])).min_by_key(|&i| stage.options[i].cost);
+    let same =
+        |o: &StageOption| o.model == now.model && o.choice.temperature == now.choice.temperature && o.cost < now.cost;
+    let cheapest_same =
+        (0..stage.options.len()).filter(|&i| same(&stage.options[i])).min_by_key(|&i| stage.options[i].cost);
     let enough = (0..stage.options.len())
         .filter(|&i| same(&stage.options[i]) && now.cost - stage.options[i].cost >= excess)
         .max_by_key(|&i| stage.options[i].cost);

@@ -46,8 +46,7 @@ impl Serialize for Temperature {
 impl<'de> Deserialize<'de> for Temperature {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let value = f64::deserialize(d)?;
-        Temperature::new(value)
-            .ok_or_else(|| serde::de::Error::custom(format!("temperature {value} is outside 0..=2")))
+        Temperature::new(value).ok_or_else(|| serde::de::Error::custom(format!("temperature {value} is outside 0..=2")))
     }
 }
 

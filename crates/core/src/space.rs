@@ -269,7 +269,10 @@ impl PricedStage {
 }
 
 fn price_stage(stage: StageSpace, cost_model: CostModel) -> Result<PricedStage, SpaceError> {
-    if stage.models.is_empty() || stage.samples.is_empty() || stage.aggregators.is_empty() || stage.temperatures.is_empty()
+    if stage.models.is_empty()
+        || stage.samples.is_empty()
+        || stage.aggregators.is_empty()
+        || stage.temperatures.is_empty()
     {
         return Err(SpaceError::Empty(stage.name));
     }
@@ -320,9 +323,9 @@ fn option_cost(
 
 /// All sums of one cost from each list.
 fn sums(lists: &[Vec<Cost>]) -> Vec<Cost> {
-    lists.iter().fold(vec![Cost::ZERO], |totals, list| {
-        totals.iter().flat_map(|&t| list.iter().map(move |&c| t + c)).collect()
-    })
+    lists
+        .iter()
+        .fold(vec![Cost::ZERO], |totals, list| totals.iter().flat_map(|&t| list.iter().map(move |&c| t + c)).collect())
 }
 
 struct FeasiblePlans<'a> {
@@ -365,7 +368,8 @@ impl Iterator for FeasiblePlans<'_> {
     type Item = Vec<usize>;
 
     fn next(&mut self) -> Option<Vec<usize>> {
-        let found = self.settle(self.next.take()?)?;
+        let start = self.next.take()?;
+        let found = self.settle(start)?;
         let mut after = found.clone();
         if let Some(last) = after.last_mut() {
             *last += 1;

@@ -17,7 +17,7 @@ use crate::request::{Constraint, Temperature};
 use crate::space::{Space, SpaceError, StageSpace};
 
 pub use resolve::{Facts, PipelineFile};
-pub use snapshot::{SNAPSHOT_VERSION, Snapshot};
+pub use snapshot::{Overrides, SNAPSHOT_VERSION, Snapshot};
 
 /// The version of the pipeline file's format.
 pub const PIPELINE_VERSION: u32 = 1;

@@ -1,0 +1,365 @@
+//! Stages: names, order, models, sampling, parsers and metrics.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use super::order::topological;
+use super::{Source, check_name, did_you_mean, unit_interval, unknown_model};
+use crate::model::ModelSpec;
+use crate::pipeline::raw::{OneOrMany, RawConstraint, RawMetric, RawParser, RawPipeline, RawSamples, RawStage};
+use crate::pipeline::{FuseSpec, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template};
+use crate::plan::Aggregator;
+use crate::problem::Problem;
+use crate::request::{Constraint, Temperature};
+
+/// The most samples of one stage; beyond it a count is more likely a mistake than a plan.
+const MAX_SAMPLES: i64 = 10_000;
+
+/// The temperature at which samples are drawn where the file does not say: the paper's.
+const DEFAULT_TEMPERATURE: f64 = 0.9;
+
+/// The temperature at which samples are fused where the file does not say: the paper's code's.
+const FUSE_TEMPERATURE: f64 = 0.3;
+
+/// All stages in running order. What is wrong goes into `problems`; the result is then to be thrown away.
+pub(super) fn resolve_stages(
+    raw: &RawPipeline,
+    place: &Source,
+    models: &[ModelSpec],
+    files: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Vec<StageSpec> {
+    if raw.stages.is_empty() {
+        problems.push(Problem::new("the pipeline has no stages").hint("add a [[stages]] table"));
+        return Vec::new();
+    }
+    let names: Vec<&str> = raw.stages.iter().map(|s| s.get_ref().name.get_ref().as_str()).collect();
+    let from = inputs(raw, place, &names, problems);
+    let order = match topological(&from) {
+        Ok(order) => order,
+        Err(cycle) => {
+            let path: Vec<&str> = cycle.iter().chain(cycle.first()).map(|&i| names[i]).collect();
+            let span = raw.stages[cycle[0]].get_ref().name.span();
+            problems.push(
+                place
+                    .problem(span, format!("the stages form a cycle: {}", path.join(" reads ")))
+                    .hint("remove one of these stages from another's `from`"),
+            );
+            return Vec::new();
+        }
+    };
+    let context = Context { place, models, files, raw };
+    let mut stages = Vec::new();
+    for &i in &order {
+        let inputs = from[i].iter().filter_map(|f| order.iter().position(|o| o == f)).collect();
+        match context.stage(raw.stages[i].get_ref(), inputs) {
+            Ok(stage) => stages.push(stage),
+            Err(found) => problems.extend(found),
+        }
+    }
+    stages
+}
+
+/// The stages that each stage reads: those it names, or the one before it in the file.
+fn inputs(raw: &RawPipeline, place: &Source, names: &[&str], problems: &mut Vec<Problem>) -> Vec<Vec<usize>> {
+    for (i, stage) in raw.stages.iter().enumerate() {
+        let name = &stage.get_ref().name;
+        if let Err(message) = check_name(name.get_ref()) {
+            problems.push(place.problem(name.span(), message));
+        }
+        if names[..i].contains(&names[i]) {
+            problems.push(place.problem(name.span(), format!("there are two stages {:?}", names[i])));
+        }
+    }
+    let mut all = Vec::new();
+    for (i, stage) in raw.stages.iter().enumerate() {
+        let Some(from) = &stage.get_ref().from else {
+            all.push(i.checked_sub(1).into_iter().collect());
+            continue;
+        };
+        let mut found = Vec::new();
+        for name in from {
+            match names.iter().position(|n| n == name.get_ref()) {
+                Some(f) => found.push(f),
+                None => problems.push(
+                    place
+                        .problem(name.span(), format!("there is no stage {:?}", name.get_ref()))
+                        .hint(did_you_mean(name.get_ref(), names)),
+                ),
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        all.push(found);
+    }
+    all
+}
+
+struct Context<'a> {
+    place: &'a Source,
+    models: &'a [ModelSpec],
+    files: &'a BTreeMap<String, String>,
+    raw: &'a RawPipeline,
+}
+
+impl Context<'_> {
+    fn stage(&self, raw: &RawStage, from: Vec<usize>) -> Result<StageSpec, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let models = self.pool(&raw.models, &mut problems);
+        let aggregators = self.aggregators(raw.aggregator.as_ref(), &mut problems);
+        let samples = keep(self.samples(&raw.samples), &mut problems).unwrap_or_default();
+        let temperatures = keep(self.temperatures(raw.temperature.as_ref()), &mut problems).unwrap_or_default();
+        let prompt = keep(self.template(&raw.prompt), &mut problems);
+        let constraint = keep(self.constraint(raw.constraint.as_ref()), &mut problems).flatten();
+        let parser = keep(self.parser(raw.parser.as_ref()), &mut problems).unwrap_or(ParserSpec::Text);
+        let metric = keep(raw.metric.as_ref().map(|m| self.metric(m.get_ref())).transpose(), &mut problems).flatten();
+        let top_p = raw.top_p.as_ref().map(|p| unit_interval(p, self.place, "top_p")).transpose();
+        let top_p = keep(top_p, &mut problems).flatten();
+        let fuse = keep(self.fuse(raw), &mut problems);
+        let judge = keep(self.judge(raw, &aggregators), &mut problems).flatten();
+        if *raw.max_tokens.get_ref() == 0 {
+            problems.push(self.place.problem(raw.max_tokens.span(), "max_tokens must be at least 1"));
+        }
+        for expected in [&raw.expected.prompt_tokens, &raw.expected.decode_tokens] {
+            if *expected.get_ref() == 0 || *expected.get_ref() > 100_000_000 {
+                problems.push(self.place.problem(expected.span(), "expected tokens must be at least 1 and believable"));
+            }
+        }
+        let system = raw.system.as_ref().map(|s| Template { file: self.place.file.clone(), text: s.get_ref().clone() });
+        match (prompt, fuse) {
+            (Some(prompt), Some(fuse)) if problems.is_empty() => Ok(StageSpec {
+                name: raw.name.get_ref().clone(),
+                from,
+                models,
+                samples,
+                temperatures,
+                aggregators,
+                prompt,
+                system,
+                max_tokens: *raw.max_tokens.get_ref(),
+                top_p,
+                stop: raw.stop.clone(),
+                constraint,
+                parser,
+                metric,
+                prompt_tokens: *raw.expected.prompt_tokens.get_ref(),
+                decode_tokens: *raw.expected.decode_tokens.get_ref(),
+                fuse,
+                judge,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    fn pool(&self, raw: &Spanned<Vec<Spanned<String>>>, problems: &mut Vec<Problem>) -> Vec<usize> {
+        if raw.get_ref().is_empty() {
+            problems.push(
+                self.place.problem(raw.span(), "a stage needs at least one model").hint("name models of this file"),
+            );
+        }
+        let mut pool = Vec::new();
+        for name in raw.get_ref() {
+            match self.models.iter().position(|m| &m.name == name.get_ref()) {
+                Some(i) if pool.contains(&i) => {
+                    problems.push(self.place.problem(name.span(), format!("{:?} is named twice", name.get_ref())));
+                }
+                Some(i) => pool.push(i),
+                // A model whose own table is bad has been reported there.
+                None if self.raw.models.contains_key(name.get_ref()) => {}
+                None => problems.push(unknown_model(self.place, name, self.models)),
+            }
+        }
+        pool
+    }
+
+    fn samples(&self, raw: &Spanned<RawSamples>) -> Result<Vec<u32>, Problem> {
+        let problem = |message: String| self.place.problem(raw.span(), message);
+        let in_range = |n: i64| {
+            if (1..=MAX_SAMPLES).contains(&n) {
+                Ok(n as u32)
+            } else {
+                Err(problem(format!("samples must be between 1 and {MAX_SAMPLES}, not {n}")))
+            }
+        };
+        match raw.get_ref() {
+            RawSamples::Range { min, max } if min > max => {
+                Err(problem(format!("the range of samples is inverted: min {min} is above max {max}"))
+                    .hint("write { min = 1, max = 100 }"))
+            }
+            RawSamples::Range { min, max } => Ok((in_range(*min)?..=in_range(*max)?).collect()),
+            RawSamples::List(list) if list.is_empty() => Err(problem("the list of samples is empty".into())),
+            RawSamples::List(list) => {
+                let mut samples = list.iter().map(|&n| in_range(n)).collect::<Result<Vec<_>, _>>()?;
+                samples.sort_unstable();
+                samples.dedup();
+                Ok(samples)
+            }
+        }
+    }
+
+    fn temperatures(&self, raw: Option<&Spanned<OneOrMany<f64>>>) -> Result<Vec<Temperature>, Problem> {
+        let Some(raw) = raw else {
+            return self.temperature(DEFAULT_TEMPERATURE, 0..0).map(|t| vec![t]);
+        };
+        if raw.get_ref().0.is_empty() {
+            return Err(self.place.problem(raw.span(), "the list of temperatures is empty"));
+        }
+        let mut all = Vec::new();
+        for &value in &raw.get_ref().0 {
+            let t = self.temperature(value, raw.span())?;
+            if !all.contains(&t) {
+                all.push(t);
+            }
+        }
+        Ok(all)
+    }
+
+    fn temperature(&self, value: f64, span: std::ops::Range<usize>) -> Result<Temperature, Problem> {
+        Temperature::new(value)
+            .ok_or_else(|| self.place.problem(span, format!("temperature {value} is outside 0 to 2")))
+    }
+
+    fn aggregators(&self, raw: Option<&Spanned<OneOrMany<String>>>, problems: &mut Vec<Problem>) -> Vec<Aggregator> {
+        let Some(raw) = raw else {
+            return vec![Aggregator::Vote];
+        };
+        let mut all = Vec::new();
+        for name in &raw.get_ref().0 {
+            match Aggregator::from_name(name) {
+                Some(a) if !all.contains(&a) => all.push(a),
+                Some(_) => {}
+                None => problems.push(
+                    self.place
+                        .problem(raw.span(), format!("there is no aggregator {name:?}"))
+                        .hint(did_you_mean(name, &Aggregator::ALL.map(Aggregator::name))),
+                ),
+            }
+        }
+        if raw.get_ref().0.is_empty() {
+            problems.push(self.place.problem(raw.span(), "the list of aggregators is empty"));
+        }
+        all
+    }
+
+    fn template(&self, raw: &Spanned<String>) -> Result<Template, Problem> {
+        Ok(Template { file: raw.get_ref().clone(), text: self.file(raw)?.to_owned() })
+    }
+
+    fn file(&self, raw: &Spanned<String>) -> Result<&str, Problem> {
+        self.files
+            .get(raw.get_ref())
+            .map(String::as_str)
+            .ok_or_else(|| self.place.problem(raw.span(), format!("the file {:?} is not there", raw.get_ref())))
+    }
+
+    fn constraint(&self, raw: Option<&RawConstraint>) -> Result<Option<Constraint>, Problem> {
+        match raw.map(|c| (&c.json_schema, &c.grammar)) {
+            None | Some((None, None)) => Ok(None),
+            Some((Some(schema), None)) => {
+                let value = serde_json::from_str(self.file(schema)?).map_err(|e| {
+                    self.place.problem(schema.span(), format!("{:?} is not valid JSON: {e}", schema.get_ref()))
+                })?;
+                Ok(Some(Constraint::JsonSchema(value)))
+            }
+            Some((None, Some(grammar))) => Ok(Some(Constraint::Grammar(self.file(grammar)?.to_owned()))),
+            Some((Some(_), Some(grammar))) => {
+                Err(self.place.problem(grammar.span(), "a stage has either a json_schema or a grammar, not both"))
+            }
+        }
+    }
+
+    fn parser(&self, raw: Option<&Spanned<RawParser>>) -> Result<ParserSpec, Problem> {
+        let Some(spanned) = raw else {
+            return Ok(ParserSpec::Text);
+        };
+        let raw = spanned.get_ref();
+        let kind = raw.kind.get_ref().as_str();
+        let missing = |key: &str| self.place.problem(spanned.span(), format!("parser {kind:?} needs `{key}`"));
+        let (parser, used): (ParserSpec, &[&str]) = match kind {
+            "text" => (ParserSpec::Text, &[]),
+            "last-line" => (ParserSpec::LastLine, &[]),
+            "after" => (ParserSpec::After { after: raw.after.clone().ok_or_else(|| missing("after"))? }, &["after"]),
+            "number" => (ParserSpec::Number { after: raw.after.clone() }, &["after"]),
+            "regex" => {
+                let pattern = raw.pattern.as_ref().ok_or_else(|| missing("pattern"))?;
+                (ParserSpec::Regex { pattern: pattern.get_ref().clone() }, &["pattern"])
+            }
+            "json" => (ParserSpec::Json { pointer: raw.pointer.clone() }, &["pointer"]),
+            "ids" => {
+                let among = raw.among.as_ref().ok_or_else(|| missing("among"))?;
+                (ParserSpec::Ids { among: among.get_ref().clone() }, &["among"])
+            }
+            "choice" => {
+                let options = raw.options.clone().filter(|o| !o.is_empty()).ok_or_else(|| missing("options"))?;
+                (ParserSpec::Choice { options }, &["options"])
+            }
+            other => {
+                let known = ["text", "last-line", "after", "number", "regex", "json", "ids", "choice"];
+                return Err(self
+                    .place
+                    .problem(raw.kind.span(), format!("there is no parser {other:?}"))
+                    .hint(did_you_mean(other, &known)));
+            }
+        };
+        let given = [
+            ("after", raw.after.is_some()),
+            ("pattern", raw.pattern.is_some()),
+            ("pointer", raw.pointer.is_some()),
+            ("among", raw.among.is_some()),
+            ("options", raw.options.is_some()),
+        ];
+        match given.iter().find(|(key, is_given)| *is_given && !used.contains(key)) {
+            Some((key, _)) => Err(self.place.problem(spanned.span(), format!("parser {kind:?} does not use `{key}`"))),
+            None => Ok(parser),
+        }
+    }
+
+    fn metric(&self, raw: &RawMetric) -> Result<MetricSpec, Problem> {
+        let name = raw.kind.get_ref();
+        let kind = MetricKind::ALL.into_iter().find(|k| k.name() == name).ok_or_else(|| {
+            self.place
+                .problem(raw.kind.span(), format!("there is no metric {name:?}"))
+                .hint(did_you_mean(name, &MetricKind::ALL.map(MetricKind::name)))
+        })?;
+        Ok(MetricSpec { kind, gold: raw.gold.get_ref().clone() })
+    }
+
+    fn fuse(&self, raw: &RawStage) -> Result<FuseSpec, Problem> {
+        let default = Temperature::new(FUSE_TEMPERATURE).unwrap_or(Temperature::GREEDY);
+        let Some(fuse) = &raw.fuse else {
+            return Ok(FuseSpec { prompt: None, temperature: default, max_tokens: None });
+        };
+        Ok(FuseSpec {
+            prompt: fuse.prompt.as_ref().map(|p| self.template(p)).transpose()?,
+            temperature: match &fuse.temperature {
+                Some(t) => self.temperature(*t.get_ref(), t.span())?,
+                None => default,
+            },
+            max_tokens: fuse.max_tokens.as_ref().map(|m| *m.get_ref()),
+        })
+    }
+
+    fn judge(&self, raw: &RawStage, aggregators: &[Aggregator]) -> Result<Option<JudgeSpec>, Problem> {
+        let Some(judge) = &raw.judge else {
+            return match (&raw.aggregator, aggregators.contains(&Aggregator::Judge)) {
+                (Some(a), true) => Err(self
+                    .place
+                    .problem(a.span(), "the aggregator `judge` needs a judge")
+                    .hint("add `judge = { model = \"NAME\" }` to the stage")),
+                _ => Ok(None),
+            };
+        };
+        let model = self
+            .models
+            .iter()
+            .position(|m| &m.name == judge.model.get_ref())
+            .ok_or_else(|| unknown_model(self.place, &judge.model, self.models))?;
+        Ok(Some(JudgeSpec { model, prompt: judge.prompt.as_ref().map(|p| self.template(p)).transpose()? }))
+    }
+}
+
+/// The value, or its problem put with the others.
+fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|p| problems.push(p)).ok()
+}
