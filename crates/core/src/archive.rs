@@ -107,12 +107,25 @@ pub struct Measurement {
     /// The first few distinct reasons of failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failure_reasons: Vec<String>,
+    /// For each stage, the metric with the first 1, 2, 4, ... samples of the same draws: empty where the aggregator is
+    /// not deterministic or the stage has no metric. Points of one curve are correlated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<Vec<CurvePoint>>,
     /// Tokens that this trial would have drawn from nothing.
     pub fresh: Usage,
     /// Tokens that it did draw: what the bank did not have.
     pub drawn: Usage,
     /// Wall-clock seconds that it took.
     pub seconds: f64,
+}
+
+/// A point of a scaling curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Samples.
+    pub samples: u32,
+    /// The stage's metric.
+    pub score: Estimate,
 }
 
 /// A guideline that steers later proposals.

@@ -13,9 +13,10 @@ mod problem;
 mod repair;
 mod request;
 mod space;
+mod summary;
 pub mod text;
 
-pub use archive::{Archive, Exchange, Guideline, Measurement, Origin, Purpose, Trial, TrialState};
+pub use archive::{Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, Trial, TrialState};
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
 pub use data::{Example, Split, check_disjoint, parse_examples};
 pub use estimate::Estimate;
@@ -27,3 +28,7 @@ pub use request::{
     Constraint, Decoding, Draw, Finish, Message, ModelIdentity, Request, RequestKey, Role, Temperature, Usage,
 };
 pub use space::{PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
+pub use summary::{
+    Confirmation, Confirmed, KindSpend, LimitUse, Recommended, Reuse, SUMMARY_VERSION, ScalingCurve, Spend,
+    StageSummary, StudyState, StudySummary,
+};

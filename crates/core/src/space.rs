@@ -49,7 +49,8 @@ pub struct PricedStage {
     pub stage: StageSpace,
     /// All distinct choices: by model, then temperature, aggregator and samples.
     pub options: Vec<StageOption>,
-    /// Indices of the pool's models, cheapest sample first. "Smallest" and "largest" mean by this order.
+    /// Indices of the pool's models, cheapest sample first (fewest parameters among equals). "Smallest" and "largest"
+    /// mean by this order.
     pub by_size: Vec<usize>,
     /// Cost of the default single sample of each model of the pool.
     pub single: Vec<Cost>,
@@ -295,7 +296,7 @@ fn price_stage(stage: StageSpace, cost_model: CostModel) -> Result<PricedStage, 
         }
     }
     let mut by_size: Vec<usize> = (0..stage.models.len()).collect();
-    by_size.sort_by_key(|&m| (single[m], m));
+    by_size.sort_by_key(|&m| (single[m], stage.models[m].params, m));
     Ok(PricedStage { stage, options, by_size, single })
 }
 

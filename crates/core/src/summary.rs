@@ -1,0 +1,205 @@
+//! The summary of a study: everything that `show`, `--json` and the report say about it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{Archive, CurvePoint};
+use crate::cost::CostModel;
+use crate::estimate::Estimate;
+use crate::plan::Plan;
+use crate::request::Usage;
+
+/// The version of [`StudySummary`]'s JSON. Fields are only added; readers ignore what they do not know.
+pub const SUMMARY_VERSION: u32 = 1;
+
+/// A study, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StudySummary {
+    /// [`SUMMARY_VERSION`] when it was written.
+    pub version: u32,
+    /// The study's name.
+    pub study: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// What the pipeline is for.
+    pub description: String,
+    /// The search method.
+    pub method: String,
+    /// The agent's model, where the method has one.
+    pub agent: Option<String>,
+    /// The seed.
+    pub seed: u32,
+    /// Where the study stands.
+    pub state: StudyState,
+    /// Why it stopped, in words.
+    pub stop_reason: Option<String>,
+    /// How plans are priced.
+    pub cost_model: CostModel,
+    /// The plan budget, in units of the cost model.
+    pub plan_budget: f64,
+    /// The stages, in running order.
+    pub stages: Vec<StageSummary>,
+    /// The name of the objective: stage and metric.
+    pub objective: String,
+    /// Plans in the space, and those within the budget.
+    pub space: [f64; 2],
+    /// Examples in the search split.
+    pub search_examples: u32,
+    /// Examples in the test split.
+    pub test_examples: u32,
+    /// Trials, guidelines and exchanges.
+    pub archive: Archive,
+    /// Numbers of the measured trials that no other beats in both mean cost and mean objective, cheapest first.
+    pub pareto: Vec<u32>,
+    /// Scaling curves: for every stage and model the metric against samples.
+    pub curves: Vec<ScalingCurve>,
+    /// What was spent.
+    pub spend: Spend,
+    /// What the bank saved.
+    pub reuse: Reuse,
+    /// The plan that the search recommends.
+    pub recommended: Option<Recommended>,
+    /// How it did on the untouched test split, beside the baselines.
+    pub confirmation: Option<Confirmation>,
+}
+
+/// Where a study stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StudyState {
+    /// Under way, or killed: no process wrote how it ended.
+    Running,
+    /// Ended with a confirmed result.
+    Done,
+    /// Stopped by a person; can be resumed.
+    Interrupted,
+    /// Stopped at a limit of the search budget; can be resumed with a larger one.
+    Limit,
+    /// Stopped by an error; can be resumed when it is mended.
+    Failed,
+}
+
+/// A stage and what it offers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageSummary {
+    /// Its name.
+    pub name: String,
+    /// Its models, smallest first.
+    pub models: Vec<String>,
+    /// Permitted sample counts.
+    pub samples: Vec<u32>,
+    /// Its metric, where it has one.
+    pub metric: Option<String>,
+}
+
+/// A scaling curve of one stage and model, from the trial that drew most samples there with the best upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScalingCurve {
+    /// The stage's name.
+    pub stage: String,
+    /// The model's name.
+    pub model: String,
+    /// The trial that it comes from.
+    pub trial: u32,
+    /// Its points by number of samples; all from the same draws, so they are correlated.
+    pub points: Vec<CurvePoint>,
+}
+
+/// What a search spent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spend {
+    /// All of it.
+    pub total: Usage,
+    /// By what it was spent on: `sample`, `fusion`, `judge`, `agent`, `confirmation`, `probe`.
+    pub by_kind: BTreeMap<String, KindSpend>,
+    /// Dollars, where all models have prices.
+    pub usd: Option<f64>,
+    /// GFLOP, where all models have parameters.
+    pub gflop: Option<f64>,
+    /// Tokens of reservations that were open at a crash: counted as spent.
+    pub lost_tokens: u64,
+    /// Wall-clock seconds over all sessions.
+    pub seconds: f64,
+    /// The limits, and how much of each is used.
+    pub limits: Vec<LimitUse>,
+}
+
+/// Spending of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KindSpend {
+    /// Tokens and calls.
+    pub usage: Usage,
+    /// Samples stored.
+    pub samples: u64,
+}
+
+/// A limit of the search budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// `tokens`, `usd`, `flops`, `calls` or `minutes`.
+    pub what: String,
+    /// The limit.
+    pub limit: f64,
+    /// How much of it is used.
+    pub used: f64,
+}
+
+/// What the bank saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reuse {
+    /// Tokens that the trials drew.
+    pub drawn: u64,
+    /// Tokens that the same trials (unique plans, same examples) would have drawn, each from nothing.
+    pub fresh: u64,
+}
+
+impl Reuse {
+    /// How many times fewer tokens were drawn.
+    pub fn ratio(&self) -> Option<f64> {
+        (self.drawn > 0).then(|| self.fresh as f64 / self.drawn as f64)
+    }
+}
+
+/// The plan that a search recommends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recommended {
+    /// Its trial.
+    pub trial: u32,
+    /// The plan.
+    pub plan: Plan,
+    /// Why this one, in words.
+    pub why: String,
+}
+
+/// The recommended plan and the baselines on the test split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// Test examples.
+    pub examples: u32,
+    /// The recommended plan first, then the baselines.
+    pub plans: Vec<Confirmed>,
+}
+
+/// One plan on the test split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// `recommended`, `largest once`, `smallest once`.
+    pub label: String,
+    /// The plan.
+    pub plan: Plan,
+    /// The objective.
+    pub objective: Estimate,
+    /// The metric of each stage.
+    pub stages: Vec<Option<Estimate>>,
+    /// The cost of one query, in units of the cost model.
+    pub cost: Estimate,
+    /// Examples of which a stage failed.
+    pub failures: u32,
+    /// The objective of each example, in the order of the split.
+    pub scores: Vec<f64>,
+    /// The recommended plan's objective minus this one's, paired by example; absent for the recommended plan.
+    pub difference: Option<Estimate>,
+    /// The comparison in words: better, worse, or not distinguishable.
+    pub verdict: Option<String>,
+}

@@ -1,0 +1,136 @@
+//! Pipeline files: what is accepted, and that everything wrong is named with its place and a hint.
+
+use std::collections::BTreeMap;
+
+use agenttts_core::pipeline::PipelineFile;
+use agenttts_core::{Pipeline, Split, parse_examples};
+
+const GOOD: &str = r#"version = 1
+name = "demo"
+description = "adds"
+
+[plan_budget]
+cost_model = "tokens"
+limit = 900
+
+[data]
+search = "search.jsonl"
+test = "test.jsonl"
+
+[models.small]
+provider = "fake"
+id = "p50"
+params_b = 3
+
+[models.large]
+provider = "fake"
+id = "p80"
+params_b = 70
+
+[[stages]]
+name = "pick"
+models = ["small", "large"]
+samples = 1
+prompt = "pick.j2"
+max_tokens = 10
+expected = { prompt_tokens = 50, decode_tokens = 10 }
+
+[[stages]]
+name = "answer"
+models = ["small", "large"]
+samples = { min = 1, max = 8 }
+temperature = [0.7, 1]
+aggregator = ["vote", "fuse"]
+prompt = "answer.j2"
+max_tokens = 10
+parser = { kind = "number", after = "Answer:" }
+metric = { kind = "number", gold = "answer" }
+expected = { prompt_tokens = 50, decode_tokens = 10 }
+"#;
+
+fn split(file: &str, text: &str) -> Split {
+    parse_examples(file, text, "id", None).unwrap()
+}
+
+fn read(toml: &str) -> Result<Pipeline, String> {
+    let files: BTreeMap<String, String> =
+        [("pick.j2", "{{ question }}"), ("answer.j2", "{{ pick }}")].map(|(k, v)| (k.into(), v.into())).into();
+    let file = PipelineFile::parse("pipeline.toml", toml).map_err(|e| e.to_string())?;
+    let search = split("search.jsonl", r#"{"question": "1+1", "answer": 2}"#);
+    let test = split("test.jsonl", r#"{"question": "2+1", "answer": 3}"#);
+    file.resolve(&files, search, test, &|_| None).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_good_file_becomes_a_pipeline_with_a_space() {
+    let pipeline = read(GOOD).unwrap();
+    assert_eq!(pipeline.stages[1].from, [0]);
+    assert_eq!(pipeline.objective, 1);
+    let space = pipeline.space().unwrap();
+    // pick: 2 models; answer: 2 models x 2 temperatures x (1 sample, or 2..=8 samples x 2 aggregators).
+    assert_eq!(space.size(), 2 * (2 * 2 * (1 + 7 * 2)));
+    assert_eq!(space.feasible(), space.feasible_indices().count() as u128);
+    assert_eq!(space.smallest_once().to_string(), "small x1 T=0.9 + small x1 T=0.7");
+}
+
+#[test]
+fn everything_wrong_is_placed_and_explained() {
+    let cases = [
+        ("samples = 1\n", "samles = 1\n", "pipeline.toml:26:1: unknown field `samles`", "did you mean `samples`?"),
+        ("limit = 900", "limit = \"much\"", "pipeline.toml:7:9: invalid type: string \"much\"", ""),
+        (
+            "cost_model = \"tokens\"",
+            "cost_model = \"token\"",
+            "6:14: there is no cost model",
+            "did you mean \"tokens\"?",
+        ),
+        (
+            "\"small\", \"large\"]\nsamples = 1",
+            "\"smal\"]\nsamples = 1",
+            "there is no model \"smal\"",
+            "did you mean \"small\"?",
+        ),
+        ("[\"small\", \"large\"]\nsamples = 1", "[]\nsamples = 1", "at least one model", "name models"),
+        ("samples = 1\n", "samples = 0\n", "samples must be between 1 and 10000, not 0", ""),
+        ("min = 1, max = 8", "min = 8, max = 1", "the range of samples is inverted", ""),
+        ("prompt = \"pick.j2\"", "prompt = \"pik.j2\"", "the file \"pik.j2\" is not there", ""),
+        (
+            "name = \"pick\"\n",
+            "name = \"pick\"\nfrom = [\"answer\"]\n",
+            "the stages form a cycle: pick reads answer reads pick",
+            "",
+        ),
+        (
+            "name = \"answer\"\n",
+            "name = \"answer\"\nfrom = [\"pck\"]\n",
+            "there is no stage \"pck\"",
+            "did you mean \"pick\"?",
+        ),
+        ("[\"vote\", \"fuse\"]", "\"judge\"", "the aggregator `judge` needs a judge", ""),
+        (
+            "kind = \"number\", after",
+            "kind = \"nmber\", after",
+            "there is no parser \"nmber\"",
+            "did you mean \"number\"?",
+        ),
+        (
+            "provider = \"fake\"\nid = \"p50\"",
+            "provider = \"fak\"",
+            "there is no provider \"fak\"",
+            "did you mean \"fake\"?",
+        ),
+        ("version = 1", "version = 9", "pipeline format 9 is not known", "this program reads format 1"),
+    ];
+    for (good, bad, message, hint) in cases {
+        assert!(GOOD.contains(good), "{good}");
+        let error = read(&GOOD.replacen(good, bad, 1)).expect_err(bad);
+        assert!(error.contains(message) && error.contains(hint), "{bad}\n{error}");
+    }
+}
+
+#[test]
+fn a_budget_below_every_plan_says_what_the_cheapest_costs() {
+    let pipeline = read(&GOOD.replace("limit = 900", "limit = 100")).unwrap();
+    let error = pipeline.space().unwrap_err().to_string();
+    assert!(error.starts_with("no plan fits the budget 100 tokens: the cheapest costs 120 tokens"), "{error}");
+}
