@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::slot::{Evaluated, Job, Slot};
-use super::threads::{Threads, cores, cpu_time};
+use super::threads::{IdleClock, Threads, cores, cpu_time};
 use super::weights::Weights;
 use crate::{ModelError, ModelErrorKind};
 
@@ -56,11 +56,13 @@ pub(super) fn sweep() {
 
 fn run(mut commands: mpsc::Receiver<Command>) {
     let mut threads = Threads::new(cores());
+    let mut idle = IdleClock::start();
     let mut slots: Vec<(Weak<Weights>, Slot)> = Vec::new();
     loop {
         if !slots.iter().any(|(_, slot)| slot.busy()) {
             let Some(command) = commands.blocking_recv() else { return };
             take(command, &mut slots, threads.now());
+            idle = IdleClock::start();
         }
         while let Ok(command) = commands.try_recv() {
             take(command, &mut slots, threads.now());
@@ -70,7 +72,7 @@ fn run(mut commands: mpsc::Receiver<Command>) {
             slot.set_threads(threads.now());
             if let Some(Evaluated { wall, cpu: Some(cpu) }) = slot.step(measure) {
                 let before = threads.now();
-                threads.observe(wall, cpu);
+                threads.observe(wall, cpu, || idle.lap());
                 if threads.now() != before {
                     tracing::debug!(from = before, to = threads.now(), "decoding threads changed");
                 }

@@ -19,6 +19,7 @@ use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
 
 mod constraint;
 mod engine;
+mod lazy;
 mod llama;
 mod sampler;
 mod slot;
@@ -28,6 +29,7 @@ mod threads;
 mod weights;
 
 use engine::{Command, engine};
+pub use lazy::LazyEmbedded;
 use sampler::Sampling;
 use slot::{Job, Outcome};
 use weights::Weights;
@@ -76,7 +78,7 @@ impl Embedded {
             n => n,
         };
         let context = options.context.unwrap_or(u32::MAX).min(trained).min(weights.size().cells);
-        let identity = ModelIdentity { model: format!("embedded:{name}"), revision: revision(&weights) };
+        let identity = ModelIdentity { model: format!("embedded:{name}"), revision: revision(weights.facts(), weights.sha256()) };
         Ok(Embedded { weights: Some(weights), identity, context })
     }
 
@@ -207,9 +209,9 @@ impl Drop for Embedded {
     }
 }
 
-/// What pins an embedded model's answers.
-fn revision(weights: &Weights) -> String {
-    let template = Sha256::digest(weights.facts().chat_template.as_deref().unwrap_or_default());
+/// What pins an embedded model's answers: its file, its template, and the engine with its sampler.
+fn revision(facts: &GgufFacts, file_sha256: &str) -> String {
+    let template = Sha256::digest(facts.chat_template.as_deref().unwrap_or_default());
     let template: String = template.iter().take(8).map(|b| format!("{b:02x}")).collect();
     let backend = match (cfg!(feature = "cuda"), cfg!(feature = "metal"), cfg!(feature = "vulkan")) {
         (true, ..) => "cuda",
@@ -218,8 +220,7 @@ fn revision(weights: &Weights) -> String {
         _ => "cpu",
     };
     format!(
-        "sha256 {}, template {template}, {ENGINE_CRATE} ({}, {backend}), {}",
-        weights.sha256(),
+        "sha256 {file_sha256}, template {template}, {ENGINE_CRATE} ({}, {backend}), {}",
         llama::engine_version(),
         sampler::SAMPLER_VERSION
     )
