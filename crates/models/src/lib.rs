@@ -19,7 +19,7 @@ mod retry;
 mod tls;
 
 #[cfg(feature = "embedded")]
-pub use embedded::{Embedded, EmbeddedOptions};
+pub use embedded::{Embedded, EmbeddedOptions, LazyEmbedded};
 pub use error::{ModelError, ModelErrorKind};
 pub use provider::{ConnectOptions, EmbeddedFactory, Env, connect};
 pub use retry::RetryPolicy;

@@ -9,6 +9,9 @@ use agenttts_core::{ModelSpec, ProviderKind, ProviderSpec};
 use crate::fake::FakeModel;
 use crate::nearest::nearest_first;
 use crate::openai::OpenaiProvider;
+use crate::registry::Registry;
+#[cfg(feature = "embedded")]
+use crate::registry::RegistryError;
 use crate::retry::RetryPolicy;
 use crate::{Model, ModelError, ModelErrorKind};
 
@@ -26,8 +29,36 @@ pub struct ConnectOptions {
     pub env: Env,
     /// How long to wait between attempts.
     pub retry: RetryPolicy,
-    /// What makes embedded models; `None` in a build without the engine.
+    /// What makes embedded models; `None` in a build without the engine. See [`ConnectOptions::with_registry`].
     pub embedded: Option<EmbeddedFactory>,
+}
+
+impl ConnectOptions {
+    /// Takes embedded models from a registry, or from files by their paths. Changes nothing in a build without the
+    /// engine, in which embedded models are refused.
+    pub fn with_registry(mut self, registry: Registry) -> Self {
+        self.embedded = embedded_from(registry);
+        self
+    }
+}
+
+#[cfg(feature = "embedded")]
+fn embedded_from(registry: Registry) -> Option<EmbeddedFactory> {
+    Some(Arc::new(move |_, spec| {
+        let file = registry.find(&spec.id).map_err(|error| {
+            let kind = match error {
+                RegistryError::Unknown { .. } => ModelErrorKind::UnknownModel,
+                _ => ModelErrorKind::BadFile,
+            };
+            ModelError::new(kind, format!("model {:?}: {error}", spec.name)).hint(error.hint())
+        })?;
+        Ok(Arc::new(crate::LazyEmbedded::new(file, spec.context)?))
+    }))
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded_from(_: Registry) -> Option<EmbeddedFactory> {
+    None
 }
 
 impl Default for ConnectOptions {
@@ -171,6 +202,26 @@ mod tests {
         assert!(refused(model("m", "clod", "x")).1.contains("providers: cloud"));
         assert!(refused(model("m", "cloud", "x")).1.contains("AGENTTTS_TEST_UNSET"));
         assert!(refused(model("m", "e", "smollm2")).1.contains("--features embedded"));
+    }
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn an_embedded_model_that_is_not_here_is_refused_with_the_way_to_get_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = ConnectOptions::default().with_registry(Registry::open(dir.path()));
+        let refused = |id: &str| {
+            let providers = [provider("e", ProviderKind::Embedded)];
+            let Err(error) = connect(&providers, &[model("m", "e", id)], &options) else { panic!("connected") };
+            (error.kind, error.hint.unwrap())
+        };
+        let known = crate::registry::KNOWN[0].name;
+        let (kind, hint) = refused(known);
+        assert_eq!(kind, ModelErrorKind::BadFile);
+        assert!(hint.contains(&format!("models pull {known}")), "{hint}");
+        assert_eq!(refused("no-such-model").0, ModelErrorKind::UnknownModel);
+        let broken = dir.path().join("broken.gguf");
+        std::fs::write(&broken, b"no model").unwrap();
+        assert_eq!(refused(broken.to_str().unwrap()).0, ModelErrorKind::BadFile);
     }
 
     #[test]

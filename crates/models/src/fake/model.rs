@@ -73,15 +73,14 @@ impl FakeModel {
 
     /// The failure of one sample.
     fn sample_failure(&self, request: &Request, seed: u32) -> Option<ModelError> {
-        let key = request.key(&self.identity);
         match self.name.behaviour {
-            Behaviour::Flaky if key.seed(u64::from(seed), 0).is_multiple_of(10) => {
+            Behaviour::Flaky if request.key(&self.identity).seed(u64::from(seed), 0).is_multiple_of(10) => {
                 Some(self.error(ModelErrorKind::Server, "this sample always fails"))
             }
             Behaviour::FailsFirst => {
                 let mut failed = self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 failed
-                    .insert((key, seed))
+                    .insert((request.key(&self.identity), seed))
                     .then(|| self.error(ModelErrorKind::RateLimited, "the first call for a sample fails"))
             }
             _ => None,

@@ -205,6 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn https_works_or_says_what_the_system_lacks() {
+        match client("p", &Url::parse("https://api.example.com/v1").unwrap()) {
+            Ok(_) => {}
+            Err(error) => assert!(error.hint.unwrap().contains("ca-certificates")),
+        }
+    }
+
+    #[test]
+    fn http_needs_no_certificates() {
+        assert!(client("p", &Url::parse("http://10.0.0.1/v1").unwrap()).is_ok());
+    }
+
+    #[test]
     fn loopback_addresses_go_past_proxies() {
         let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
         assert!(loopback("http://localhost:1/v1") && loopback("http://127.0.0.9/v1") && loopback("http://[::1]:8/v1"));
