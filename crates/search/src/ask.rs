@@ -1,0 +1,249 @@
+//! What a search method is asked and what it answers: the one interface of this crate.
+
+use agenttts_core::{Archive, Guideline, Message, Origin, Plan, Purpose, Space, StageSpace};
+use serde::{Deserialize, Serialize};
+
+/// A search method: a pure function of the ask. The archive is its only memory, so a study resumes from the archive
+/// alone, and the same ask always gives the same step.
+pub trait Searcher: Send + Sync {
+    /// The name that users choose it by.
+    fn name(&self) -> &str;
+
+    /// The next step of the study. Asked when no trial is pending; trials that are pending nevertheless count as
+    /// proposed.
+    fn ask(&self, ask: &Ask<'_>) -> Step;
+}
+
+/// Everything that a method may look at.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Ask<'a> {
+    /// All plans, with costs and the budget.
+    pub space: &'a Space,
+    /// What was learned so far.
+    pub archive: &'a Archive,
+    /// Settings of the search.
+    pub settings: &'a Settings,
+    /// The task in words, for an agent's prompt.
+    pub task: &'a TaskText,
+    /// The price of the draws that a trial of this plan still lacks, in any one unit; absent where unknown.
+    pub price: Option<&'a dyn Fn(&Plan) -> f64>,
+    /// What is left of the search budget, in the unit of `price`.
+    pub remaining: Option<f64>,
+}
+
+impl<'a> Ask<'a> {
+    /// An ask without prices.
+    pub fn new(space: &'a Space, archive: &'a Archive, settings: &'a Settings, task: &'a TaskText) -> Self {
+        Ask { space, archive, settings, task, price: None, remaining: None }
+    }
+
+    /// With the price of a plan's missing draws and what is left to spend, both in one unit.
+    #[must_use]
+    pub fn with_prices(mut self, price: &'a dyn Fn(&Plan) -> f64, remaining: Option<f64>) -> Self {
+        self.price = Some(price);
+        self.remaining = remaining;
+        self
+    }
+
+    /// The round that is asked for: 0 for the initial trials, then one more than the archive's last.
+    pub fn round(&self) -> u32 {
+        self.archive.trials.iter().map(|t| t.round + 1).max().unwrap_or(0)
+    }
+
+    /// How many trials the limit still allows; `None` without a limit.
+    pub fn trials_left(&self) -> Option<usize> {
+        let made = self.archive.trials.len();
+        self.settings.trials.map(|limit| (limit as usize).saturating_sub(made))
+    }
+
+    /// How many plans a round may propose: the batch, or what the trial limit leaves.
+    pub(crate) fn room(&self) -> usize {
+        let batch = self.settings.batch.max(1) as usize;
+        self.trials_left().map_or(batch, |left| left.min(batch))
+    }
+
+    /// Why nothing more may be proposed, if the trial limit says so.
+    pub(crate) fn limit_reached(&self) -> Option<Step> {
+        (self.trials_left() == Some(0))
+            .then(|| Step::Finished(format!("the limit of {} trials is reached", self.settings.trials.unwrap_or(0))))
+    }
+
+    /// Whether a trial of the plan can be paid with what is left; true where prices are unknown.
+    pub(crate) fn affordable(&self, plan: &Plan) -> bool {
+        match (self.price, self.remaining) {
+            (Some(price), Some(left)) => price(plan) <= left,
+            _ => true,
+        }
+    }
+}
+
+/// Settings of a search; stored with the study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Everything random derives from it.
+    pub seed: u64,
+    /// Plans that a round proposes.
+    pub batch: u32,
+    /// The most trials, initial ones included; absent = only other limits end the search.
+    pub trials: Option<u32>,
+    /// Which of the paper's insights the methods `rules` and `agent` use.
+    pub insights: Insights,
+    /// How initial trials are chosen.
+    pub initial: InitialRule,
+    /// The order in which `grid` goes through the plans.
+    pub order: GridOrder,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            seed: 0,
+            batch: 5,
+            trials: None,
+            insights: Insights::ALL,
+            initial: InitialRule::Paper,
+            order: GridOrder::Seeded,
+        }
+    }
+}
+
+/// The three insights of AgentTTS (arXiv 2508.00890), each on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Insights {
+    /// 1: stages prefer different models: small ones with many samples or large ones with few.
+    pub models: bool,
+    /// 2: gains from samples peak, then flatten or fall.
+    pub samples: bool,
+    /// 3: what earlier stages do moves the optimum of later ones, and all share one budget.
+    pub interplay: bool,
+}
+
+impl Insights {
+    /// All on.
+    pub const ALL: Insights = Insights { models: true, samples: true, interplay: true };
+
+    /// These without insight `number`, 1 to 3; other numbers change nothing.
+    #[must_use]
+    pub fn without(mut self, number: u8) -> Self {
+        match number {
+            1 => self.models = false,
+            2 => self.samples = false,
+            3 => self.interplay = false,
+            _ => {}
+        }
+        self
+    }
+}
+
+impl Default for Insights {
+    fn default() -> Self {
+        Insights::ALL
+    }
+}
+
+/// How the initial trials of insight 1 are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitialRule {
+    /// The paper's rule: other stages step down one model at a time until they fit.
+    #[default]
+    Paper,
+    /// The rule of the released code: at most 60 samples, and other stages jump to their smallest model.
+    Released,
+}
+
+/// The order in which `grid` proposes plans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GridOrder {
+    /// Shuffled by the seed.
+    #[default]
+    Seeded,
+    /// By model, temperature, aggregator and samples of the first stage, then of the next.
+    Lexicographic,
+}
+
+/// A task in words, as far as an agent needs it to propose plans.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskText {
+    /// What the whole pipeline does.
+    pub description: String,
+    /// What the objective measures, such as `exact match of the final answer`.
+    pub objective: String,
+    /// One entry per stage, in order; missing ones count as empty.
+    pub stages: Vec<StageText>,
+}
+
+/// A stage in words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageText {
+    /// What the stage does.
+    pub description: String,
+    /// Its own metric's name, where it has one.
+    pub metric: Option<String>,
+}
+
+impl TaskText {
+    pub(crate) fn stage(&self, index: usize, stage: &StageSpace) -> (String, Option<&str>) {
+        let text = self.stages.get(index);
+        let description = text.map(|t| t.description.trim()).filter(|d| !d.is_empty()).unwrap_or(&stage.name);
+        (description.to_owned(), text.and_then(|t| t.metric.as_deref()))
+    }
+}
+
+/// What a method wants next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Trials to run, and guidelines to put into the archive with them. Never without proposals.
+    Propose {
+        /// Written in this round, in order.
+        guidelines: Vec<Guideline>,
+        /// The plans to try.
+        proposals: Vec<Proposal>,
+    },
+    /// A prompt that the agent's model must answer; the exchange goes into the archive and the method is asked again.
+    Question(Question),
+    /// Nothing is left to try, with the reason in words.
+    Finished(String),
+}
+
+/// A plan to try.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Proposal {
+    /// The plan: of the space, and within its budget.
+    pub plan: Plan,
+    /// Who proposes it, why, and what was repaired.
+    pub origin: Origin,
+    /// Whether the plan was tried before and is deliberately tried again: it needs fresh draws, from a stream that no
+    /// trial of this plan has used.
+    pub replicate: bool,
+}
+
+impl Proposal {
+    /// A plan that was not tried before.
+    pub fn new(plan: Plan, method: &str, reason: impl Into<String>) -> Self {
+        Proposal {
+            plan,
+            origin: Origin { method: method.to_owned(), reason: reason.into(), repairs: Vec::new() },
+            replicate: false,
+        }
+    }
+}
+
+/// A prompt for the agent's model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The round that it belongs to; goes into the exchange.
+    pub round: u32,
+    /// 0, or 1 when asked again; goes into the exchange.
+    pub attempt: u32,
+    /// What is asked for; goes into the exchange.
+    pub purpose: Purpose,
+    /// The prompt.
+    pub messages: Vec<Message>,
+    /// The JSON Schema that the reply must satisfy; a constraint for models that can decode under one.
+    pub schema: serde_json::Value,
+}

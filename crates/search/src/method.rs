@@ -1,0 +1,36 @@
+//! The search methods by name.
+
+use agenttts_core::text::nearest;
+
+use crate::ask::Searcher;
+use crate::grid::{self, Grid};
+use crate::random::{self, Random};
+
+/// The names of all methods, in the order of the documentation.
+pub const METHODS: [&str; 2] = [random::NAME, grid::NAME];
+
+/// The method of that name.
+pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
+    match name {
+        random::NAME => Ok(Box::new(Random)),
+        grid::NAME => Ok(Box::new(Grid)),
+        _ => Err(UnknownMethod { name: name.to_owned(), nearest: nearest(name, &METHODS).map(str::to_owned) }),
+    }
+}
+
+/// No method has that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no search method {name:?}{}", hint(.nearest.as_deref()))]
+pub struct UnknownMethod {
+    /// What was asked for.
+    pub name: String,
+    /// The method that was probably meant.
+    pub nearest: Option<String>,
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(n) => format!("; did you mean `{n}`?"),
+        None => format!("; methods: {}", METHODS.join(", ")),
+    }
+}
