@@ -133,7 +133,8 @@ async fn no_more_calls_are_under_way_than_the_provider_allows() {
     let replies = join_all(models.values().map(|model| draw(model, &request, 10))).await;
     assert!(replies.iter().all(|reply| reply.draws.iter().all(Result::is_ok)));
     let served = setup.server.served();
-    assert_eq!((served.total(), served.most_at_once), (20, 3));
+    assert_eq!(served.total(), 20);
+    assert!((2..=3).contains(&served.most_at_once), "{} at once", served.most_at_once);
 }
 
 #[tokio::test]
