@@ -9,10 +9,13 @@ pub struct Estimate {
     /// The mean.
     pub mean: f64,
     /// Lower end of the 95% interval.
+    #[serde(default = "unbounded::below", with = "unbounded::low")]
     pub low: f64,
     /// Upper end of the 95% interval.
+    #[serde(default = "unbounded::above", with = "unbounded::high")]
     pub high: f64,
     /// Standard error of the mean.
+    #[serde(default = "unbounded::above", with = "unbounded::high")]
     pub se: f64,
     /// Independent values behind it.
     pub n: u32,
@@ -75,6 +78,36 @@ impl std::fmt::Display for Estimate {
     }
 }
 
+/// JSON has no infinity: an unbounded end is written as null, or left out.
+mod unbounded {
+    pub(super) fn below() -> f64 {
+        f64::NEG_INFINITY
+    }
+
+    pub(super) fn above() -> f64 {
+        f64::INFINITY
+    }
+
+    macro_rules! end {
+        ($name:ident, $unbounded:ident) => {
+            pub(super) mod $name {
+                use serde::{Deserialize, Deserializer, Serializer};
+
+                pub(in super::super) fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+                    if value.is_finite() { s.serialize_some(value) } else { s.serialize_none() }
+                }
+
+                pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+                    Ok(Option::<f64>::deserialize(d)?.unwrap_or_else(super::$unbounded))
+                }
+            }
+        };
+    }
+
+    end!(low, below);
+    end!(high, above);
+}
+
 /// Wilson's 95% score interval of a proportion.
 fn wilson(p: f64, n: f64) -> (f64, f64) {
     let z2 = Z95 * Z95;
@@ -107,6 +140,14 @@ mod tests {
         let e = Estimate::of_scores(&[1.0; 10]);
         assert!(e.low < 0.8 && e.high > 0.999, "{e}");
         assert!(Estimate::of_scores(&[0.5; 4]).low < 0.3);
+    }
+
+    #[test]
+    fn unbounded_ends_survive_json() {
+        let one = Estimate::of_values(&[2.0]);
+        let json = serde_json::to_string(&one).unwrap();
+        assert_eq!(json, r#"{"mean":2.0,"low":null,"high":null,"se":null,"n":1}"#);
+        assert_eq!(serde_json::from_str::<Estimate>(&json).unwrap(), one);
     }
 
     #[test]
