@@ -29,8 +29,16 @@ async fn main() {
             constraint: None,
         },
     };
-    println!("identity: {:?}\nfacts: {:?}", model.identity(), model.facts().map(|f| agenttts_models::gguf::GgufFacts { chat_template: None, ..f.clone() }));
-    println!("prompt: {:?}\n{} tokens", model.render(&request).unwrap(), model.prompt_tokens(&request).unwrap().upper_bound());
+    println!(
+        "identity: {:?}\nfacts: {:?}",
+        model.identity(),
+        model.facts().map(|f| agenttts_models::gguf::GgufFacts { chat_template: None, ..f.clone() })
+    );
+    println!(
+        "prompt: {:?}\n{} tokens",
+        model.render(&request).unwrap(),
+        model.prompt_tokens(&request).unwrap().upper_bound()
+    );
     let started = std::time::Instant::now();
     let reply = model.draw(Call { request: &request, n: number(0, 4.0) as u32, first_seed: 1 }).await;
     let seconds = started.elapsed().as_secs_f64();

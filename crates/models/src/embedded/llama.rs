@@ -81,8 +81,7 @@ impl Context {
         if count == 0 || count > self.size.batch as usize || batch.max_sequence() >= self.size.sequences.cast_signed() {
             return Err(-1);
         }
-        let mut pointers: Vec<*mut sys::llama_seq_id> =
-            batch.sequences.iter_mut().map(std::ptr::from_mut).collect();
+        let mut pointers: Vec<*mut sys::llama_seq_id> = batch.sequences.iter_mut().map(std::ptr::from_mut).collect();
         let raw = sys::llama_batch {
             n_tokens: i32::try_from(count).map_err(|_| -1)?,
             token: batch.tokens.as_mut_ptr(),

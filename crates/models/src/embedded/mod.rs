@@ -78,7 +78,8 @@ impl Embedded {
             n => n,
         };
         let context = options.context.unwrap_or(u32::MAX).min(trained).min(weights.size().cells);
-        let identity = ModelIdentity { model: format!("embedded:{name}"), revision: revision(weights.facts(), weights.sha256()) };
+        let identity =
+            ModelIdentity { model: format!("embedded:{name}"), revision: revision(weights.facts(), weights.sha256()) };
         Ok(Embedded { weights: Some(weights), identity, context })
     }
 
@@ -142,8 +143,7 @@ impl Embedded {
                 .hint("shorten the prompt, lower max_tokens or take a model with a longer context"));
         }
         let weights = Arc::clone(self.weights()?);
-        let grammar =
-            decoding.constraint.as_ref().map(|c| constraint::compile(c, &weights.model())).transpose()?;
+        let grammar = decoding.constraint.as_ref().map(|c| constraint::compile(c, &weights.model())).transpose()?;
         Ok(Job {
             weights,
             prompt,
@@ -194,9 +194,7 @@ impl Model for Embedded {
         // Either error means that the engine's thread is gone.
         let sent = engine.send(Command::Draw(Box::new(job))).await;
         match (sent, receiver.await) {
-            (Ok(()), Ok(Outcome { draws, billed })) => {
-                Reply { draws, billed, warnings: Vec::new(), fingerprint: None }
-            }
+            (Ok(()), Ok(Outcome { draws, billed })) => Reply { draws, billed, warnings: Vec::new(), fingerprint: None },
             _ => failed(self.error(ModelErrorKind::Engine, "the engine stopped unexpectedly")),
         }
     }

@@ -148,8 +148,7 @@ fn choose(sampling: Sampling, mut candidates: Vec<Candidate>, random: &mut ChaCh
     if sampling.top_p.is_none() {
         truncate_to_defaults(&mut candidates, most);
     }
-    let weights: Vec<f64> =
-        candidates.iter().map(|c| f64::from((c.1 - most) / sampling.temperature).exp()).collect();
+    let weights: Vec<f64> = candidates.iter().map(|c| f64::from((c.1 - most) / sampling.temperature).exp()).collect();
     let mut rest = random.random::<f64>() * weights.iter().sum::<f64>();
     for (candidate, weight) in candidates.iter().zip(&weights) {
         rest -= weight;
@@ -178,12 +177,7 @@ fn allowed(grammar: &mut LlamaSampler, candidates: &[Candidate]) -> Vec<Candidat
     let data = candidates.iter().map(|c| LlamaTokenData::new(LlamaToken::new(c.0.cast_signed()), c.1, 0.0)).collect();
     let mut array = LlamaTokenDataArray::new(data, false);
     grammar.apply(&mut array);
-    array
-        .data
-        .iter()
-        .filter(|d| d.logit() > f32::NEG_INFINITY)
-        .map(|d| (d.id().0.cast_unsigned(), d.logit()))
-        .collect()
+    array.data.iter().filter(|d| d.logit() > f32::NEG_INFINITY).map(|d| (d.id().0.cast_unsigned(), d.logit())).collect()
 }
 
 /// Draws among the tokens that the grammar allows.

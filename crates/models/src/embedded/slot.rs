@@ -160,7 +160,7 @@ impl Slot {
         Some(evaluated)
     }
 
-    /// Fails everything that is under way or waiting.
+    /// Fails everything that is under way; what waits stays.
     pub(super) fn fail_all(&mut self, message: &str) {
         let error = ModelError::new(ModelErrorKind::Engine, message);
         for mut live in std::mem::take(&mut self.live) {

@@ -60,9 +60,7 @@ impl ChatTemplate {
         match self {
             ChatTemplate::Own(jinja) => jinja.render_tolerantly(messages),
             ChatTemplate::Builtin(builtin) => builtin_render(builtin, messages, model),
-            ChatTemplate::Plain => {
-                Ok(messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n\n"))
-            }
+            ChatTemplate::Plain => Ok(messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n\n")),
         }
     }
 }
@@ -71,7 +69,8 @@ impl Jinja {
     pub(super) fn new(source: &str, bos: &str, eos: &str) -> Result<Self, String> {
         let mut environment = Environment::new();
         // As the reference implementation renders them.
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| e.to_string())?;
+        let syntax =
+            SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| e.to_string())?;
         environment.set_syntax(syntax);
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);

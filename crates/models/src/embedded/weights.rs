@@ -41,11 +41,10 @@ impl Weights {
     /// The weights of a file; the same ones as long as anybody uses them and the file does not change.
     pub(super) fn open(path: &Path, context: Option<u32>) -> Result<Arc<Self>, ModelError> {
         static OPEN: Mutex<Option<Open>> = Mutex::new(None);
-        let facts = read_gguf(path)
-            .map_err(|e| ModelError::new(ModelErrorKind::BadFile, e.to_string()).hint(e.hint()))?;
-        let sha256 = file_sha256(path).map_err(|e| {
-            ModelError::new(ModelErrorKind::BadFile, format!("{}: {e}", path.display()))
-        })?;
+        let facts =
+            read_gguf(path).map_err(|e| ModelError::new(ModelErrorKind::BadFile, e.to_string()).hint(e.hint()))?;
+        let sha256 = file_sha256(path)
+            .map_err(|e| ModelError::new(ModelErrorKind::BadFile, format!("{}: {e}", path.display())))?;
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         // Held while loading, so that two callers do not load the same file.
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,8 +62,9 @@ impl Weights {
     fn load(path: &Path, facts: GgufFacts, sha256: String, context: Option<u32>) -> Result<Self, ModelError> {
         let bad = |what: String| ModelError::new(ModelErrorKind::BadFile, format!("{}: {what}", path.display()));
         // The default parameters offload all layers where the build has a GPU backend.
-        let model = LlamaModel::load_from_file(backend()?, path, &LlamaModelParams::default())
-            .map_err(|e| bad(format!("the engine cannot load it: {e}")).hint("AGENTTTS_LOG=debug shows the engine's own messages"))?;
+        let model = LlamaModel::load_from_file(backend()?, path, &LlamaModelParams::default()).map_err(|e| {
+            bad(format!("the engine cannot load it: {e}")).hint("AGENTTTS_LOG=debug shows the engine's own messages")
+        })?;
         let piece = |token: LlamaToken| {
             let bytes = if token.0 < 0 { Vec::new() } else { model.vocab().token_to_piece(token, true, None) };
             String::from_utf8_lossy(&bytes).into_owned()
@@ -133,7 +133,10 @@ pub(super) fn backend() -> Result<&'static LlamaBackend, ModelError> {
         })
         .as_ref()
         .ok_or_else(|| {
-            ModelError::new(ModelErrorKind::Engine, "the embedded engine was already initialised by other code in this process")
+            ModelError::new(
+                ModelErrorKind::Engine,
+                "the embedded engine was already initialised by other code in this process",
+            )
         })
 }
 

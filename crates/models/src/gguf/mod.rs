@@ -91,6 +91,14 @@ pub enum GgufError {
         /// What is wrong.
         what: String,
     },
+    /// A sound GGUF that is no language model, or one without what is needed to run it.
+    #[error("{}: not a usable model: {what}", path.display())]
+    NoModel {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
 }
 
 impl GgufError {
@@ -99,8 +107,11 @@ impl GgufError {
         match self {
             GgufError::Io { .. } => "check the path and its permissions",
             GgufError::NotGguf { .. } => "embedded models are GGUF files; `agenttts models list` shows those at hand",
+            GgufError::NoModel { .. } => "take a GGUF of a whole language model, with its vocabulary",
             GgufError::Version { .. } => "take a current GGUF of the model",
-            GgufError::Truncated { .. } | GgufError::Malformed { .. } => "fetch the file again: it is incomplete or damaged",
+            GgufError::Truncated { .. } | GgufError::Malformed { .. } => {
+                "fetch the file again: it is incomplete or damaged"
+            }
         }
     }
 }
@@ -114,7 +125,7 @@ pub fn read_gguf(path: &Path) -> Result<GgufFacts, GgufError> {
         return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
     }
     let header = parse(BufReader::with_capacity(1 << 16, file), meta.len()).map_err(|e| e.at_path(path))?;
-    facts(&header, meta.len()).map_err(|what| GgufError::Malformed { path: path.to_owned(), at: 0, what })
+    facts(&header, meta.len()).map_err(|what| GgufError::NoModel { path: path.to_owned(), what })
 }
 
 fn facts(header: &Header, file_bytes: u64) -> Result<GgufFacts, String> {

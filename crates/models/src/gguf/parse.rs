@@ -157,7 +157,11 @@ impl<R: Read + Seek> Reader<R> {
 
     fn magic(&mut self) -> Result<[u8; 4], ParseError> {
         if self.len < 4 {
-            return Err(ParseError::NotGguf(if self.len == 0 { "nothing: it is empty".into() } else { "too few bytes".into() }));
+            return Err(ParseError::NotGguf(if self.len == 0 {
+                "nothing: it is empty".into()
+            } else {
+                "too few bytes".into()
+            }));
         }
         self.bytes("the magic number")
     }

@@ -24,7 +24,11 @@ const VERSION: u32 = 1;
 /// Whatever reading the file gives; a cache that cannot be read or written is no error.
 pub(crate) fn file_sha256(path: &Path) -> io::Result<String> {
     let meta = fs::metadata(path)?;
-    let modified_ns = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(0));
+    let modified_ns = meta
+        .modified()
+        .ok()
+        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(0));
     let cache = cache_path(path);
     let known = fs::read(&cache).ok().and_then(|bytes| serde_json::from_slice::<Cached>(&bytes).ok());
     if let Some(c) = known

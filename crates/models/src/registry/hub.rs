@@ -132,9 +132,7 @@ async fn locate<'a>(client: &Client, url: Url, token: Option<&'a str>) -> Result
             return Err(refused(status, at.as_str()));
         }
         let to = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
-        at = to
-            .and_then(|to| at.join(to).ok())
-            .ok_or_else(|| HubError::Hub(format!("{at} redirects to nowhere")))?;
+        at = to.and_then(|to| at.join(to).ok()).ok_or_else(|| HubError::Hub(format!("{at} redirects to nowhere")))?;
     }
     Err(HubError::Hub(format!("{at} redirects too often")))
 }
@@ -147,11 +145,7 @@ async fn save(
 ) -> Result<(), HubError> {
     let total = response.content_length().map(|n| n + have);
     let failed = |e| RegistryError::io_needing(part, e, total);
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(part)
-        .map_err(failed)?;
+    let mut file = OpenOptions::new().create(true).append(true).open(part).map_err(failed)?;
     if file.try_lock().is_err() {
         return Err(HubError::Hub("another process is fetching the same file".into()));
     }

