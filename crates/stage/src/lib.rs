@@ -1,1 +1,38 @@
+//! What happens inside one stage: prompts out, samples in, one output and its score.
+//!
+//! A [`CompiledStage`] renders the messages of a stage for an example, parses each sample, combines the samples and
+//! tells which further call that needs, if any. [`score`] compares an output with the gold answer.
+//!
+//! Everything here is pure: no IO, no clock, no randomness. The same samples always give the same output, and the first
+//! `n` of `N` samples give what `n` samples alone would have given. Results derived from stored samples are keyed by
+//! the version constants below; each grows when the same input may give another result.
 
+mod aggregate;
+mod combine;
+mod compile;
+mod field;
+mod metric;
+mod normalise;
+mod parse;
+mod stage;
+mod template;
+
+pub use aggregate::{Aggregate, Counts, NoOutput, aggregate};
+pub use combine::{Combine, JUDGE_MAX_TOKENS, Sample};
+pub use metric::{MetricError, score};
+pub use normalise::normalise;
+pub use parse::{ParseFailure, Parser};
+pub use stage::CompiledStage;
+pub use template::RenderError;
+
+/// Version of rendering: the variables that templates see, the template dialect, the built-in prompts.
+pub const PROMPT_VERSION: u32 = 1;
+
+/// Version of all output parsers.
+pub const PARSER_VERSION: u32 = 1;
+
+/// Version of all aggregators, the normalisation of answers before a vote included.
+pub const AGGREGATOR_VERSION: u32 = 1;
+
+/// Version of all metrics, the normalisation of answers included.
+pub const METRIC_VERSION: u32 = 1;

@@ -1,0 +1,133 @@
+//! From a stage's specification to a stage that can run.
+
+use std::collections::BTreeSet;
+
+use agenttts_core::pipeline::{ParserSpec, StageSpec, Template};
+use agenttts_core::text::nearest;
+use agenttts_core::{Aggregator, Pipeline, Problem, Problems};
+
+use crate::combine::{FUSE_PROMPT, JUDGE_PROMPT};
+use crate::field::listed;
+use crate::parse::Parser;
+use crate::stage::{CompiledStage, FUSE, JUDGE, PROMPT, SYSTEM};
+use crate::template::{Scope, Templates};
+
+impl CompiledStage {
+    /// Compiles the templates and the parser of stage `index` and checks them against `known_fields`, the fields that
+    /// occur in any example. All problems are reported together; those of templates are placed in the template.
+    ///
+    /// Templates see the example's fields, each ancestor stage's output under the stage's name with `-` as `_`,
+    /// `example` (all fields) and `stages` (outputs by the stages' own names); templates of fusion and judgement also
+    /// see `prompt` (the stage's own, rendered) and `candidates` (a list of objects with `text` and `output`). The last
+    /// four win over fields of the same name, which `example` still shows.
+    pub fn compile(pipeline: &Pipeline, index: usize, known_fields: &BTreeSet<String>) -> Result<Self, Problems> {
+        let Some(spec) = pipeline.stages.get(index) else {
+            return Err(Problem::new(format!("the pipeline has no stage number {}", index + 1)).into());
+        };
+        let ancestors = pipeline.ancestors(index);
+        let stage_name = |&i: &usize| pipeline.stages[i].name.clone();
+        let stages: Vec<(String, String)> =
+            ancestors.iter().map(stage_name).map(|name| (name.clone(), name.replace('-', "_"))).collect();
+        let unseen = (0..pipeline.stages.len()).filter(|i| !ancestors.contains(i)).collect::<Vec<_>>();
+        let scope = Scope {
+            fields: known_fields.clone(),
+            stages: stages.clone(),
+            unseen_stages: unseen.iter().map(stage_name).collect(),
+            extra: vec![],
+        };
+        let mut problems = collisions(&scope, &spec.name);
+        problems.extend(field_problems(spec, known_fields));
+        let templates = templates(spec, &scope, &mut problems);
+        let parser = Parser::compile(&spec.parser).map_err(|p| problems.push(in_stage(spec, p)));
+        match parser {
+            Ok(parser) if problems.is_empty() => {
+                Ok(CompiledStage { name: spec.name.clone(), stages, templates, parser, metric: spec.metric.clone() })
+            }
+            _ => Err(Problems(problems)),
+        }
+    }
+}
+
+fn templates(spec: &StageSpec, scope: &Scope, problems: &mut Vec<Problem>) -> Templates {
+    let mut templates = Templates::new(&spec.name, &scope.fields);
+    let with_candidates = Scope { extra: vec!["candidates", "prompt"], ..scope.clone() };
+    let mut add = |name, template: Option<&Template>, built_in: Option<&str>, scope| {
+        let (file, text) = match (template, built_in) {
+            (Some(t), _) => (shown_file(&t.file, name, &spec.name), t.text.as_str()),
+            (None, Some(text)) => (format!("the built-in {name} prompt"), text),
+            (None, None) => return,
+        };
+        problems.extend(templates.add(name, file, text, scope));
+    };
+    add(PROMPT, Some(&spec.prompt), None, scope);
+    add(SYSTEM, spec.system.as_ref(), None, scope);
+    add(FUSE, spec.fuse.prompt.as_ref(), Some(FUSE_PROMPT), &with_candidates);
+    if let Some(judge) = &spec.judge {
+        add(JUDGE, judge.prompt.as_ref(), Some(JUDGE_PROMPT), &with_candidates);
+    }
+    templates
+}
+
+/// Lines and columns count from the start of the template, so one that is written inside the pipeline file must not be
+/// shown as if they counted from the start of that file.
+fn shown_file(file: &str, template: &str, stage: &str) -> String {
+    if file.ends_with(".toml") { format!("{file} ({template} of stage {stage})") } else { file.to_owned() }
+}
+
+/// Stages whose outputs would hide a field, a built-in variable or one another.
+fn collisions(scope: &Scope, stage: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (i, (name, variable)) in scope.stages.iter().enumerate() {
+        let what = if scope.fields.contains(variable) {
+            "a field of the examples".to_owned()
+        } else if matches!(variable.as_str(), "example" | "stages" | "prompt" | "candidates") {
+            "a variable of every template".to_owned()
+        } else if let Some((other, _)) = scope.stages[..i].iter().find(|(_, v)| v == variable) {
+            format!("the output of the stage {other:?}")
+        } else {
+            continue;
+        };
+        problems.push(
+            Problem::new(format!(
+                "in templates of stage {stage:?}, the output of stage {name:?} and {what} are both called `{variable}`"
+            ))
+            .hint("rename the stage"),
+        );
+    }
+    problems
+}
+
+/// Parsers and metrics that name a field that no example has, and votes on sets of what is no set.
+fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Problem> {
+    let known: Vec<&str> = known_fields.iter().map(String::as_str).collect();
+    let is_known = |path: &str| {
+        known_fields.contains(path) || path.match_indices('.').any(|(dot, _)| known_fields.contains(&path[..dot]))
+    };
+    let among = match &spec.parser {
+        ParserSpec::Ids { among } => Some((among, "the parser's `among`")),
+        _ => None,
+    };
+    let gold = spec.metric.as_ref().map(|m| (&m.gold, "the metric's `gold`"));
+    let mut problems: Vec<Problem> = among
+        .into_iter()
+        .chain(gold)
+        .filter(|(path, _)| !is_known(path))
+        .map(|(path, what)| {
+            let near = nearest(path, &known).map_or_else(String::new, |n| format!("did you mean `{n}`? "));
+            let problem = Problem::new(format!("{what} names the field {path:?}, which no example has"));
+            in_stage(spec, problem.hint(format!("{near}Fields: {}", listed(known.iter().copied()))))
+        })
+        .collect();
+    let gives_lists = matches!(spec.parser, ParserSpec::Ids { .. } | ParserSpec::Json { .. });
+    if spec.aggregators.contains(&Aggregator::VoteSet) && !gives_lists {
+        let problem = Problem::new("the aggregator `vote-set` needs outputs that are lists");
+        problems
+            .push(in_stage(spec, problem.hint("use a parser of kind \"ids\" or \"json\", or the aggregator `vote`")));
+    }
+    problems
+}
+
+fn in_stage(spec: &StageSpec, mut problem: Problem) -> Problem {
+    problem.message = format!("stage {:?}: {}", spec.name, problem.message);
+    problem
+}

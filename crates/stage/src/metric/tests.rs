@@ -1,0 +1,143 @@
+//! Metrics against values computed by hand.
+
+use agenttts_core::Example;
+use agenttts_core::pipeline::{MetricKind, MetricSpec};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{MetricError, score};
+
+fn example(gold: Value) -> Example {
+    Example { id: "q7".into(), line: 12, fields: json!({"question": "?", "gold": gold}).as_object().unwrap().clone() }
+}
+
+fn spec(kind: MetricKind) -> MetricSpec {
+    MetricSpec { kind, gold: "gold".into() }
+}
+
+fn of(kind: MetricKind, output: Value, gold: Value) -> f64 {
+    score(&spec(kind), &output, &example(gold)).unwrap()
+}
+
+#[test]
+fn exact_match_is_after_normalisation_and_against_any_gold() {
+    use MetricKind::ExactMatch;
+    assert_eq!(of(ExactMatch, json!("The  Eiffel Tower."), json!("eiffel tower")), 1.0);
+    assert_eq!(of(ExactMatch, json!("Eiffel"), json!("eiffel tower")), 0.0);
+    assert_eq!(of(ExactMatch, json!("NYC"), json!(["New York", "NYC"])), 1.0);
+    assert_eq!(of(ExactMatch, json!(5), json!("5")), 1.0);
+    assert_eq!(of(ExactMatch, json!("true"), json!(true)), 1.0);
+    assert_eq!(of(ExactMatch, json!("1.5"), json!("15")), 0.0);
+}
+
+#[test]
+fn f1_counts_shared_tokens() {
+    use MetricKind::F1;
+    // "barack hussein obama" and "obama barack": 2 shared of 3 and 2, so 2*2/5.
+    assert_eq!(of(F1, json!("Barack Hussein Obama"), json!("Obama, Barack")), 0.8);
+    // Repeats count as often as they are shared: 2*1/(3+1).
+    assert_eq!(of(F1, json!("no no no"), json!("no")), 0.5);
+    // The better of 2*1/(2+1) and 0.
+    assert_eq!(of(F1, json!("big cat"), json!(["dog", "cat"])), 2.0 / 3.0);
+    assert_eq!(of(F1, json!("x"), json!("y")), 0.0);
+}
+
+#[test]
+fn contains_is_by_whole_words() {
+    use MetricKind::Contains;
+    assert_eq!(of(Contains, json!("It is in New  York, I think."), json!("new york")), 1.0);
+    assert_eq!(of(Contains, json!("a party"), json!("art")), 0.0);
+    assert_eq!(of(Contains, json!("anything"), json!("")), 0.0);
+}
+
+#[test]
+fn numbers_are_equal_by_value() {
+    use MetricKind::Number;
+    assert_eq!(of(Number, json!(1234.5), json!("$1,234.50")), 1.0);
+    assert_eq!(of(Number, json!("so 18 apples"), json!(18.0)), 1.0);
+    assert_eq!(of(Number, json!(0.1 + 0.2), json!(0.3)), 1.0);
+    assert_eq!(of(Number, json!(1000001), json!(1000000)), 0.0);
+    assert_eq!(of(Number, json!(0), json!(0)), 1.0);
+    assert_eq!(of(Number, json!("none"), json!(3)), 0.0);
+    assert_eq!(of(Number, json!(72), json!("5 * 2 = 10\n#### 72")), 1.0);
+    assert_eq!(of(Number, json!(4), json!([3, 4])), 1.0);
+}
+
+#[test]
+fn sets_are_scored_by_shared_ids() {
+    use MetricKind::{SetF1, SetPrecision, SetRecall};
+    let (output, gold) = (json!(["a", "b", "c"]), json!(["b", {"id": "c"}, "d", "e"]));
+    assert_eq!(of(SetPrecision, output.clone(), gold.clone()), 2.0 / 3.0);
+    assert_eq!(of(SetRecall, output.clone(), gold.clone()), 0.5);
+    assert_eq!(of(SetF1, output, gold), 4.0 / 7.0);
+    assert_eq!(of(SetF1, json!(["7"]), json!(7)), 1.0);
+    assert_eq!(of(SetF1, json!("a"), json!("a")), 1.0);
+}
+
+#[test]
+fn empty_sets_follow_the_documented_rules() {
+    use MetricKind::{SetF1, SetPrecision, SetRecall};
+    for kind in [SetF1, SetPrecision, SetRecall] {
+        assert_eq!(of(kind, json!([]), json!([])), 1.0);
+        assert_eq!(of(kind, json!([]), json!(["a"])), 0.0);
+    }
+    assert_eq!(of(SetPrecision, json!(["a"]), json!([])), 0.0);
+    assert_eq!(of(SetF1, json!(["a"]), json!([])), 0.0);
+    assert_eq!(of(SetRecall, json!(["a"]), json!([])), 1.0);
+}
+
+#[test]
+fn gold_lies_at_a_dotted_path() {
+    let example = Example { id: "1".into(), line: 1, fields: json!({"a": {"b": "x"}}).as_object().unwrap().clone() };
+    let spec = MetricSpec { kind: MetricKind::ExactMatch, gold: "a.b".into() };
+    assert_eq!(score(&spec, &json!("X"), &example), Ok(1.0));
+}
+
+#[test]
+fn a_missing_or_useless_gold_field_names_the_example() {
+    let missing = MetricSpec { kind: MetricKind::F1, gold: "answer".into() };
+    let error = score(&missing, &json!("x"), &example(json!("x"))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "example \"q7\" (line 12) has no gold field \"answer\"\n  hint: its fields are question, gold"
+    );
+    let error = score(&spec(MetricKind::Number), &json!("x"), &example(json!("many"))).unwrap_err();
+    assert!(matches!(&error, MetricError::UnusableGold { found, .. } if found == "without a number"), "{error}");
+    let error = score(&spec(MetricKind::ExactMatch), &json!("x"), &example(json!(["x", null]))).unwrap_err();
+    assert!(error.to_string().contains("is a list with null"), "{error}");
+    assert!(score(&spec(MetricKind::ExactMatch), &json!("x"), &example(json!([]))).is_err());
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ab12. the-]{0,12}|\\PC{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 12, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            inner.prop_map(|v| json!({"id": v})),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn scores_are_shares(output in any_json(), gold in any_json()) {
+        for kind in MetricKind::ALL {
+            if let Ok(s) = score(&spec(kind), &output, &example(gold.clone())) {
+                prop_assert!((0.0..=1.0).contains(&s), "{kind:?}: {s}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_output_equal_to_the_gold_scores_one(text in "[a-z]{2,5}( [a-z]{2,5}){0,3}") {
+        for kind in MetricKind::ALL.into_iter().filter(|k| *k != MetricKind::Number) {
+            prop_assert_eq!(of(kind, json!(text), json!(text)), 1.0);
+        }
+    }
+}

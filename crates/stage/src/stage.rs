@@ -1,0 +1,100 @@
+//! A stage that can run: messages for an example, parsed samples, scores.
+
+use std::collections::BTreeMap;
+
+use agenttts_core::pipeline::MetricSpec;
+use agenttts_core::{Example, Message};
+use minijinja::value::Value as TemplateValue;
+use serde_json::Value;
+
+use crate::combine::Sample;
+use crate::metric::{MetricError, score};
+use crate::parse::Parser;
+use crate::template::{RenderError, Templates, template_value};
+
+/// Names of the templates of a stage.
+pub(crate) const PROMPT: &str = "prompt";
+pub(crate) const SYSTEM: &str = "system";
+pub(crate) const FUSE: &str = "fuse";
+pub(crate) const JUDGE: &str = "judge";
+
+/// A stage with its templates and parser compiled. Built by [`CompiledStage::compile`].
+#[derive(Clone, Debug)]
+pub struct CompiledStage {
+    pub(crate) name: String,
+    /// The stages whose outputs templates see: name, and name as a variable.
+    pub(crate) stages: Vec<(String, String)>,
+    pub(crate) templates: Templates,
+    pub(crate) parser: Parser,
+    pub(crate) metric: Option<MetricSpec>,
+}
+
+impl CompiledStage {
+    /// The stage's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The names of all stages whose outputs the templates can see, in running order. Outputs of others make no
+    /// difference to what is rendered.
+    pub fn reads(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The messages that ask for a sample: the system message, if the stage has one, and the prompt. `outputs` holds
+    /// the outputs of earlier stages by name.
+    pub fn render(
+        &self,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Result<Vec<Message>, Box<RenderError>> {
+        let context = self.context(example, outputs);
+        let prompt = self.templates.render(PROMPT, &context, example)?;
+        let mut messages = self.system_message(&context, example)?;
+        messages.push(Message::user(prompt));
+        Ok(messages)
+    }
+
+    /// Parses the text of a sample that answers `example`.
+    pub fn read<'t>(&self, text: &'t str, example: &Example) -> Sample<'t> {
+        Sample { text, parsed: self.parser.parse(text, &example.fields) }
+    }
+
+    /// The score of an output by the stage's metric; `None` where the stage has none.
+    pub fn score(&self, output: &Value, example: &Example) -> Option<Result<f64, MetricError>> {
+        self.metric.as_ref().map(|metric| score(metric, output, example))
+    }
+
+    pub(crate) fn system_message(
+        &self,
+        context: &BTreeMap<String, TemplateValue>,
+        example: &Example,
+    ) -> Result<Vec<Message>, Box<RenderError>> {
+        if !self.templates.has(SYSTEM) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Message::system(self.templates.render(SYSTEM, context, example)?)])
+    }
+
+    /// What the templates see.
+    pub(crate) fn context(
+        &self,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+    ) -> BTreeMap<String, TemplateValue> {
+        let fields = example.fields.iter().map(|(k, v)| (k.clone(), template_value(v)));
+        let mut context: BTreeMap<String, TemplateValue> = fields.collect();
+        let all_fields = context.clone();
+        let mut stages: BTreeMap<String, TemplateValue> = BTreeMap::new();
+        for (name, variable) in &self.stages {
+            if let Some(output) = outputs.get(name) {
+                let output = template_value(output);
+                context.insert(variable.clone(), output.clone());
+                stages.insert(name.clone(), output);
+            }
+        }
+        context.insert("example".into(), all_fields.into());
+        context.insert("stages".into(), stages.into());
+        context
+    }
+}
