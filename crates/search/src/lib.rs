@@ -9,9 +9,13 @@ mod grid;
 mod initial;
 mod method;
 mod random;
+mod recommend;
+mod rules;
+mod surrogate;
 
 pub use ask::{
     Ask, GridOrder, InitialRule, Insights, Proposal, Question, Searcher, Settings, StageText, Step, TaskText,
 };
 pub use initial::initial_plans;
 pub use method::{METHODS, UnknownMethod, searcher};
+pub use recommend::{Recommendation, finalists, recommend};

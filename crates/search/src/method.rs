@@ -5,13 +5,15 @@ use agenttts_core::text::nearest;
 use crate::ask::Searcher;
 use crate::grid::{self, Grid};
 use crate::random::{self, Random};
+use crate::rules::{self, Rules};
 
 /// The names of all methods, in the order of the documentation.
-pub const METHODS: [&str; 2] = [random::NAME, grid::NAME];
+pub const METHODS: [&str; 3] = [rules::NAME, random::NAME, grid::NAME];
 
 /// The method of that name.
 pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
     match name {
+        rules::NAME => Ok(Box::new(Rules)),
         random::NAME => Ok(Box::new(Random)),
         grid::NAME => Ok(Box::new(Grid)),
         _ => Err(UnknownMethod { name: name.to_owned(), nearest: nearest(name, &METHODS).map(str::to_owned) }),

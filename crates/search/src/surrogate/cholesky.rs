@@ -1,0 +1,62 @@
+//! Cholesky factors of small covariance matrices, with one row at a time appended.
+
+/// A lower-triangular factor, stored row by row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cholesky {
+    rows: Vec<Vec<f64>>,
+}
+
+/// The least variance that an appended row may have left: keeps near-duplicates from dividing by nothing.
+const FLOOR: f64 = 1e-9;
+
+impl Cholesky {
+    /// Appends a row of the matrix: its covariances with the rows so far, and its variance.
+    pub(crate) fn push(&mut self, covariances: &[f64], variance: f64) {
+        let mut row = self.solve(covariances);
+        let left = variance - dot(&row, &row);
+        row.push(left.max(FLOOR).sqrt());
+        self.rows.push(row);
+    }
+
+    /// `L⁻¹ b`, for a `b` of at most as many entries as there are rows.
+    pub(crate) fn solve(&self, b: &[f64]) -> Vec<f64> {
+        let mut x = Vec::with_capacity(b.len() + 1);
+        for (row, &value) in self.rows.iter().zip(b) {
+            let i = x.len();
+            x.push((value - dot(&row[..i], &x)) / row[i]);
+        }
+        x
+    }
+
+    /// The logarithm of the determinant of the matrix.
+    pub(crate) fn log_determinant(&self) -> f64 {
+        self.rows.iter().filter_map(|r| r.last()).map(|d| 2.0 * d.ln()).sum()
+    }
+}
+
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_and_solves_by_hand() {
+        // [[4, 2], [2, 5]] = L Lᵀ with L = [[2, 0], [1, 2]]; its determinant is 16.
+        let mut factor = Cholesky::default();
+        factor.push(&[], 4.0);
+        factor.push(&[2.0], 5.0);
+        assert_eq!(factor.solve(&[2.0, 5.0]), vec![1.0, 2.0]);
+        assert!((factor.log_determinant() - 16f64.ln()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_exact_duplicate_does_not_divide_by_nothing() {
+        let mut factor = Cholesky::default();
+        factor.push(&[], 1.0);
+        factor.push(&[1.0], 1.0);
+        assert!(factor.solve(&[1.0, 1.0]).iter().all(|x| x.is_finite()));
+    }
+}
