@@ -130,7 +130,7 @@ pub enum ParserSpec {
     Text,
     /// The last line that is not empty.
     LastLine,
-    /// What follows the last occurrence of a marker, to the end of its line.
+    /// What follows the last occurrence of a marker on its line, or the next line with text if the marker ends its own.
     After {
         /// The marker, compared without case.
         after: String,

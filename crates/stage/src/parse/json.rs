@@ -4,9 +4,12 @@ use serde_json::{Map, Value};
 
 use super::number::canonical_number;
 
+const MAX_ATTEMPTS: usize = 10_000;
+
 /// The JSON documents in a text: the whole text if it is one, otherwise its objects and lists, in order.
 ///
-/// Models wrap JSON in prose and code fences, so every `{` and `[` outside an earlier document is tried.
+/// Models wrap JSON in prose and code fences, so every `{` and `[` outside an earlier document is tried, up to a number
+/// that only garbage reaches.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
     let text = text.trim();
     if let Ok(value) = serde_json::from_str(text) {
@@ -14,10 +17,14 @@ pub(crate) fn documents(text: &str) -> Vec<Value> {
     }
     let mut found = Vec::new();
     let mut from = 0;
-    while let Some(offset) = text[from..].find(['{', '[']) {
+    let mut attempts = 0;
+    while attempts < MAX_ATTEMPTS
+        && let Some(offset) = text[from..].find(['{', '['])
+    {
         let start = from + offset;
         let mut stream = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
         from = start + 1;
+        attempts += 1;
         if let Some(Ok(value)) = stream.next() {
             from = start + stream.byte_offset().max(1);
             found.push(value);
@@ -62,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn long_garbage_takes_no_long_time() {
+    fn long_garbage_holds_no_document() {
         assert_eq!(documents(&"[".repeat(100_000)), Vec::<Value>::new());
         assert_eq!(documents(&"{\"a\":".repeat(20_000)), Vec::<Value>::new());
     }
