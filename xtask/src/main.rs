@@ -1,1 +1,46 @@
-fn main() {}
+//! Development commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`.
+//!
+//! They do all set-up themselves, so that a fresh machine needs nothing but Rust and this checkout.
+
+mod demo;
+mod lint;
+mod run;
+mod setup;
+mod summary;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development commands of agenttts")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing, build, fetch two small models, search the demo pipeline and write report.html.
+    Demo(demo::DemoArgs),
+    /// Install what is missing and run every test.
+    Test(test::TestArgs),
+    /// Check formatting and lints, with warnings as errors.
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Demo(args) => demo::demo(&args),
+        Command::Test(args) => test::test(&args),
+        Command::Lint => lint::lint(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
