@@ -157,6 +157,39 @@ impl Space {
         count
     }
 
+    /// The plan within the budget whose nominal cost is highest, found exactly, in the way of
+    /// [`Space::count_within`]; `None` if no plan is within the budget.
+    pub fn dearest(&self) -> Option<Plan> {
+        let (left, right) = self.stages.split_at(self.stages.len() / 2);
+        let (mut left, mut right) = (partial_plans(left), partial_plans(right));
+        left.sort();
+        right.sort();
+        let mut fitting = right.len();
+        let mut best: Option<(Cost, usize, usize)> = None;
+        for (i, (l, _)) in left.iter().enumerate() {
+            while fitting > 0 && *l + right[fitting - 1].0 > self.budget {
+                fitting -= 1;
+            }
+            let Some(r) = fitting.checked_sub(1) else { break };
+            let cost = *l + right[r].0;
+            if best.is_none_or(|(most, ..)| cost > most) {
+                best = Some((cost, i, r));
+            }
+        }
+        let (_, l, r) = best?;
+        let (left_count, mut options) = (self.stages.len() / 2, Vec::with_capacity(self.stages.len()));
+        let halves = [(&self.stages[..left_count], left[l].1), (&self.stages[left_count..], right[r].1)];
+        for (stages, mut number) in halves {
+            let mut half: Vec<usize> = Vec::new();
+            for stage in stages.iter().rev() {
+                half.push((number % stage.options.len() as u64) as usize);
+                number /= stage.options.len() as u64;
+            }
+            options.extend(half.into_iter().rev());
+        }
+        Some(self.plan(&options))
+    }
+
     /// The nominal cost of a plan of this space; `None` for any other plan.
     pub fn cost_of(&self, plan: &Plan) -> Option<Cost> {
         if plan.choices.len() != self.stages.len() {
@@ -327,6 +360,17 @@ fn sums(lists: &[Vec<Cost>]) -> Vec<Cost> {
     lists
         .iter()
         .fold(vec![Cost::ZERO], |totals, list| totals.iter().flat_map(|&t| list.iter().map(move |&c| t + c)).collect())
+}
+
+/// All choices of options for these stages: their cost, and their number, in which the last stage counts fastest.
+fn partial_plans(stages: &[PricedStage]) -> Vec<(Cost, u64)> {
+    stages.iter().fold(vec![(Cost::ZERO, 0)], |all, stage| {
+        let count = stage.options.len() as u64;
+        let extend = |(cost, number): (Cost, u64)| {
+            stage.options.iter().enumerate().map(move |(i, o)| (cost + o.cost, number * count + i as u64))
+        };
+        all.into_iter().flat_map(extend).collect()
+    })
 }
 
 struct FeasiblePlans<'a> {

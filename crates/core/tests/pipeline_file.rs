@@ -71,6 +71,10 @@ fn a_good_file_becomes_a_pipeline_with_a_space() {
     assert_eq!(space.size(), 2 * (2 * 2 * (1 + 7 * 2)));
     assert_eq!(space.feasible(), space.feasible_indices().count() as u128);
     assert_eq!(space.smallest_once().to_string(), "small x1 T=0.9 + small x1 T=0.7");
+    let costs = space.feasible_indices().map(|options| space.cost_of(&space.plan(&options)));
+    let dearest = space.dearest().unwrap();
+    assert_eq!(space.cost_of(&dearest), costs.max().flatten());
+    assert!(space.is_feasible(&dearest));
 }
 
 #[test]
