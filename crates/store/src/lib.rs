@@ -1,1 +1,310 @@
+//! The store: samples, ledger and studies in one SQLite file.
+//!
+//! The only crate that knows SQL. One writer thread commits groups of operations (WAL, synchronous=FULL); what was
+//! acknowledged survives a crash and a power cut. Failed calls are never stored as samples, and a stored sample is never
+//! overwritten. There is no clock here: times are passed in.
+//!
+//! [`Store`] is what programs open; [`Study`] is the right of one process to run one study, and carries its ledger.
 
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use agenttts_core::{Archive, Exchange, Guideline, RequestKey, StudyState, Trial};
+use rusqlite::{Connection, OpenFlags};
+
+mod error;
+mod ledger;
+mod lock;
+mod samples;
+mod schema;
+mod studies;
+mod writer;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use ledger::{Amounts, LimitedUnit, Limits, Purpose, Reservation, Settlement, SpendTotals};
+pub use samples::{NewSample, Sample, SampleHome};
+pub use schema::SCHEMA_VERSION;
+pub use studies::{ExampleOutcome, NewStudy, StageOutcome, StudyRow};
+
+use lock::StudyLock;
+use writer::Writer;
+
+/// An open store. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    path: Arc<PathBuf>,
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
+}
+
+impl Store {
+    /// Opens the store in a file, making it where it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// A file of another program, a newer schema, a damaged or unwritable file, a full disk.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let at = |e: StoreError| e.at(path);
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| at(e.into()))?;
+        }
+        let mut connection = Connection::open(path).map_err(|e| at(e.into()))?;
+        schema::configure(&connection).map_err(at)?;
+        schema::prepare(&mut connection).map_err(at)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(path, flags).map_err(|e| at(e.into()))?;
+        schema::configure(&reader).map_err(at)?;
+        let writer = Writer::start(connection).map_err(at)?;
+        Ok(Store { path: Arc::new(path.to_owned()), writer, reader: Arc::new(Mutex::new(reader)) })
+    }
+
+    /// The store's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The stored samples of a request in a stream with an index below `n`, in order of index; there may be gaps.
+    pub fn samples(&self, key: &RequestKey, stream: u64, n: u32) -> Result<Vec<Sample>, StoreError> {
+        samples::read(&self.read(), key, stream, n).map_err(|e| e.at(&self.path))
+    }
+
+    /// All studies, oldest first.
+    pub fn studies(&self) -> Result<Vec<StudyRow>, StoreError> {
+        studies::list(&self.read()).map_err(|e| e.at(&self.path))
+    }
+
+    /// The study of that name, or the only one whose name begins so.
+    pub fn study(&self, name: &str) -> Result<StudyRow, StoreError> {
+        studies::find(&self.read(), name).map_err(|e| e.at(&self.path))
+    }
+
+    /// A study's archive.
+    pub fn archive(&self, study: i64) -> Result<Archive, StoreError> {
+        studies::archive(&self.read(), study).map_err(|e| e.at(&self.path))
+    }
+
+    /// What a trial did with each example, by example id.
+    pub fn outcomes(&self, study: i64, trial: u32) -> Result<Vec<ExampleOutcome>, StoreError> {
+        studies::outcomes(&self.read(), study, trial).map_err(|e| e.at(&self.path))
+    }
+
+    /// A study's events after a sequence number: number, milliseconds since 1970, JSON.
+    pub fn events(&self, study: i64, after: i64) -> Result<Vec<(i64, i64, String)>, StoreError> {
+        studies::events(&self.read(), study, after).map_err(|e| e.at(&self.path))
+    }
+
+    /// What a study spent so far. Reservations of a process that runs it now are not in it.
+    pub fn spend(&self, study: i64) -> Result<SpendTotals, StoreError> {
+        ledger::totals(&self.read(), study).map_err(|e| e.at(&self.path))
+    }
+
+    /// Begins a study and takes the right to run it.
+    pub async fn create_study(&self, new: NewStudy) -> Result<Study, StoreError> {
+        let (id, name) = self.write(move |c| studies::create(c, &new)).await?;
+        self.hold(id, name).await
+    }
+
+    /// Takes the right to run a study that is there. What a dead process left reserved counts as spent.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::StudyLocked`] while another process runs it.
+    pub async fn open_study(&self, name: &str) -> Result<Study, StoreError> {
+        let row = self.study(name)?;
+        self.hold(row.id, row.name).await
+    }
+
+    async fn hold(&self, id: i64, name: String) -> Result<Study, StoreError> {
+        let lock = lock::lock_study(&self.path, &name)?;
+        self.write(move |c| ledger::mark_lost(c, id)).await?;
+        let spent = self.spend(id)?.amounts;
+        let book = Mutex::new(Book { spent, open: Amounts::default() });
+        Ok(Study { store: self.clone(), id, name, book, _lock: lock })
+    }
+
+    fn read(&self) -> MutexGuard<'_, Connection> {
+        // A reader has no state that a panic elsewhere could leave half-changed.
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(operation).await.map_err(|e| e.at(&self.path))
+    }
+}
+
+/// The right of this process to run one study. Dropped or dead, the study is free again.
+#[derive(Debug)]
+pub struct Study {
+    store: Store,
+    id: i64,
+    name: String,
+    // One process runs a study at a time, so its sums may live here; the rows are the truth that survives.
+    book: Mutex<Book>,
+    _lock: StudyLock,
+}
+
+#[derive(Debug)]
+struct Book {
+    spent: Amounts,
+    open: Amounts,
+}
+
+/// A reservation that would pass a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The limit's unit.
+    pub unit: LimitedUnit,
+    /// What is spent and reserved already.
+    pub used: Amounts,
+}
+
+impl Study {
+    /// Its id.
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is settled or lost so far.
+    pub fn spent(&self) -> Amounts {
+        self.book().spent
+    }
+
+    /// Reserves an upper bound of what a call may take, durably, before the call. Refused if what is spent, what is
+    /// reserved and this together would pass a limit.
+    pub async fn reserve(
+        &self,
+        purpose: Purpose,
+        amounts: Amounts,
+        limits: &Limits,
+    ) -> Result<Result<Reservation, Refused>, StoreError> {
+        {
+            let mut book = self.book();
+            let used = book.spent.plus(book.open);
+            if let Some(unit) = limits.passed_by(&used.plus(amounts)) {
+                return Ok(Err(Refused { unit, used }));
+            }
+            book.open = book.open.plus(amounts);
+        }
+        let study = self.id;
+        match self.store.write(move |c| ledger::open(c, study, &purpose, &amounts)).await {
+            Ok(id) => Ok(Ok(Reservation { id, amounts })),
+            Err(error) => {
+                let mut book = self.book();
+                book.open = book.open.minus(amounts);
+                Err(error)
+            }
+        }
+    }
+
+    /// Replaces a reservation by what the call really took, and stores its samples, in one transaction. Returns the
+    /// samples' ids.
+    pub async fn settle(
+        &self,
+        reservation: Reservation,
+        settlement: Settlement,
+        samples: Option<(SampleHome, Vec<NewSample>)>,
+    ) -> Result<Vec<i64>, StoreError> {
+        let Reservation { id, amounts } = reservation;
+        let actual = settlement.amounts;
+        let ids = self
+            .store
+            .write(move |c| {
+                let stored = samples.map(|(home, new)| samples::insert(c, &home, &new)).transpose()?;
+                let ids = stored.unwrap_or_default();
+                ledger::settle(c, id, &settlement, ids.len())?;
+                Ok(ids)
+            })
+            .await?;
+        let mut book = self.book();
+        book.open = book.open.minus(amounts);
+        book.spent = book.spent.plus(actual);
+        Ok(ids)
+    }
+
+    /// Adds a trial, or replaces it by its next state, together with what it did with each example.
+    pub async fn put_trial(&self, trial: Trial, outcomes: Vec<ExampleOutcome>) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store
+            .write(move |c| {
+                studies::put_trial(c, study, &trial)?;
+                studies::put_outcomes(c, study, trial.number, &outcomes)
+            })
+            .await
+    }
+
+    /// Adds the guidelines and the trials of one round, all or none.
+    pub async fn append_round(&self, guidelines: Vec<Guideline>, trials: Vec<Trial>) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store
+            .write(move |c| {
+                guidelines.iter().try_for_each(|g| studies::append_guideline(c, study, g))?;
+                trials.iter().try_for_each(|t| studies::put_trial(c, study, t))
+            })
+            .await
+    }
+
+    /// Adds an exchange with the agent.
+    pub async fn append_exchange(&self, exchange: Exchange) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store.write(move |c| studies::append_exchange(c, study, &exchange)).await
+    }
+
+    /// Adds an event, at milliseconds since 1970.
+    pub async fn append_event(&self, ms: i64, event: String) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store.write(move |c| studies::append_event(c, study, ms, &event)).await
+    }
+
+    /// Says where the study stands.
+    pub async fn set_state(&self, state: StudyState, reason: Option<String>) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store.write(move |c| studies::set_state(c, study, state, reason.as_deref())).await
+    }
+
+    /// Sets the wall-clock milliseconds over all sessions.
+    pub async fn set_elapsed(&self, ms: i64) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store
+            .write(move |c| {
+                c.execute("UPDATE studies SET elapsed_ms = ?2 WHERE id = ?1", [study, ms])?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Replaces the settings, as when a study is resumed with a larger budget.
+    pub async fn set_settings(&self, settings: String) -> Result<(), StoreError> {
+        self.set_text("settings", settings).await
+    }
+
+    /// Sets the result.
+    pub async fn set_result(&self, result: String) -> Result<(), StoreError> {
+        self.set_text("result", result).await
+    }
+
+    async fn set_text(&self, column: &'static str, text: String) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store
+            .write(move |c| {
+                c.execute(&format!("UPDATE studies SET {column} = ?2 WHERE id = ?1"), rusqlite::params![study, text])?;
+                Ok(())
+            })
+            .await
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // Sums are changed by single assignments.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

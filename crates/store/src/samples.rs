@@ -1,0 +1,122 @@
+//! The sample bank: draws under (request, stream, index), never overwritten.
+
+use agenttts_core::{Draw, Finish, ModelIdentity, Request, RequestKey};
+use rusqlite::{Connection, ErrorCode, params};
+
+use crate::error::{StoreError, StoreErrorKind};
+
+/// A stored sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Its id.
+    pub id: i64,
+    /// Its index within its stream.
+    pub index: u32,
+    /// The draw.
+    pub draw: Draw,
+}
+
+/// A sample to store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSample {
+    /// Its index within the stream.
+    pub index: u32,
+    /// The draw.
+    pub draw: Draw,
+    /// What the provider reported of its weights.
+    pub fingerprint: Option<String>,
+}
+
+/// Where new samples belong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampleHome {
+    /// The request's key.
+    pub key: RequestKey,
+    /// The stream.
+    pub stream: u64,
+    /// Which weights drew them.
+    pub identity: ModelIdentity,
+    /// What was asked.
+    pub request: Request,
+}
+
+/// The samples of a request with an index below `n`, in order of index; there may be gaps.
+pub(crate) fn read(connection: &Connection, key: &RequestKey, stream: u64, n: u32) -> Result<Vec<Sample>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, idx, text, finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by
+         FROM samples WHERE key = ?1 AND stream = ?2 AND idx < ?3 ORDER BY idx",
+    )?;
+    let rows = statement.query_map(params![&key.0[..], stream.cast_signed(), n], |row| {
+        Ok(Sample {
+            id: row.get(0)?,
+            index: row.get(1)?,
+            draw: Draw {
+                text: row.get(2)?,
+                finish: match row.get_ref(3)?.as_str()? {
+                    "stop" => Finish::Stop,
+                    "length" => Finish::Length,
+                    _ => Finish::Other,
+                },
+                prompt_tokens: row.get(4)?,
+                decode_tokens: row.get(5)?,
+                latency_us: row.get::<_, i64>(6)?.cast_unsigned(),
+                prompt_shared_by: row.get(7)?,
+            },
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Stores samples; their ids, in order.
+pub(crate) fn insert(
+    connection: &Connection,
+    home: &SampleHome,
+    samples: &[NewSample],
+) -> Result<Vec<i64>, StoreError> {
+    if samples.is_empty() {
+        return Ok(Vec::new());
+    }
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO requests (key, model, revision, request) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![
+            &home.key.0[..],
+            home.identity.model,
+            home.identity.revision,
+            serde_json::to_string(&home.request)?
+        ])?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO samples (key, stream, idx, text, finish, prompt_tokens, decode_tokens, latency_us,
+                              prompt_shared_by, fingerprint)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let mut ids = Vec::with_capacity(samples.len());
+    for sample in samples {
+        let draw = &sample.draw;
+        let finish = match draw.finish {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+            Finish::Other => "other",
+        };
+        let inserted = statement.insert(params![
+            &home.key.0[..],
+            home.stream.cast_signed(),
+            sample.index,
+            draw.text,
+            finish,
+            draw.prompt_tokens,
+            draw.decode_tokens,
+            draw.latency_us.cast_signed(),
+            draw.prompt_shared_by,
+            sample.fingerprint,
+        ]);
+        match inserted {
+            Ok(id) => ids.push(id),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                let detail = format!("index {} of {} in stream {}", sample.index, home.key, home.stream);
+                return Err(StoreError::new(StoreErrorKind::SampleTaken, detail));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ids)
+}
