@@ -1,5 +1,8 @@
 //! Pipeline files: what is accepted, and that everything wrong is named with its place and a hint.
 
+// Helpers of tests may panic, as tests do.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use agenttts_core::pipeline::PipelineFile;
