@@ -229,6 +229,8 @@ fn play(land: &Landscape, method: &str, seed: u64, run: &Run) -> Result<Vec<f64>
         for proposal in proposals {
             let number = archive.trials.len() as u32 + 1;
             let options = land.space.indices(&proposal.plan).ok_or("not of the space")?;
+            let nominal = land.space.cost_of(&proposal.plan).unwrap_or(Cost::ZERO);
+            let cost = land.space.cost_model().units(nominal);
             let state = match land.scores.get(&options) {
                 None => {
                     refused += 1;
@@ -236,13 +238,13 @@ fn play(land: &Landscape, method: &str, seed: u64, run: &Run) -> Result<Vec<f64>
                 }
                 Some(&p) => {
                     made += 1;
-                    TrialState::Measured(Box::new(measure(p, seed, number, run.examples)))
+                    TrialState::Measured(Box::new(measure(p, cost, seed, number, run.examples)))
                 }
             };
             archive.trials.push(Trial {
                 number,
                 round,
-                nominal_cost: land.space.cost_of(&proposal.plan).unwrap_or(Cost::ZERO),
+                nominal_cost: nominal,
                 plan: proposal.plan,
                 origin: proposal.origin,
                 stream: 0,
@@ -277,14 +279,14 @@ fn show(land: &Landscape, archive: &Archive) {
     println!("{:?}", recommend(&land.space, archive));
 }
 
-fn measure(p: f64, seed: u64, number: u32, examples: u32) -> Measurement {
+fn measure(p: f64, cost: f64, seed: u64, number: u32, examples: u32) -> Measurement {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(u64::from(number) + (1 << 32));
     let scores: Vec<f64> = (0..examples).map(|_| f64::from(u8::from(rng.random::<f64>() < p))).collect();
     Measurement {
         objective: Estimate::of_scores(&scores),
         stages: Vec::new(),
-        cost: Estimate::of_values(&[1.0, 1.0]),
+        cost: Estimate::of_values(&[cost, cost]),
         scores,
         failures: 0,
         failure_reasons: Vec::new(),

@@ -24,6 +24,7 @@ pub(crate) enum Use {
     Initial = 1,
     Rules = 2,
     Order = 3,
+    Recommend = 4,
 }
 
 /// Up to `count` plans, uniform over the feasible plans that are not in `taken`, without repetition. Fewer only when

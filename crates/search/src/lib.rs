@@ -3,6 +3,7 @@
 //! Nothing here does IO, reads a clock, or knows what a language model is. The `agent` method is sans-IO: where it
 //! needs an answer it returns the prompt as a [`Question`], and finds the answer in the archive when asked again.
 
+mod agent;
 mod ask;
 mod draw;
 mod grid;
@@ -18,4 +19,4 @@ pub use ask::{
 };
 pub use initial::initial_plans;
 pub use method::{METHODS, UnknownMethod, searcher};
-pub use recommend::{Recommendation, finalists, recommend};
+pub use recommend::{Recommendation, finalists, pareto, recommend};

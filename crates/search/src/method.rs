@@ -2,17 +2,19 @@
 
 use agenttts_core::text::nearest;
 
+use crate::agent::{self, Agent};
 use crate::ask::Searcher;
 use crate::grid::{self, Grid};
 use crate::random::{self, Random};
 use crate::rules::{self, Rules};
 
 /// The names of all methods, in the order of the documentation.
-pub const METHODS: [&str; 3] = [rules::NAME, random::NAME, grid::NAME];
+pub const METHODS: [&str; 4] = [agent::NAME, rules::NAME, random::NAME, grid::NAME];
 
 /// The method of that name.
 pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
     match name {
+        agent::NAME => Ok(Box::new(Agent)),
         rules::NAME => Ok(Box::new(Rules)),
         random::NAME => Ok(Box::new(Random)),
         grid::NAME => Ok(Box::new(Grid)),

@@ -1,10 +1,9 @@
 //! The plans that the three insights suggest from what is known, each with the rule that suggests it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use agenttts_core::{Cost, Plan, PricedStage, Space};
 use rand::RngExt;
-use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::ask::Insights;
@@ -35,6 +34,8 @@ pub(crate) enum Rule {
     Mutation,
     /// Any plan.
     Random,
+    /// A good plan on fresh draws.
+    Replicate,
 }
 
 /// A plan that a rule suggests.
@@ -50,19 +51,19 @@ pub(crate) struct Candidate {
 struct Collector<'a> {
     space: &'a Space,
     taken: &'a HashSet<Plan>,
-    found: HashMap<Vec<usize>, ()>,
+    found: HashSet<Vec<usize>>,
     list: Vec<Candidate>,
 }
 
 impl Collector<'_> {
     fn add(&mut self, options: Vec<usize>, rule: Rule, parent: Option<&[usize]>) {
-        if cost(self.space, &options) > self.space.budget() || self.found.contains_key(&options) {
+        if cost(self.space, &options) > self.space.budget() || self.found.contains(&options) {
             return;
         }
         if self.taken.contains(&self.space.plan(&options)) {
             return;
         }
-        self.found.insert(options.clone(), ());
+        self.found.insert(options.clone());
         self.list.push(Candidate { options, rule, parent: parent.map(<[usize]>::to_vec) });
     }
 }
@@ -75,7 +76,7 @@ pub(crate) fn candidates(
     insights: Insights,
     rng: &mut ChaCha8Rng,
 ) -> Vec<Candidate> {
-    let mut c = Collector { space, taken, found: HashMap::new(), list: Vec::new() };
+    let mut c = Collector { space, taken, found: HashSet::new(), list: Vec::new() };
     for elite in elites {
         if insights.samples {
             samples(&mut c, elite);
@@ -278,9 +279,4 @@ fn thin(stage: &PricedStage, options: Vec<usize>) -> Vec<usize> {
         }
     }
     kept
-}
-
-/// A random choice among the better of the elites, for callers that need one.
-pub(crate) fn any_elite<'a>(elites: &'a [Vec<usize>], rng: &mut ChaCha8Rng) -> Option<&'a Vec<usize>> {
-    elites.choose(rng)
 }

@@ -14,7 +14,7 @@ use crate::draw::{Use, rng};
 use crate::initial::initial_proposals;
 use crate::random::all_tried;
 use crate::surrogate::{Pool, Surrogate};
-use candidates::{Candidate, candidates};
+use candidates::{Candidate, Rule, candidates};
 pub(crate) use guideline::guideline;
 
 /// The loop with rules in the place of the agent.
@@ -24,6 +24,18 @@ pub(crate) const NAME: &str = "rules";
 
 /// Good plans around which candidates are made.
 const ELITES: usize = 4;
+
+/// Standard deviations that a plan's promise lies above its estimate.
+const OPTIMISM: f64 = 1.5;
+
+/// What the whole budget counts for in a plan's promise: decides between plans that promise the same.
+const THRIFT: f64 = 1e-3;
+
+/// The most trials of one plan, replicates included.
+const MOST_TRIALS: usize = 3;
+
+/// The share of noise that survives replication from which on replicates are not worth their price.
+const REPETITIVE: f64 = 0.6;
 
 impl Searcher for Rules {
     fn name(&self) -> &str {
@@ -47,7 +59,11 @@ impl Searcher for Rules {
     }
 }
 
-/// Up to `count` plans that are neither in the archive nor in `besides`; fewer only when no others are left.
+/// Up to `count` plans that are neither in the archive nor in `besides`, replicates of the best apart; fewer only when
+/// no others are left.
+///
+/// Each is the candidate with the highest estimate plus [`OPTIMISM`] standard deviations, after the ones before it are
+/// assumed to turn out as expected.
 pub(crate) fn propose(
     ask: &Ask<'_>,
     surrogate: &Surrogate,
@@ -55,39 +71,59 @@ pub(crate) fn propose(
     besides: &HashSet<Plan>,
     rng: &mut ChaCha8Rng,
 ) -> Vec<Proposal> {
+    let space = ask.space;
     let mut taken: HashSet<Plan> = ask.archive.trials.iter().map(|t| t.plan.clone()).collect();
     taken.extend(besides.iter().cloned());
-    let elites = elites(ask.space, surrogate);
-    let mut all = candidates(ask.space, &elites, &taken, ask.settings.insights, rng);
-    let paid: Vec<Candidate> = all.iter().filter(|c| ask.affordable(&ask.space.plan(&c.options))).cloned().collect();
-    if !paid.is_empty() {
-        all = paid;
+    let elites = elites(space, surrogate);
+    let mut all = candidates(space, &elites, &taken, ask.settings.insights, rng);
+    let affordable: Vec<Candidate> = all.iter().filter(|c| ask.affordable(&space.plan(&c.options))).cloned().collect();
+    if !affordable.is_empty() {
+        all = affordable;
     }
-    let best =
-        surrogate.observations.iter().map(|o| surrogate.belief(&o.options).mean).fold(f64::NEG_INFINITY, f64::max);
+    let again = elites.iter().filter(|e| !besides.contains(&space.plan(e)) && worth_replicating(ask, surrogate, e));
+    all.extend(again.map(|e| Candidate { options: e.clone(), rule: Rule::Replicate, parent: None }));
+    let cost: Vec<f64> = all.iter().map(|c| share(space, &c.options)).collect();
     let mut pool = Pool::new(surrogate, all.iter().map(|c| c.options.clone()).collect());
     let mut left: Vec<usize> = (0..all.len()).collect();
     let mut proposals = Vec::new();
     while proposals.len() < count {
         let promise = |i: usize| {
             let b = pool.belief(i);
-            let cost = ask.space.cost_model().units(candidates::cost(ask.space, &all[i].options));
-            let budget = ask.space.cost_model().units(ask.space.budget());
-            expected_improvement(b.mean - best, b.sd) - 1e-4 * cost / budget.abs().max(1e-12)
+            b.mean + OPTIMISM * b.sd - THRIFT * cost[i]
         };
-        let Some((at, _)) =
-            left.iter().map(|&i| promise(i)).enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)))
-        else {
+        let best = left.iter().map(|&i| promise(i)).enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
+        let Some((at, _)) = best else {
             break;
         };
-        let chosen = left.swap_remove(at);
-        let belief = pool.belief(chosen);
-        let plan = ask.space.plan(&all[chosen].options);
-        let text = reason::reason(ask.space, &all[chosen], surrogate, belief);
-        proposals.push(Proposal::new(plan, NAME, text));
+        let chosen = left.remove(at);
+        let text = reason::reason(space, &all[chosen], pool.belief(chosen));
+        let plan = space.plan(&all[chosen].options);
+        proposals.push(Proposal { replicate: all[chosen].rule == Rule::Replicate, ..Proposal::new(plan, NAME, text) });
         pool.assume(chosen);
     }
     proposals
+}
+
+/// Whether fresh draws of a measured plan could tell anything: its draws are not all greedy, it was not tried
+/// [`MOST_TRIALS`] times yet, none of its trials is open, and replicates so far did not merely repeat themselves.
+pub(crate) fn worth_replicating(ask: &Ask<'_>, surrogate: &Surrogate, options: &[usize]) -> bool {
+    let plan = ask.space.plan(options);
+    let random = plan.choices.iter().any(|c| !c.temperature.is_greedy());
+    let trials = ask.archive.trials.iter().filter(|t| t.plan == plan);
+    let measured = trials.clone().filter(|t| t.measurement().is_some()).count();
+    random
+        && measured > 0
+        && measured == trials.count()
+        && measured < MOST_TRIALS
+        && surrogate.lasting < REPETITIVE
+        && ask.remaining.is_none_or(|left| left > 0.0)
+}
+
+/// What a plan costs as a share of the budget.
+fn share(space: &Space, options: &[usize]) -> f64 {
+    let units = |c| space.cost_model().units(c);
+    let budget = units(space.budget()).abs().max(f64::MIN_POSITIVE);
+    (units(candidates::cost(space, options)) / budget).clamp(-1.0, 1.0)
 }
 
 /// The measured plans with the highest estimates within the budget, best first.
@@ -100,22 +136,4 @@ pub(crate) fn elites(space: &Space, surrogate: &Surrogate) -> Vec<Vec<usize>> {
         .collect();
     all.sort_by(|a, b| b.0.total_cmp(&a.0));
     all.into_iter().take(ELITES).map(|(_, o)| o.clone()).collect()
-}
-
-/// By how much a score that is believed to lie `above` the best, with standard deviation `sd`, is expected to exceed it.
-fn expected_improvement(above: f64, sd: f64) -> f64 {
-    if !above.is_finite() || sd <= 0.0 {
-        return if above.is_finite() { above.max(0.0) } else { sd };
-    }
-    let z = above / sd;
-    above * normal_cdf(z) + sd * (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt()
-}
-
-/// The standard normal distribution function (Abramowitz and Stegun 26.2.17, error below 1e-7).
-fn normal_cdf(z: f64) -> f64 {
-    let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
-    let poly =
-        t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
-    let tail = poly * (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    if z > 0.0 { 1.0 - tail } else { tail }
 }

@@ -3,10 +3,10 @@
 use agenttts_core::Space;
 
 use super::candidates::{Candidate, Rule};
-use crate::surrogate::{Belief, Surrogate};
+use crate::surrogate::Belief;
 
 /// The reason of a candidate: the rule, the change, and what is believed.
-pub(crate) fn reason(space: &Space, candidate: &Candidate, _surrogate: &Surrogate, belief: Belief) -> String {
+pub(crate) fn reason(space: &Space, candidate: &Candidate, belief: Belief) -> String {
     let expected = format!("expected {:.2} ± {:.2}", belief.mean, belief.sd);
     let name = |s: usize| space.stages()[s].stage.name.as_str();
     let change = |s: usize| -> String {
@@ -31,6 +31,7 @@ pub(crate) fn reason(space: &Space, candidate: &Candidate, _surrogate: &Surrogat
         Rule::Crossover => "crossover of two good plans".to_owned(),
         Rule::Mutation => "mutation of a good plan".to_owned(),
         Rule::Random => "exploration".to_owned(),
+        Rule::Replicate => "one of the best so far, again on fresh draws".to_owned(),
     };
     format!("{why}; {expected}")
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use agenttts_core::{Archive, Measurement, Space, Trial};
 
+use super::cholesky::dot;
+
 /// A measured plan.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Observation {
@@ -26,39 +28,85 @@ const PRIOR_EXAMPLES: f64 = 20.0;
 /// The least variance of one example's score.
 const LEAST_VARIANCE: f64 = 1e-3;
 
-/// The measured plans of the space in order of their first trial. Trials of other plans are left out.
-pub(crate) fn observations(space: &Space, archive: &Archive) -> Vec<Observation> {
-    let trials: Vec<(&Trial, &Measurement)> =
-        archive.measured().filter(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite()).collect();
-    let variances = variances(&trials);
-    let mut by_plan: BTreeMap<Vec<usize>, Observation> = BTreeMap::new();
-    for ((trial, measured), variance) in trials.into_iter().zip(variances) {
-        let Some(options) = space.indices(&trial.plan) else {
-            continue;
-        };
-        let (mean, n) = (measured.objective.mean, measured.objective.n);
-        let noise = variance / f64::from(n);
-        by_plan
-            .entry(options.clone())
-            .and_modify(|o| {
-                let (a, b) = (1.0 / o.noise, 1.0 / noise);
-                o.mean = (o.mean * a + mean * b) / (a + b);
-                o.noise = 1.0 / (a + b);
-                o.n += n;
-                o.trials.push(trial.number);
-            })
-            .or_insert(Observation { options, mean, noise, n, trials: vec![trial.number] });
-    }
-    let mut all: Vec<Observation> = by_plan.into_values().collect();
-    all.sort_by_key(|o| o.trials.first().copied());
-    all
+/// The variance of one example's score where a trial does not tell: the most that scores in 0..=1 can have.
+const UNKNOWN_VARIANCE: f64 = 0.25;
+
+/// The measured plans of the space, and how noisy their scores are.
+pub(crate) struct Data {
+    /// In order of their first trial. Trials of plans outside the space are left out.
+    pub(crate) observations: Vec<Observation>,
+    /// The share of a trial's noise that stays when the same plan is tried again on the same examples with fresh
+    /// draws: 0 where replicates are independent, 1 where they only repeat themselves. 0 until there are replicates.
+    pub(crate) lasting: f64,
 }
 
-/// The variance of one example's score about its trial's mean, for each trial, shrunk towards all trials' average.
-///
+/// The weight of "replicates are independent", in pairs of replicates.
+const PRIOR_PAIRS: f64 = 2.0;
+
+/// Pools the measured trials by plan.
+pub(crate) fn data(space: &Space, archive: &Archive) -> Data {
+    let trials: Vec<(&Trial, &Measurement)> =
+        archive.measured().filter(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite()).collect();
+    let noises = noises(&trials);
+    let mut by_plan: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for (i, (trial, _)) in trials.iter().enumerate() {
+        if let Some(options) = space.indices(&trial.plan) {
+            by_plan.entry(options).or_default().push(i);
+        }
+    }
+    let lasting = lasting(by_plan.values(), &noises);
+    let mut observations: Vec<Observation> = by_plan
+        .into_iter()
+        .map(|(options, of)| {
+            let noise = |i: usize| noises[i].variance / f64::from(trials[i].1.objective.n);
+            let precision: f64 = of.iter().map(|&i| 1.0 / noise(i)).sum();
+            let weighted: f64 = of.iter().map(|&i| trials[i].1.objective.mean / noise(i)).sum();
+            let least = of.iter().map(|&i| noise(i)).fold(f64::INFINITY, f64::min);
+            Observation {
+                options,
+                mean: weighted / precision,
+                noise: lasting * least + (1.0 - lasting) / precision,
+                n: of.iter().map(|&i| trials[i].1.objective.n).sum(),
+                trials: of.iter().map(|&i| trials[i].0.number).collect(),
+            }
+        })
+        .collect();
+    observations.sort_by_key(|o| o.trials.first().copied());
+    Data { observations, lasting }
+}
+
+/// One trial's noise.
+struct Noise {
+    /// The variance of one example's score about the trial's mean, shrunk towards the average of all trials.
+    variance: f64,
+    /// What each example scored above the trial's mean and its own difficulty; empty where unknown.
+    residuals: Vec<f64>,
+}
+
+/// The correlation of replicates' residuals, shrunk towards 0.
+fn lasting<'a>(groups: impl Iterator<Item = &'a Vec<usize>>, noises: &[Noise]) -> f64 {
+    let (mut together, mut alone, mut pairs) = (0.0, 0.0, 0.0);
+    for group in groups {
+        for (k, &i) in group.iter().enumerate() {
+            for &j in &group[k + 1..] {
+                let (a, b) = (&noises[i].residuals, &noises[j].residuals);
+                if a.len() == b.len() && a.len() > 1 {
+                    together += dot(a, b);
+                    alone += (dot(a, a) * dot(b, b)).sqrt();
+                    pairs += 1.0;
+                }
+            }
+        }
+    }
+    if alone <= 0.0 {
+        return 0.0;
+    }
+    (together / alone * pairs / (pairs + PRIOR_PAIRS)).clamp(0.0, 1.0)
+}
+
 /// Where all trials ran on equally many examples, what an example scores above or below the average in all of them is
-/// its difficulty: it moves all trials alike and tells nothing of their order, so it is taken out.
-fn variances(trials: &[(&Trial, &Measurement)]) -> Vec<f64> {
+/// its difficulty: it moves all trials alike and tells nothing of their order, so it is taken out of the noise.
+fn noises(trials: &[(&Trial, &Measurement)]) -> Vec<Noise> {
     let count = trials.len() as f64;
     let Some(n) = trials.first().map(|(_, m)| m.scores.len()) else {
         return Vec::new();
@@ -75,23 +123,32 @@ fn variances(trials: &[(&Trial, &Measurement)]) -> Vec<f64> {
     }
     // The difficulties are themselves estimated from these trials.
     let freedom = if paired { count / (count - 1.0) } else { 1.0 };
-    let own: Vec<(f64, f64)> = trials
+    let own: Vec<(f64, f64, Vec<f64>)> = trials
         .iter()
         .map(|(_, m)| {
-            let examples = f64::from(m.objective.n);
-            if m.scores.len() < 2 || !paired {
-                let se = m.objective.se;
-                let known = se.is_finite() && m.objective.n > 1;
-                let variance = if known { se * se * examples } else { 0.25 };
-                return (variance, examples - 1.0);
+            let degrees = f64::from(m.objective.n) - 1.0;
+            let residuals: Vec<f64> = m
+                .scores
+                .iter()
+                .enumerate()
+                .map(|(i, s)| s - m.objective.mean - if paired { difficulty[i] } else { 0.0 })
+                .collect();
+            if paired {
+                let variance = freedom * dot(&residuals, &residuals) / degrees;
+                return (variance, degrees, residuals);
             }
-            let squares: f64 = m.scores.iter().zip(&difficulty).map(|(s, d)| (s - m.objective.mean - d).powi(2)).sum();
-            (freedom * squares / (examples - 1.0), examples - 1.0)
+            let se = m.objective.se;
+            let known = se.is_finite() && m.objective.n > 1;
+            let variance = if known { se * se * f64::from(m.objective.n) } else { UNKNOWN_VARIANCE };
+            (variance, degrees, residuals)
         })
         .collect();
-    let weight: f64 = own.iter().map(|(_, w)| w).sum();
-    let pooled = if weight > 0.0 { own.iter().map(|(v, w)| v * w).sum::<f64>() / weight } else { 0.25 };
+    let weight: f64 = own.iter().map(|(_, w, _)| w).sum();
+    let pooled = if weight > 0.0 { own.iter().map(|(v, w, _)| v * w).sum::<f64>() / weight } else { UNKNOWN_VARIANCE };
     own.into_iter()
-        .map(|(v, w)| ((v * w + pooled * PRIOR_EXAMPLES) / (w + PRIOR_EXAMPLES)).max(LEAST_VARIANCE))
+        .map(|(v, w, residuals)| Noise {
+            variance: ((v * w + pooled * PRIOR_EXAMPLES) / (w + PRIOR_EXAMPLES)).max(LEAST_VARIANCE),
+            residuals,
+        })
         .collect()
 }

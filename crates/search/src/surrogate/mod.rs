@@ -23,6 +23,9 @@ const FITS: usize = 6;
 /// Variance of the mean of all scores: practically unknown.
 const MEAN_VARIANCE: f64 = 0.25;
 
+/// Variance of the noise of a trial on 50 zero-one examples.
+const USUAL_NOISE: f64 = 0.005;
+
 /// What is believed of a plan's true score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Belief {
@@ -38,6 +41,8 @@ pub(crate) struct Surrogate {
     fits: Vec<Fit>,
     /// The noise that one more trial is expected to have.
     noise: f64,
+    /// The share of the noise that a replicate does not average out.
+    pub(crate) lasting: f64,
 }
 
 /// One kernel conditioned on the observations.
@@ -53,11 +58,17 @@ struct Fit {
 impl Surrogate {
     /// Learns from the archive; the random numbers only choose which kernels are tried.
     pub(crate) fn new(space: &Space, archive: &Archive, insights: Insights, rng: &mut ChaCha8Rng) -> Self {
-        let observations = data::observations(space, archive);
+        let data::Data { observations, lasting } = data::data(space, archive);
         let n = observations.len().max(1) as f64;
         let centre = observations.iter().map(|o| o.mean).sum::<f64>() / n;
-        let noise = observations.iter().map(|o| o.noise * o.trials.len() as f64).sum::<f64>() / n;
-        let mut surrogate = Surrogate { features: Features::of(space), observations, centre, fits: Vec::new(), noise };
+        let noise = if observations.is_empty() {
+            USUAL_NOISE
+        } else {
+            let single = |o: &Observation| o.noise * o.trials.len() as f64;
+            observations.iter().map(single).sum::<f64>() / n
+        };
+        let mut surrogate =
+            Surrogate { features: Features::of(space), observations, centre, fits: Vec::new(), noise, lasting };
         surrogate.learn(space.stages().len(), insights, rng);
         surrogate
     }
