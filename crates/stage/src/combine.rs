@@ -132,7 +132,8 @@ impl CompiledStage {
     }
 
     /// The messages that ask the stage's model for one answer made of all samples: the stage's system message and the
-    /// fusion prompt.
+    /// fusion prompt. Earlier turns of the stage's prompt are left out: they answer questions, which is another task
+    /// than weighing drafts.
     pub fn fuse_messages(
         &self,
         example: &Example,
@@ -146,7 +147,7 @@ impl CompiledStage {
     }
 
     /// The messages that ask the judge for the number of the best parsed sample. The stage's system message, which is
-    /// about answering, is left out.
+    /// about answering, is left out, and so are earlier turns of its prompt.
     pub fn judge_messages(
         &self,
         example: &Example,

@@ -18,8 +18,25 @@ impl CompiledStage {
     ///
     /// Templates see the example's fields, each ancestor stage's output under the stage's name with `-` as `_`,
     /// `example` (all fields) and `stages` (outputs by the stages' own names); templates of fusion and judgement also
-    /// see `prompt` (the stage's own, rendered) and `candidates` (a list of objects with `text` and `output`). The last
-    /// four win over fields of the same name, which `example` still shows.
+    /// see `prompt` (the stage's own, rendered; its last turn) and `candidates` (a list of objects with `text` and
+    /// `output`). The last four win over fields of the same name, which `example` still shows.
+    ///
+    /// # Turns
+    /// A prompt may hold worked examples as turns of a conversation, divided by lines of nothing but `<<user>>` or
+    /// `<<assistant>>`:
+    ///
+    /// ```text
+    /// What is 2 + 3?
+    /// <<assistant>>
+    /// Answer: 5
+    /// <<user>>
+    /// {{ question }}
+    /// ```
+    ///
+    /// What stands above the first marker is the user's; it may be blank, or a comment, if `<<user>>` follows. Turns
+    /// alternate and the last is the user's. Blank lines next to a marker do not count. The source is divided before it
+    /// is filled in: data can add no turn, and each turn is a template of its own, so that blocks and `set` end with
+    /// it. A marker that is meant as text is written `{{ "<<user>>" }}`. Only the prompt has turns.
     pub fn compile(pipeline: &Pipeline, index: usize, known_fields: &BTreeSet<String>) -> Result<Self, Problems> {
         let Some(spec) = pipeline.stages.get(index) else {
             return Err(Problem::new(format!("the pipeline has no stage number {}", index + 1)).into());
@@ -40,9 +57,15 @@ impl CompiledStage {
         let templates = templates(spec, &scope, &mut problems);
         let parser = Parser::compile(&spec.parser).map_err(|p| problems.push(in_stage(spec, p)));
         match parser {
-            Ok(parser) if problems.is_empty() => {
-                Ok(CompiledStage { name: spec.name.clone(), stages, templates, parser, metric: spec.metric.clone() })
-            }
+            Ok(parser) if problems.is_empty() => Ok(CompiledStage {
+                name: spec.name.clone(),
+                stages,
+                fields: needed_fields(spec, &templates),
+                among: among(spec).cloned(),
+                templates,
+                parser,
+                metric: spec.metric.clone(),
+            }),
             _ => Err(Problems(problems)),
         }
     }
@@ -57,7 +80,10 @@ fn templates(spec: &StageSpec, scope: &Scope, problems: &mut Vec<Problem>) -> Te
             (None, Some(text)) => (format!("the built-in {name} prompt"), text),
             (None, None) => return,
         };
-        problems.extend(templates.add(name, file, text, scope));
+        problems.extend(match name {
+            PROMPT => templates.add_turns(name, file, text, scope),
+            _ => templates.add(name, file, text, scope),
+        });
     };
     add(PROMPT, Some(&spec.prompt), None, scope);
     add(SYSTEM, spec.system.as_ref(), None, scope);
@@ -103,10 +129,7 @@ fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Prob
     let is_known = |path: &str| {
         known_fields.contains(path) || path.match_indices('.').any(|(dot, _)| known_fields.contains(&path[..dot]))
     };
-    let among = match &spec.parser {
-        ParserSpec::Ids { among } => Some((among, "the parser's `among`")),
-        _ => None,
-    };
+    let among = among(spec).map(|among| (among, "the parser's `among`"));
     let gold = spec.metric.as_ref().map(|m| (&m.gold, "the metric's `gold`"));
     let mut problems: Vec<Problem> = among
         .into_iter()
@@ -125,6 +148,21 @@ fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Prob
             .push(in_stage(spec, problem.hint("use a parser of kind \"ids\" or \"json\", or the aggregator `vote`")));
     }
     problems
+}
+
+/// The fields that the templates need which a search may use: fusion's only where fusion is to be tried.
+fn needed_fields(spec: &StageSpec, templates: &Templates) -> BTreeSet<String> {
+    let fuse = spec.aggregators.contains(&Aggregator::Fuse).then_some(FUSE);
+    let judge = spec.aggregators.contains(&Aggregator::Judge).then_some(JUDGE);
+    let used = [Some(PROMPT), Some(SYSTEM), fuse, judge].into_iter().flatten();
+    used.flat_map(|name| templates.needs(name)).cloned().collect()
+}
+
+fn among(spec: &StageSpec) -> Option<&String> {
+    match &spec.parser {
+        ParserSpec::Ids { among } => Some(among),
+        _ => None,
+    }
 }
 
 fn in_stage(spec: &StageSpec, mut problem: Problem) -> Problem {

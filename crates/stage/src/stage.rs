@@ -1,6 +1,6 @@
 //! A stage that can run: messages for an example, parsed samples, scores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agenttts_core::pipeline::MetricSpec;
 use agenttts_core::{Example, Message};
@@ -8,6 +8,7 @@ use minijinja::value::Value as TemplateValue;
 use serde_json::Value;
 
 use crate::combine::Sample;
+use crate::field::lookup;
 use crate::metric::{MetricError, score};
 use crate::parse::Parser;
 use crate::template::{RenderError, Templates, template_value};
@@ -27,6 +28,10 @@ pub struct CompiledStage {
     pub(crate) templates: Templates,
     pub(crate) parser: Parser,
     pub(crate) metric: Option<MetricSpec>,
+    /// Fields without which the templates can never be filled in.
+    pub(crate) fields: BTreeSet<String>,
+    /// The field with the parser's candidates.
+    pub(crate) among: Option<String>,
 }
 
 impl CompiledStage {
@@ -41,17 +46,35 @@ impl CompiledStage {
         self.stages.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The messages that ask for a sample: the system message, if the stage has one, and the prompt. `outputs` holds
-    /// the outputs of earlier stages by name.
+    /// The example fields without which no rendering of the stage's templates can succeed, whatever upstream stages say.
+    ///
+    /// Fields that a template reads only under a condition, in a loop or with a default are left out, so an example
+    /// that lacks one of these fields can be refused before a search. Only the fields themselves are told, not what
+    /// templates look for inside of them. Templates of fusion and judgement count where the stage may use them.
+    pub fn fields(&self) -> BTreeSet<String> {
+        self.fields.clone()
+    }
+
+    /// The first field that the stage needs and that the example lacks: one of [`CompiledStage::fields`], the parser's
+    /// candidates, or the metric's gold answer (these two as dotted paths).
+    pub fn missing_field(&self, example: &Example) -> Option<String> {
+        let in_template = self.fields.iter().find(|field| !example.fields.contains_key(*field));
+        let gold = self.metric.as_ref().map(|metric| &metric.gold);
+        let paths = self.among.iter().chain(gold);
+        in_template.or_else(|| paths.into_iter().find(|path| lookup(&example.fields, path).is_none())).cloned()
+    }
+
+    /// The messages that ask for a sample: the system message, if the stage has one, and the prompt's turns. `outputs`
+    /// holds the outputs of earlier stages by name.
     pub fn render(
         &self,
         example: &Example,
         outputs: &BTreeMap<String, Value>,
     ) -> Result<Vec<Message>, Box<RenderError>> {
         let context = self.context(example, outputs);
-        let prompt = self.templates.render(PROMPT, &context, example)?;
+        let turns = self.templates.render_turns(PROMPT, &context, example)?;
         let mut messages = self.system_message(&context, example)?;
-        messages.push(Message::user(prompt));
+        messages.extend(turns);
         Ok(messages)
     }
 

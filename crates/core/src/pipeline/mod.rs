@@ -66,7 +66,8 @@ pub struct StageSpec {
     pub temperatures: Vec<Temperature>,
     /// Aggregators to choose among, the default first.
     pub aggregators: Vec<Aggregator>,
-    /// The user message.
+    /// The user message, perhaps after worked examples as turns of a conversation, which lines of `<<user>>` and
+    /// `<<assistant>>` divide.
     pub prompt: Template,
     /// The system message.
     pub system: Option<Template>,
@@ -104,8 +105,8 @@ pub struct Template {
 /// LLM fusion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FuseSpec {
-    /// The prompt; sees the stage's variables, `prompt` (the stage's own prompt) and `candidates`. The built-in one
-    /// where absent.
+    /// The prompt; sees the stage's variables, `prompt` (the stage's own prompt, of turns the last) and `candidates`.
+    /// The built-in one where absent.
     pub prompt: Option<Template>,
     /// Its temperature.
     pub temperature: Temperature,

@@ -34,17 +34,23 @@ impl Scope {
     }
 }
 
-/// A template under check.
+/// A template under check: a whole source or one turn of it.
 pub(crate) struct Checked<'a> {
     pub(crate) file: &'a str,
-    pub(crate) text: &'a Arc<str>,
+    pub(crate) source: &'a Arc<str>,
+    /// The template's part of the source.
+    pub(crate) part: Range<usize>,
     pub(crate) scope: &'a Scope,
 }
 
 impl Checked<'_> {
+    fn text(&self) -> &str {
+        &self.source[self.part.clone()]
+    }
+
     /// The problem that the engine found while reading the template.
     pub(crate) fn syntax_problem(&self, error: &Error) -> Problem {
-        let span = error.range().unwrap_or_else(|| line_span(self.text, error.line().unwrap_or(1)));
+        let span = error.range().unwrap_or_else(|| line_span(self.text(), error.line().unwrap_or(1)));
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         let hint = "templates are Jinja: {{ variable }}, {% for x in list %} ... {% endfor %}, {# comment #}";
         self.problem(span, format!("the template cannot be read: {detail}")).hint(hint)
@@ -56,7 +62,7 @@ impl Checked<'_> {
         let Ok(template) = env.get_template(name) else {
             return Vec::new();
         };
-        let tokens = Tokens { text: self.text, all: scan(self.text) };
+        let tokens = Tokens::of(self.text());
         let mut problems = self.tag_problems(&tokens, env);
         let assigned = tokens.assigned();
         let globals: BTreeSet<&str> = env.globals().map(|(name, _)| name).collect();
@@ -123,11 +129,19 @@ impl Checked<'_> {
             (None, Some(near)) => format!("did you mean `{near}`? There are: {}", listed(known.iter().copied())),
             (None, None) => format!("there are: {}", listed(known.iter().copied())),
         };
+        let is_set_elsewhere = || Tokens::of(self.source).assigned().contains(name);
+        let hint = if self.part.len() < self.source.len() && is_set_elsewhere() {
+            "each turn is a template of its own: repeat the `set` or `macro` of the other turn in this one".into()
+        } else {
+            hint
+        };
         self.problem(span.unwrap_or(0..0), format!("the variable `{name}` is not defined")).hint(hint)
     }
 
+    /// A problem at a place in the template's own text.
     fn problem(&self, span: Range<usize>, message: String) -> Problem {
-        Problem::new(message).at(self.file, self.text, span)
+        let shifted = self.part.start + span.start..self.part.start + span.end;
+        Problem::new(message).at(self.file, self.source, shifted)
     }
 }
 
@@ -135,25 +149,30 @@ const FILTERS: &str =
     "common filters: default, first, join, last, length, list, lower, replace, sort, tojson, trim, upper";
 const TESTS: &str = "common tests: defined, divisibleby, eq, in, mapping, none, number, sequence, string, undefined";
 
-struct Tokens<'a> {
+/// The tokens of a template, to be asked about.
+pub(crate) struct Tokens<'a> {
     text: &'a str,
-    all: Vec<Token>,
+    pub(crate) all: Vec<Token>,
 }
 
-impl Tokens<'_> {
-    fn at(&self, i: usize) -> &str {
+impl<'a> Tokens<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Tokens { text, all: scan(text) }
+    }
+
+    pub(crate) fn at(&self, i: usize) -> &str {
         self.all.get(i).map_or("", |t| &self.text[t.span.clone()])
     }
 
-    fn before(&self, i: usize) -> &str {
+    pub(crate) fn before(&self, i: usize) -> &str {
         i.checked_sub(1).map_or("", |b| self.at(b))
     }
 
-    fn word(&self, i: usize) -> &str {
+    pub(crate) fn word(&self, i: usize) -> &str {
         if self.all[i].is_word { self.at(i) } else { "" }
     }
 
-    fn is_filter(&self, i: usize) -> bool {
+    pub(crate) fn is_filter(&self, i: usize) -> bool {
         let opens = i.checked_sub(1).is_some_and(|b| self.all[b].opens_tag);
         self.all[i].is_word && (self.before(i) == "|" || (opens && self.before(i) == "filter"))
     }
@@ -181,7 +200,7 @@ impl Tokens<'_> {
 
     /// Names that `set` or `macro` tags define. A `set` inside an `if` outlives it, which the engine's own analysis
     /// does not see.
-    fn assigned(&self) -> BTreeSet<&str> {
+    pub(crate) fn assigned(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
         for i in (0..self.all.len()).filter(|&i| self.all[i].opens_tag) {
             if self.at(i) == "macro" {

@@ -1,17 +1,20 @@
 //! Prompt templates: Jinja without files, escaping or endless loops.
 
 mod check;
+mod needs;
 mod scan;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use agenttts_core::{Example, Problem};
+use agenttts_core::{Example, Message, Problem};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 
 pub(crate) use check::Scope;
+use turns::Turn;
 
 /// Work that one rendering may take, in the engine's units: an instruction or 64 bytes of text each. Far above any real
 /// prompt, and used up well within a second.
@@ -78,9 +81,20 @@ impl std::error::Error for RenderError {}
 pub(crate) struct Templates {
     stage: String,
     env: Environment<'static>,
-    /// Per name: the file, the text, and the fields that examples may have.
-    sources: BTreeMap<&'static str, (String, Arc<str>)>,
+    sources: BTreeMap<&'static str, Source>,
+    /// The fields that examples may have.
     fields: BTreeSet<String>,
+}
+
+/// What a template was made from.
+#[derive(Clone, Debug)]
+struct Source {
+    file: String,
+    text: Arc<str>,
+    /// At least one; each is a template of its own in the environment.
+    turns: Vec<Turn>,
+    /// Fields without which it can never be filled in.
+    needs: BTreeSet<String>,
 }
 
 impl Templates {
@@ -97,15 +111,49 @@ impl Templates {
         Templates { stage: stage.to_owned(), env, sources: BTreeMap::new(), fields: fields.clone() }
     }
 
-    /// Adds a template under a name, or tells what is wrong with it.
+    /// Adds a template of one message under a name, or tells what is wrong with it.
     pub(crate) fn add(&mut self, name: &'static str, file: String, text: &str, scope: &Scope) -> Vec<Problem> {
         let text: Arc<str> = Arc::from(text);
-        let checked = check::Checked { file: &file, text: &text, scope };
-        if let Err(error) = self.env.add_template_owned(name, text.to_string()) {
-            return vec![checked.syntax_problem(&error)];
+        let markers = turns::markers(&text);
+        let turns = vec![Turn::whole(&text)];
+        let mut problems =
+            self.compile(name, Source { file: file.clone(), text: text.clone(), turns, needs: BTreeSet::new() }, scope);
+        problems.extend(markers.into_iter().map(|marker| {
+            Problem::new("only the stage's `prompt` can have turns")
+                .at(&file, &text, marker.span)
+                .hint("this template is one message: remove the marker")
+        }));
+        problems
+    }
+
+    /// Adds a template that may be divided into turns.
+    pub(crate) fn add_turns(&mut self, name: &'static str, file: String, text: &str, scope: &Scope) -> Vec<Problem> {
+        let text: Arc<str> = Arc::from(text);
+        match turns::turns(&file, &text) {
+            Ok(turns) => self.compile(name, Source { file, text, turns, needs: BTreeSet::new() }, scope),
+            Err(problems) => problems,
         }
-        let problems = checked.problems(&self.env, name);
-        self.sources.insert(name, (file, text));
+    }
+
+    fn compile(&mut self, name: &'static str, mut source: Source, scope: &Scope) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (i, turn) in source.turns.iter().enumerate() {
+            let part = turn.span.clone();
+            let checked = check::Checked { file: &source.file, source: &source.text, part: part.clone(), scope };
+            if let Err(error) = self.env.add_template_owned(key(name, i), source.text[part.clone()].to_owned()) {
+                // If all turns together can be read, it is the division that cannot.
+                let is_divided = i + 1 < source.turns.len() && self.env.template_from_str(&source.text).is_ok();
+                let next = turns::markers(&source.text).into_iter().find(|m| m.span.start >= part.end);
+                match next.filter(|_| is_divided) {
+                    Some(marker) => return vec![crossing(&source, marker.span)],
+                    None => problems.push(checked.syntax_problem(&error)),
+                }
+                continue;
+            }
+            problems.extend(checked.problems(&self.env, &key(name, i)));
+            source.needs.extend(needs::needs(&source.text[part], scope, &self.env));
+        }
+        self.sources.insert(name, source);
         problems
     }
 
@@ -114,26 +162,61 @@ impl Templates {
         self.sources.contains_key(name)
     }
 
-    /// Fills in a template. A prompt of nothing but white space is an error.
+    /// The fields without which a template can never be filled in; none where there is no such template.
+    pub(crate) fn needs(&self, name: &str) -> impl Iterator<Item = &String> {
+        self.sources.get(name).into_iter().flat_map(|source| &source.needs)
+    }
+
+    /// Fills in a template of one message, or the last turn of one. A prompt of nothing but white space is an error.
     pub(crate) fn render(
         &self,
         name: &str,
         context: &BTreeMap<String, Value>,
         example: &Example,
     ) -> Result<String, Box<RenderError>> {
-        let rendered = self.env.get_template(name).and_then(|t| t.render(Value::from(context)));
-        let text = rendered.map_err(|error| Box::new(self.error(name, &error, example)))?;
+        let last = self.sources.get(name).map_or(0, |source| source.turns.len().saturating_sub(1));
+        self.render_turn(name, last, context, example)
+    }
+
+    /// Fills in all turns of a template.
+    pub(crate) fn render_turns(
+        &self,
+        name: &str,
+        context: &BTreeMap<String, Value>,
+        example: &Example,
+    ) -> Result<Vec<Message>, Box<RenderError>> {
+        let turns = self.sources.get(name).map_or(&[][..], |source| &source.turns);
+        let message = |(i, turn): (usize, &Turn)| {
+            Ok(Message { role: turn.role, content: self.render_turn(name, i, context, example)? })
+        };
+        turns.iter().enumerate().map(message).collect()
+    }
+
+    fn render_turn(
+        &self,
+        name: &str,
+        turn: usize,
+        context: &BTreeMap<String, Value>,
+        example: &Example,
+    ) -> Result<String, Box<RenderError>> {
+        let rendered = self.env.get_template(&key(name, turn)).and_then(|t| t.render(Value::from(context)));
+        let text = rendered.map_err(|error| Box::new(self.error(name, turn, &error, example)))?;
         if text.trim().is_empty() {
             let bare = self.bare_error(name, example);
-            return Err(Box::new(RenderError { message: "the rendered text is empty".into(), ..bare }));
+            let line = self.turn(name, turn).filter(|t| t.lines_before > 0).map(|t| t.lines_before + 1);
+            return Err(Box::new(RenderError { message: "the rendered text is empty".into(), line, ..bare }));
         }
         Ok(text)
+    }
+
+    fn turn(&self, name: &str, turn: usize) -> Option<&Turn> {
+        self.sources.get(name)?.turns.get(turn)
     }
 
     fn bare_error(&self, name: &str, example: &Example) -> RenderError {
         RenderError {
             stage: self.stage.clone(),
-            template: self.sources.get(name).map(|(file, _)| file.clone()).unwrap_or_default(),
+            template: self.sources.get(name).map(|source| source.file.clone()).unwrap_or_default(),
             line: None,
             example: example.id.clone(),
             example_line: example.line,
@@ -143,8 +226,10 @@ impl Templates {
         }
     }
 
-    fn error(&self, name: &str, error: &Error, example: &Example) -> RenderError {
-        let bare = RenderError { line: error.line(), ..self.bare_error(name, example) };
+    fn error(&self, name: &str, turn: usize, error: &Error, example: &Example) -> RenderError {
+        let lines_before = self.turn(name, turn).map_or(0, |t| t.lines_before);
+        let line = error.line().map(|line| line + lines_before);
+        let bare = RenderError { line, ..self.bare_error(name, example) };
         if error.kind() == ErrorKind::OutOfFuel {
             return RenderError {
                 message: "the template does too much work".into(),
@@ -152,7 +237,7 @@ impl Templates {
                 ..bare
             };
         }
-        let code = self.code_at(name, error);
+        let code = self.code_at(name, turn, error);
         // The engine's message quotes the variable; the place may be that of a filter on it.
         let quoted = error.detail().and_then(|d| d.split('`').nth(1));
         let missing = match error.kind() {
@@ -175,8 +260,8 @@ impl Templates {
     }
 
     /// The failing expression.
-    fn code_at(&self, name: &str, error: &Error) -> Option<&str> {
-        let (_, text) = self.sources.get(name)?;
+    fn code_at(&self, name: &str, turn: usize, error: &Error) -> Option<&str> {
+        let text = &self.sources.get(name)?.text[self.turn(name, turn)?.span.clone()];
         text.get(error.range()?).filter(|code| !code.contains('\n') && code.len() <= 80)
     }
 
@@ -187,6 +272,18 @@ impl Templates {
         let words = tokens.into_iter().filter(|t| t.is_word).map(|t| &code[t.span]);
         words.into_iter().find(|w| self.fields.contains(*w) && !example.fields.contains_key(*w)).map(str::to_owned)
     }
+}
+
+/// The name of a turn's template in the environment.
+fn key(name: &str, turn: usize) -> String {
+    format!("{name}#{turn}")
+}
+
+fn crossing(source: &Source, marker: std::ops::Range<usize>) -> Problem {
+    let name = &source.text[marker.clone()];
+    Problem::new(format!("a block or tag that begins before this `{name}` ends after it"))
+        .at(&source.file, &source.text, marker)
+        .hint("each turn is a template of its own: close {% for %}, {% if %} and the like before the marker")
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(crate) struct Token {
     pub(crate) is_word: bool,
     /// Whether it is the first word of a `{% %}` tag.
     pub(crate) opens_tag: bool,
+    /// Where its tag begins: the same for all tokens of a tag.
+    pub(crate) tag: usize,
 }
 
 /// The tokens of all tags of a template; comments, raw blocks, strings and numbers have none.
@@ -27,7 +29,9 @@ pub(crate) fn scan(text: &str) -> Vec<Token> {
             at = text[open..].find("#}").map_or(text.len(), |end| open + end + 2);
         } else if rest.starts_with("{{") || rest.starts_with("{%") {
             let first = tokens.len();
-            at = scan_code(text, open + 2, &mut tokens);
+            // White space control: `{%-`.
+            let code = open + if matches!(rest.as_bytes().get(2), Some(b'-' | b'+')) { 3 } else { 2 };
+            at = scan_code(text, code, &mut tokens);
             let is_tag = rest.starts_with("{%");
             if let Some(token) = tokens.get_mut(first).filter(|_| is_tag) {
                 token.opens_tag = token.is_word;
@@ -72,14 +76,14 @@ pub(crate) fn scan_code(text: &str, from: usize, tokens: &mut Vec<Token>) -> usi
                 while bytes.get(i).is_some_and(|b| *b == b'_' || b.is_ascii_alphanumeric()) {
                     i += 1;
                 }
-                tokens.push(Token { span: start..i, is_word: true, opens_tag: false });
+                tokens.push(Token { span: start..i, is_word: true, opens_tag: false, tag: from });
             }
             b'{' | b'}' => {
                 depth = if byte == b'{' { depth + 1 } else { depth.saturating_sub(1) };
-                tokens.push(Token { span: start..i, is_word: false, opens_tag: false });
+                tokens.push(Token { span: start..i, is_word: false, opens_tag: false, tag: from });
             }
             _ if byte.is_ascii_punctuation() => {
-                tokens.push(Token { span: start..i, is_word: false, opens_tag: false });
+                tokens.push(Token { span: start..i, is_word: false, opens_tag: false, tag: from });
             }
             _ => {}
         }
@@ -104,6 +108,8 @@ mod tests {
         );
         assert_eq!(words("{% raw %}{{ x }}{% endraw %}{{ y }}"), ["raw", "y"]);
         assert!(scan("{% set a = 1 %}")[0].opens_tag);
+        assert!(scan("{%- set a = 1 -%}")[0].opens_tag);
+        assert_eq!(words("{%- raw %}{{ x }}{% endraw -%}{{- y -}}"), ["raw", "y"]);
     }
 
     proptest! {

@@ -16,6 +16,11 @@ fn scope() -> Scope {
     }
 }
 
+fn turn_problems(text: &str) -> Vec<String> {
+    let mut templates = Templates::new("answer", &scope().fields);
+    templates.add_turns("prompt", "prompt.j2".into(), text, &scope()).iter().map(ToString::to_string).collect()
+}
+
 fn problems(text: &str) -> Vec<String> {
     let mut templates = Templates::new("answer", &scope().fields);
     templates.add("prompt", "prompt.j2".into(), text, &scope()).iter().map(ToString::to_string).collect()
@@ -147,6 +152,128 @@ fn long_prompts_are_well_within_the_limit() {
     let documents: Vec<String> = (0..2000).map(|i| format!("document {i} {}", "text ".repeat(40))).collect();
     let fields = json!({"documents": documents});
     assert!(render("{% for d in documents %}{{ loop.index }}. {{ d }}\n{% endfor %}", fields).unwrap().len() > 400_000);
+}
+
+#[test]
+fn problems_and_errors_in_a_turn_are_placed_in_the_whole_file() {
+    let text = "A\n<<assistant>>\nB\n\n<<user>>\n\n{{ question }} {{ qestion }}\n";
+    assert!(
+        turn_problems(text)[0]
+            .starts_with("prompt.j2:7:19: the variable `qestion` is not defined\n  hint: did you mean")
+    );
+    let found = turn_problems("A\n<<assistant>>\n{{ B\n<<user>>\n{% for %}{% endfor %}\n");
+    assert!(
+        found[0].starts_with("prompt.j2:3:") && found[1].starts_with("prompt.j2:5:8: the template cannot"),
+        "{found:?}"
+    );
+
+    let mut templates = Templates::new("answer", &scope().fields);
+    let text = "A\n<<assistant>>\nB\n\n<<user>>\n\nQ\n{{ context|upper }}\n";
+    assert_eq!(templates.add_turns("prompt", "prompt.j2".into(), text, &scope()), []);
+    let example = Example { id: "q7".into(), line: 12, fields: serde_json::Map::new() };
+    let error = templates.render_turns("prompt", &BTreeMap::new(), &example).unwrap_err();
+    assert_eq!((error.line, error.field.as_deref()), (Some(8), Some("context")));
+}
+
+#[test]
+fn a_block_may_not_cross_a_marker() {
+    for text in [
+        "{% for d in documents %}\n{{ d }}\n<<assistant>>\nx\n<<user>>\n{% endfor %}\ny",
+        "a\n{% if question %}\n<<assistant>>\nx\n{% endif %}\n<<user>>\ny",
+        "a {# b\n\n<<assistant>>\nx #}\n<<user>>\ny",
+    ] {
+        assert_eq!(
+            turn_problems(text),
+            [
+                "prompt.j2:3:1: a block or tag that begins before this `<<assistant>>` ends after it\n  hint: each turn is a \
+              template of its own: close {% for %}, {% if %} and the like before the marker"
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_one_turn_defines_is_not_defined_in_another() {
+    let text = "{% set a = 1 %}{{ a }}\n<<assistant>>\nx\n<<user>>\n{{ a }}";
+    assert_eq!(
+        turn_problems(text),
+        [
+            "prompt.j2:5:4: the variable `a` is not defined\n  hint: each turn is a template of its own: repeat the `set` \
+          or `macro` of the other turn in this one"
+        ]
+    );
+}
+
+#[test]
+fn white_space_control_hides_no_tag() {
+    assert_eq!(problems("{%- if question -%}{%- set b = 1 -%}{%- endif -%}{{- b -}}"), Vec::<String>::new());
+    assert!(problems("{%- include 'x' -%}")[0].contains("`include` needs another template"));
+}
+
+fn needs(text: &str) -> Vec<String> {
+    let mut templates = Templates::new("answer", &scope().fields);
+    assert_eq!(templates.add_turns("prompt", "prompt.j2".into(), text, &scope()), []);
+    templates.needs("prompt").cloned().collect()
+}
+
+#[test]
+fn fields_that_every_rendering_reads_are_needed() {
+    for text in [
+        "{{ question }}",
+        "{{ question|upper }}",
+        "{{- question.text -}}",
+        "{% if question %}x{% endif %}",
+        "{% if not question %}x{% endif %}",
+        "{% if question == 'x' %}x{% endif %}",
+        "{% for d in question if d.id in pick_docs %}{{ d }}{% endfor %}",
+        "{% for d in documents|default([]) %}{{ d }}{% endfor %}{{ question }}",
+        "{{ example.question }}",
+        "{% set x = 1 %}{{ question + x }}",
+        "x\n<<assistant>>\n{{ question }}\n<<user>>\ny",
+    ] {
+        assert_eq!(needs(text), ["question"], "{text}");
+    }
+}
+
+#[test]
+fn fields_that_a_rendering_may_do_without_are_not_needed() {
+    for text in [
+        "{{ question|default('x') }}",
+        "{{ question|tojson }}",
+        "{{ 'x' if context is defined and question else 'y' }}",
+        "{% if question is defined %}{{ question }}{% endif %}",
+        "{% for d in documents|default([]) %}{{ question }}{% endfor %}",
+        "{% macro m() %}{{ question }}{% endmacro %}",
+        "{% set question = 1 %}{{ question }}",
+        "{% with question = 1 %}{{ question }}{% endwith %}",
+        "{{ [question]|length }}",
+        "{# {{ question }} #}{% raw %}{{ question }}{% endraw %}",
+        "{{ pick_docs.question }}",
+        "{{ 1 < 0 < question }}",
+    ] {
+        assert_eq!(needs(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+const PIECES: &str = "(\\{\\{ (question|context|example\\.question|documents)(\\|(default\\(1\\)|upper|tojson|length))? \\}\\}\
+    |\\{\\{ question (or|and|==|<|~|if|in|\\+) context \\}\\}|\\{% if (not )?(question|context)( is defined)? %\\}|\\{% else %\\}\
+    |\\{% endif %\\}|\\{% for x in documents( if question)? %\\}|\\{% endfor %\\}|\\{% set question = context %\\}|x){1,8}";
+
+proptest::proptest! {
+    #[test]
+    fn an_example_without_a_needed_field_never_renders(text in PIECES, has in proptest::collection::vec(proptest::bool::ANY, 3)) {
+        let mut templates = Templates::new("s", &scope().fields);
+        if templates.add("prompt", "p".into(), &text, &scope()).is_empty() {
+            let all = ["question", "context", "documents"].into_iter().zip(has);
+            let fields: serde_json::Map<_, _> = all.filter(|(_, has)| *has).map(|(f, _)| (f.to_owned(), json!(["y"]))).collect();
+            let lacks = templates.needs("prompt").any(|f| !fields.contains_key(f));
+            let example = Example { id: "q".into(), line: 1, fields: fields.clone() };
+            let mut context: BTreeMap<_, _> = fields.iter().map(|(k, v)| (k.clone(), template_value(v))).collect();
+            context.insert("example".into(), template_value(&fields.into()));
+            let rendered = templates.render("prompt", &context, &example);
+            proptest::prop_assert!(!lacks || rendered.is_err(), "{rendered:?}");
+        }
+    }
 }
 
 proptest::proptest! {
