@@ -20,6 +20,11 @@ impl Temperature {
         (value.is_finite() && (0.0..=2.0).contains(&value)).then(|| Temperature((value * 1000.0).round() as u32))
     }
 
+    /// So many thousandths; `None` above 2.
+    pub const fn from_thousandths(thousandths: u32) -> Option<Self> {
+        if thousandths <= 2000 { Some(Temperature(thousandths)) } else { None }
+    }
+
     /// The temperature as a number.
     pub fn get(self) -> f64 {
         f64::from(self.0) / 1000.0

@@ -1,1 +1,35 @@
+//! The engine: loads pipelines, runs plans and studies, keeps budgets, and tells what happens as events.
+//!
+//! The only owner of the clock and of concurrency. It never prints: observers do.
 
+mod aside;
+mod bank;
+mod budget;
+mod confirm;
+mod direct;
+mod error;
+mod event;
+mod execute;
+mod forecast;
+mod load;
+mod plan_file;
+mod recorder;
+mod runner;
+mod source;
+mod stop;
+mod streams;
+mod study;
+mod summary;
+mod trial;
+mod workshop;
+
+pub use error::{EngineError, EngineErrorKind};
+pub use event::{Event, Limit, Observer, Observers, Spent};
+pub use forecast::{Forecast, forecast};
+pub use load::{FactsLookup, Loaded, PIPELINE_FILE, load_pipeline};
+pub use plan_file::{Measured, PLAN_FILE_VERSION, PlanFile, PlanStage, Source};
+pub use runner::{Answer, Runner, StageTrace};
+pub use stop::StopHandle;
+pub use study::{ResumeOptions, SearchOptions, StudyContext, resume_study, start_study};
+pub use summary::{StudyLine, list_studies, plan_file, summary};
+pub use workshop::{ModelSet, Probe, ProbeReply, Workshop, probe};

@@ -1,0 +1,65 @@
+//! What a search must leave of its budget, so that its result can be confirmed.
+
+use agenttts_core::{Archive, CallTokens, Cost, Plan};
+use agenttts_store::Amounts;
+
+use crate::budget::{Aside, Budget, amounts};
+use crate::load::Loaded;
+
+/// Room for test examples that are longer than search examples.
+const MARGIN: f64 = 1.25;
+
+/// Room while nothing is measured and the pipeline's expected lengths are all that is known.
+const UNMEASURED: f64 = 1.5;
+
+/// The confirmation's expected spend: the dearer of the leading plan and the baselines once over the test split for each
+/// of the three, and the greedy baselines over the search split. Measured lengths replace expected ones once there are
+/// any.
+pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> Aside {
+    let space = &loaded.space;
+    let (test, search) =
+        (loaded.pipeline.test_split.examples.len() as f64, loaded.pipeline.search_split.examples.len() as f64);
+    let baselines = [space.largest_once(), space.smallest_once()];
+    let leader = archive.best();
+    let factor = leader.map_or(UNMEASURED, |(trial, measured)| {
+        let nominal = query(loaded, &trial.plan).tokens as f64;
+        let real = measured.fresh.tokens() as f64 / measured.scores.len().max(1) as f64;
+        if nominal > 0.0 { MARGIN * real / nominal } else { UNMEASURED }
+    });
+    let winner = leader.map_or_else(|| space.largest_once(), |(trial, _)| trial.plan.clone());
+    let mut total = times(query(loaded, &winner), factor * test);
+    for baseline in &baselines {
+        // Once over the test split; on the search split greedily, and perhaps at the usual temperature.
+        total = total.plus(times(query(loaded, baseline), factor * (test + 2.0 * search)));
+    }
+    let spent = budget.spent(agenttts_core::Usage::default());
+    let drawn: u64 = archive.measured().map(|(_, m)| m.drawn.tokens()).sum();
+    let seconds = if drawn > 0 { spent.seconds / drawn as f64 * total.tokens as f64 } else { 0.0 };
+    budget.at_most_half(Aside { amounts: total, seconds })
+}
+
+/// One query of a plan by expected lengths.
+fn query(loaded: &Loaded, plan: &Plan) -> Amounts {
+    let stages = plan.choices.iter().zip(&loaded.pipeline.stages);
+    stages.fold(Amounts::default(), |sum, (choice, stage)| {
+        let Some(model) = loaded.pipeline.model(&choice.model) else { return sum };
+        let mut sum =
+            sum.plus(amounts(model, &CallTokens::planned(stage.prompt_tokens, stage.decode_tokens, choice.samples)));
+        if choice.aggregator.calls_model() && choice.samples > 1 {
+            let prompt = stage.prompt_tokens + u64::from(choice.samples) * stage.decode_tokens;
+            sum = sum.plus(amounts(model, &CallTokens::planned(prompt, stage.decode_tokens, 1)));
+        }
+        sum
+    })
+}
+
+fn times(amounts: Amounts, factor: f64) -> Amounts {
+    let scaled = |n: u64| (n as f64 * factor).ceil() as u64;
+    let cost = |c: Cost| Cost((c.0 as f64 * factor).ceil() as i128);
+    Amounts {
+        tokens: scaled(amounts.tokens),
+        usd: cost(amounts.usd),
+        flops: cost(amounts.flops),
+        calls: scaled(amounts.calls),
+    }
+}

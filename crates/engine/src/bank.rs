@@ -1,0 +1,282 @@
+//! Samples through the bank: what is there is taken, only the rest is reserved, drawn, and settled with its samples.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use agenttts_core::{CallTokens, Request, RequestKey, Usage};
+use agenttts_models::{Call, ModelError, ModelErrorKind};
+use agenttts_store::{Amounts, LimitedUnit, NewSample, Purpose, SampleHome, Settlement, Study};
+use async_trait::async_trait;
+
+use crate::budget::{Budget, amounts, lock};
+use crate::error::EngineError;
+use crate::event::{Event, Limit, Observers};
+use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
+use crate::stop::StopHandle;
+use crate::workshop::{Connected, ModelSet};
+
+/// How often the missing draws of a request are asked for before its example counts as failed. Models retry transient
+/// failures themselves; this is for single draws that failed within a call.
+const ROUNDS: u32 = 3;
+
+/// The bank of one running study.
+pub(crate) struct Bank {
+    study: Arc<Study>,
+    models: ModelSet,
+    budget: Arc<Budget>,
+    observers: Observers,
+    stop: StopHandle,
+    /// Requests that are being drawn, so that two examples or stages with one request do not draw it twice.
+    flights: Mutex<HashMap<(RequestKey, u64), Arc<tokio::sync::Mutex<()>>>>,
+    usage: Mutex<Usage>,
+    warned: Mutex<Vec<String>>,
+    fingerprints: Mutex<HashMap<String, String>>,
+    /// Overrides the purpose that calls are booked under, while the confirmation runs.
+    confirming: std::sync::atomic::AtomicBool,
+}
+
+impl Bank {
+    pub(crate) fn new(
+        study: Arc<Study>,
+        models: ModelSet,
+        budget: Arc<Budget>,
+        observers: Observers,
+        stop: StopHandle,
+        usage: Usage,
+    ) -> Self {
+        Bank {
+            study,
+            models,
+            budget,
+            observers,
+            stop,
+            flights: Mutex::default(),
+            usage: Mutex::new(usage),
+            warned: Mutex::default(),
+            fingerprints: Mutex::default(),
+            confirming: std::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
+    /// Tokens and calls over all sessions.
+    pub(crate) fn usage(&self) -> Usage {
+        *lock(&self.usage)
+    }
+
+    /// From now on, calls are booked as the confirmation's.
+    pub(crate) fn begin_confirmation(&self) {
+        self.confirming.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn flight(&self, key: RequestKey, stream: u64) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flights = lock(&self.flights);
+        // Finished flights are swept now and then, so that the map stays as small as what is under way.
+        if flights.len() > 4_096 {
+            flights.retain(|_, f| Arc::strong_count(f) > 1);
+        }
+        flights.entry((key, stream)).or_default().clone()
+    }
+
+    fn stored(&self, key: &RequestKey, want: &Want<'_>) -> Result<Stored, DrawError> {
+        let samples = self.study.store().samples(key, want.stream, want.n).map_err(EngineError::from)?;
+        let mut stored = Stored { samples: (0..want.n).map(|_| None).collect() };
+        for sample in samples {
+            let index = sample.index as usize;
+            stored.samples[index] = Some(GotSample { id: Some(sample.id), draw: sample.draw });
+        }
+        Ok(stored)
+    }
+
+    /// Draws the samples `first..first + n`; the first failure of a single draw is returned, the others are stored.
+    async fn draw(
+        &self,
+        want: &Want<'_>,
+        connected: &Connected,
+        key: RequestKey,
+        first: u32,
+        n: u32,
+        drawn: &mut Usage,
+    ) -> Result<Option<ModelError>, DrawError> {
+        if self.stop.is_stopped() {
+            return Err(DrawError::Halt(Halt::Stopped));
+        }
+        if let Some(detail) = self.budget.time_is_up() {
+            return Err(DrawError::Halt(Halt::Limit { limit: Limit::Minutes, detail }));
+        }
+        let bound = upper_bound(connected, want.request, n).map_err(DrawError::of_model)?;
+        let purpose = Purpose { kind: self.kind(want.kind).into(), model: want.model.into() };
+        let limits = self.budget.limits();
+        let reservation = self
+            .study
+            .reserve(purpose, amounts(&connected.spec, &bound), &limits)
+            .await
+            .map_err(EngineError::from)?
+            .map_err(|refused| refusal(refused.unit, bound.prompt * u64::from(bound.prompts) + bound.decode))?;
+        let first_seed = key.seed(want.stream, first);
+        let reply = connected.model.draw(Call { request: want.request, n, first_seed }).await;
+        reply.warnings.iter().for_each(|w| self.warn(w));
+        self.check_fingerprint(want.model, reply.fingerprint.as_deref());
+        let mut failure = None;
+        let mut samples = Vec::with_capacity(n as usize);
+        for (offset, draw) in reply.draws.into_iter().enumerate() {
+            match draw {
+                Ok(draw) => samples.push(NewSample {
+                    index: first + offset as u32,
+                    draw,
+                    fingerprint: reply.fingerprint.clone(),
+                }),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        let calls = reply.billed.calls.max(1);
+        let billed = CallTokens {
+            prompt: reply.billed.prompt.div_ceil(calls),
+            cached_prompt: reply.billed.cached_prompt / calls,
+            prompts: u32::try_from(calls).unwrap_or(u32::MAX),
+            samples: n,
+            decode: reply.billed.decode,
+            latency_us: Some(0),
+        };
+        let actual =
+            Amounts { tokens: reply.billed.tokens(), calls: reply.billed.calls, ..amounts(&connected.spec, &billed) };
+        let settlement =
+            Settlement { amounts: actual, usage: reply.billed, error: failure.as_ref().map(|e| e.message.clone()) };
+        let home = SampleHome {
+            key,
+            stream: want.stream,
+            identity: connected.model.identity().clone(),
+            request: want.request.clone(),
+        };
+        self.study.settle(reservation, settlement, Some((home, samples))).await.map_err(EngineError::from)?;
+        self.budget.book(actual);
+        *lock(&self.usage) += reply.billed;
+        *drawn += reply.billed;
+        Ok(failure)
+    }
+
+    fn kind(&self, kind: CallKind) -> &'static str {
+        if self.confirming.load(std::sync::atomic::Ordering::Relaxed) {
+            return "confirmation";
+        }
+        match kind {
+            CallKind::Sample => "sample",
+            CallKind::Fusion => "fusion",
+            CallKind::Judge => "judge",
+            CallKind::Agent => "agent",
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        let mut warned = lock(&self.warned);
+        if !warned.iter().any(|w| w == message) {
+            warned.push(message.to_owned());
+            self.observers.send(Event::Warning { message: message.to_owned() });
+        }
+    }
+
+    /// Says so when a provider changes weights under a running study: earlier and later draws are then not exchangeable.
+    fn check_fingerprint(&self, model: &str, fingerprint: Option<&str>) {
+        let Some(fingerprint) = fingerprint else { return };
+        let before = lock(&self.fingerprints).insert(model.to_owned(), fingerprint.to_owned());
+        if let Some(before) = before.filter(|b| b != fingerprint) {
+            self.warn(&format!(
+                "{model}: the provider's fingerprint changed from {before} to {fingerprint}; declare a new `revision` \
+                 for the model to keep old and new draws apart"
+            ));
+        }
+    }
+}
+
+/// The samples of a request that the bank holds, by index.
+struct Stored {
+    samples: Vec<Option<GotSample>>,
+}
+
+impl Stored {
+    /// The runs of missing indices: where each begins and how long it is.
+    fn gaps(&self) -> Vec<(u32, u32)> {
+        let mut gaps: Vec<(u32, u32)> = Vec::new();
+        for (index, _) in self.samples.iter().enumerate().filter(|(_, s)| s.is_none()) {
+            match gaps.last_mut() {
+                Some((first, n)) if *first + *n == index as u32 => *n += 1,
+                _ => gaps.push((index as u32, 1)),
+            }
+        }
+        gaps
+    }
+
+    fn complete(self) -> Vec<GotSample> {
+        self.samples.into_iter().flatten().collect()
+    }
+}
+
+#[async_trait]
+impl Source for Bank {
+    async fn samples(&self, want: Want<'_>) -> Result<Got, DrawError> {
+        let connected = self.models.get(want.model)?;
+        let key = want.request.key(connected.model.identity());
+        let stored = self.stored(&key, &want)?;
+        if stored.gaps().is_empty() {
+            return Ok(Got { samples: stored.complete(), drawn: Usage::default() });
+        }
+        let flight = self.flight(key, want.stream);
+        let _alone = flight.lock().await;
+        let mut drawn = Usage::default();
+        let mut failure = None;
+        for _ in 0..ROUNDS {
+            let stored = self.stored(&key, &want)?;
+            let gaps = stored.gaps();
+            if gaps.is_empty() {
+                return Ok(Got { samples: stored.complete(), drawn });
+            }
+            for (first, n) in gaps {
+                if let Some(error) = self.draw(&want, connected, key, first, n, &mut drawn).await? {
+                    match DrawError::of_model(error) {
+                        DrawError::Failed(error) => failure = Some(error),
+                        halt @ DrawError::Halt(_) => return Err(halt),
+                    }
+                }
+            }
+            if failure.as_ref().is_some_and(|e| !e.kind.is_transient()) {
+                break;
+            }
+        }
+        let stored = self.stored(&key, &want)?;
+        if stored.gaps().is_empty() {
+            return Ok(Got { samples: stored.complete(), drawn });
+        }
+        Err(DrawError::Failed(failure.unwrap_or_else(|| {
+            ModelError::new(ModelErrorKind::BadReply, format!("{}: some samples could not be drawn", want.model))
+        })))
+    }
+}
+
+/// The most that a call can take: the prompt once per call that may be needed, every sample decoded to its end.
+fn upper_bound(connected: &Connected, request: &Request, n: u32) -> Result<CallTokens, ModelError> {
+    let tokens = connected.model.prompt_tokens(request)?;
+    // Only a counted prompt comes from an engine that is sure to share it; a provider may turn out to ignore `n`.
+    let prompts = match (tokens, connected.model.prompt_shared_by()) {
+        (agenttts_models::PromptTokens::Exact(_), 0) => 1,
+        (agenttts_models::PromptTokens::Exact(_), by) => n.div_ceil(by),
+        (agenttts_models::PromptTokens::AtMost(_), _) => n,
+    };
+    Ok(CallTokens {
+        prompt: u64::from(tokens.upper_bound()),
+        cached_prompt: 0,
+        prompts,
+        samples: n,
+        decode: u64::from(request.decoding.max_tokens) * u64::from(n),
+        latency_us: Some(0),
+    })
+}
+
+fn refusal(unit: LimitedUnit, tokens: u64) -> DrawError {
+    let limit = match unit {
+        LimitedUnit::Tokens => Limit::Tokens,
+        LimitedUnit::Usd => Limit::Usd,
+        LimitedUnit::Flops => Limit::Flops,
+        LimitedUnit::Calls => Limit::Calls,
+    };
+    let detail = format!("the next call could take up to {tokens} tokens");
+    DrawError::Halt(Halt::Limit { limit, detail })
+}

@@ -1,0 +1,76 @@
+//! What can go wrong in the engine, by kind: exit codes and advice follow from it.
+
+use agenttts_core::{Problem, Problems};
+use agenttts_models::{ModelError, ModelErrorKind};
+use agenttts_store::StoreError;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The user's input is wrong.
+    #[error(transparent)]
+    Input(#[from] Problems),
+    /// A model cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing could be measured within the search budget.
+    #[error("{0}")]
+    Budget(String),
+    /// A fault of this program.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Kinds of [`EngineError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineErrorKind {
+    /// The user's input is wrong.
+    Input,
+    /// A model cannot be used.
+    Model(ModelErrorKind),
+    /// The store cannot be used.
+    Store,
+    /// Nothing could be measured within the search budget.
+    Budget,
+    /// A fault of this program.
+    Internal,
+}
+
+impl EngineError {
+    /// A problem with what the user asked for.
+    pub fn input(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        EngineError::Input(Problem::new(message).hint(hint).into())
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> EngineErrorKind {
+        match self {
+            EngineError::Input(_) => EngineErrorKind::Input,
+            EngineError::Model(error) => EngineErrorKind::Model(error.kind),
+            EngineError::Store(_) => EngineErrorKind::Store,
+            EngineError::Budget(_) => EngineErrorKind::Budget,
+            EngineError::Internal(_) => EngineErrorKind::Internal,
+        }
+    }
+
+    /// What to do about it, where that is not part of the problems.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            EngineError::Model(error) => error.hint.clone(),
+            EngineError::Store(error) => error.hint().map(str::to_owned),
+            EngineError::Budget(_) => Some("raise the search budget and go on with `agenttts search --resume`".into()),
+            EngineError::Input(_) | EngineError::Internal(_) => None,
+        }
+    }
+
+    /// The problems, where the input is wrong.
+    pub fn problems(&self) -> Option<&Problems> {
+        match self {
+            EngineError::Input(problems) => Some(problems),
+            _ => None,
+        }
+    }
+}

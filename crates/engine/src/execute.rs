@@ -1,0 +1,351 @@
+//! One example through all stages of a plan: what a search measures and what `run` serves.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use agenttts_core::{
+    Aggregator, CallTokens, Choice, Cost, CostModel, Decoding, Example, Message, Pipeline, Plan, Request, StageSpec,
+    Temperature, Usage,
+};
+use agenttts_models::{ModelError, ModelErrorKind};
+use agenttts_stage::{Combine, CompiledStage, JUDGE_MAX_TOKENS, Sample, aggregate};
+use serde_json::Value;
+
+use crate::error::EngineError;
+use crate::load::Loaded;
+use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
+use crate::workshop::ModelSet;
+
+/// Runs examples through the stages of one pipeline.
+#[derive(Clone)]
+pub(crate) struct Executor {
+    pipeline: Arc<Pipeline>,
+    stages: Arc<Vec<CompiledStage>>,
+    models: ModelSet,
+    cost_model: CostModel,
+}
+
+/// An example's way through all stages.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    /// The example's id.
+    pub(crate) example: String,
+    /// What every stage did; those after a failed one did nothing.
+    pub(crate) stages: Vec<StageRun>,
+    /// Which stage failed, and why.
+    pub(crate) failure: Option<Failure>,
+    /// The objective: 0 where a stage failed.
+    pub(crate) objective: f64,
+    /// What this query costs when served.
+    pub(crate) cost: Cost,
+    /// The same in units of the cost model.
+    pub(crate) cost_units: f64,
+    /// Tokens that it takes when nothing is reused.
+    pub(crate) fresh: Usage,
+    /// Tokens that were drawn for it now.
+    pub(crate) drawn: Usage,
+}
+
+/// What a stage did for one example.
+#[derive(Debug, Default)]
+pub(crate) struct StageRun {
+    /// Its output.
+    pub(crate) output: Option<Value>,
+    /// Its metric; 0 where it failed or was not reached, `None` where it has none.
+    pub(crate) score: Option<f64>,
+    /// Its samples.
+    pub(crate) samples: Vec<GotSample>,
+    /// What each sample parses to, or why it does not.
+    pub(crate) parsed: Vec<Result<Value, String>>,
+    /// The fusion's or judge's reply.
+    pub(crate) combined: Option<GotSample>,
+    /// The share of samples that agree with the output.
+    pub(crate) support: Option<f64>,
+    /// Why the vote stands in for an unusable fusion or judgement.
+    pub(crate) fallback: Option<String>,
+    /// The metric with the first 1, 2, 4, ... samples.
+    pub(crate) prefix_scores: Vec<(u32, f64)>,
+}
+
+/// Why an example failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    stage: String,
+    reason: String,
+    /// The provider's error, where it is the provider's fault and not the plan's.
+    pub(crate) provider_fault: Option<ModelError>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.stage, self.reason)
+    }
+}
+
+/// A stage's end: its output, or why it has none, or why everything must stop.
+enum StageEnd {
+    Output(Value),
+    Failed { reason: String, provider_fault: Option<ModelError> },
+}
+
+impl Executor {
+    /// An executor for a checked pipeline.
+    pub(crate) fn new(loaded: &Loaded, models: ModelSet) -> Self {
+        Executor {
+            pipeline: Arc::new(loaded.pipeline.clone()),
+            stages: loaded.stages.clone(),
+            models,
+            cost_model: loaded.pipeline.cost_model,
+        }
+    }
+
+    pub(crate) fn stage_count(&self) -> usize {
+        self.stages.len()
+    }
+
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Runs one example. A failure of the example is part of the result; an error means that all must stop.
+    pub(crate) async fn execute(
+        &self,
+        plan: &Plan,
+        example: &Example,
+        stream: u64,
+        source: &dyn Source,
+    ) -> Result<Execution, Halt> {
+        let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
+        let mut tally = Tally::default();
+        let mut runs: Vec<StageRun> = Vec::with_capacity(self.stages.len());
+        let mut failure = None;
+        for (index, choice) in plan.choices.iter().enumerate() {
+            let spec = &self.pipeline.stages[index];
+            let mut run = StageRun::default();
+            if failure.is_none() {
+                let context = StageContext { executor: self, index, choice, example, stream, source };
+                match context.run(&outputs, &mut run, &mut tally).await? {
+                    StageEnd::Output(value) => {
+                        outputs.insert(spec.name.clone(), value.clone());
+                        run.output = Some(value);
+                    }
+                    StageEnd::Failed { reason, provider_fault } => {
+                        failure = Some(Failure { stage: spec.name.clone(), reason, provider_fault });
+                    }
+                }
+            }
+            self.score_stage(&self.stages[index], example, choice, &mut run).map_err(Halt::Fatal)?;
+            runs.push(run);
+        }
+        let objective = runs.get(self.pipeline.objective).and_then(|r| r.score).unwrap_or(0.0);
+        Ok(Execution {
+            example: example.id.clone(),
+            objective: if failure.is_some() { 0.0 } else { objective },
+            stages: runs,
+            failure,
+            cost: tally.cost,
+            cost_units: self.cost_model.units(tally.cost),
+            fresh: tally.fresh,
+            drawn: tally.drawn,
+        })
+    }
+
+    /// Scores a stage's output and, for aggregators that need no call, what its first samples alone would have given.
+    fn score_stage(
+        &self,
+        stage: &CompiledStage,
+        example: &Example,
+        choice: &Choice,
+        run: &mut StageRun,
+    ) -> Result<(), EngineError> {
+        // Examples that come from a person's input to `run` have no gold answer, and no score.
+        if example.line == 0 {
+            return Ok(());
+        }
+        let of = |output: &Value| {
+            let score = stage.score(output, example).transpose();
+            score.map_err(|e| EngineError::input(e.to_string(), "mend the example, or name another gold field"))
+        };
+        // A stage that has no output still has a metric, which is then 0.
+        run.score =
+            of(run.output.as_ref().unwrap_or(&Value::Null))?.map(|s| if run.output.is_some() { s } else { 0.0 });
+        if run.score.is_none() || (choice.aggregator.calls_model() && choice.samples > 1) {
+            return Ok(());
+        }
+        let parsed: Vec<_> = run.samples.iter().map(|s| stage.read(&s.draw.text, example).parsed).collect();
+        let mut n = 1;
+        while n <= parsed.len() {
+            let value = match aggregate(choice.aggregator, &parsed[..n]) {
+                Ok(aggregate) => of(&aggregate.output)?.unwrap_or(0.0),
+                Err(_) => 0.0,
+            };
+            run.prefix_scores.push((n as u32, value));
+            n = if n < parsed.len() { (n * 2).min(parsed.len()) } else { n + 1 };
+        }
+        Ok(())
+    }
+}
+
+/// Costs and tokens of an example, call by call.
+#[derive(Default)]
+struct Tally {
+    cost: Cost,
+    fresh: Usage,
+    drawn: Usage,
+}
+
+struct StageContext<'a> {
+    executor: &'a Executor,
+    index: usize,
+    choice: &'a Choice,
+    example: &'a Example,
+    stream: u64,
+    source: &'a dyn Source,
+}
+
+impl StageContext<'_> {
+    async fn run(
+        &self,
+        outputs: &BTreeMap<String, Value>,
+        run: &mut StageRun,
+        tally: &mut Tally,
+    ) -> Result<StageEnd, Halt> {
+        let stage = &self.executor.stages[self.index];
+        let messages = match stage.render(self.example, outputs) {
+            Ok(messages) => messages,
+            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        };
+        let request = self.request(messages, self.choice.temperature);
+        // Greedy draws are all alike, so one stands for all.
+        let n = if self.choice.temperature.is_greedy() { 1 } else { self.choice.samples };
+        let got = match self.draw(&self.choice.model, &request, n, CallKind::Sample, tally).await {
+            Ok(got) => got,
+            Err(error) => return failed(error),
+        };
+        run.samples = got.samples;
+        let drawn = std::mem::take(&mut run.samples);
+        let samples: Vec<Sample<'_>> = drawn.iter().map(|s| stage.read(&s.draw.text, self.example)).collect();
+        let aggregator = self.choice.aggregator;
+        let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
+            Ok(Combine::Done(result)) => Ok(result),
+            Ok(Combine::Call(messages)) => {
+                let (model, kind, request) = self.combining(messages);
+                self.draw(&model, &request, 1, kind, tally).await.map(|mut got| {
+                    run.combined = got.samples.pop();
+                    let reply = run.combined.as_ref().map_or("", |s| s.draw.text.as_str());
+                    stage.conclude(aggregator, self.example, &samples, reply)
+                })
+            }
+            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        };
+        run.parsed = samples.into_iter().map(|s| s.parsed.map_err(|e| e.to_string())).collect();
+        run.samples = drawn;
+        let aggregate = match combined {
+            Ok(Ok(aggregate)) => aggregate,
+            Ok(Err(none)) => return Ok(StageEnd::Failed { reason: none.to_string(), provider_fault: None }),
+            Err(error) => return failed(error),
+        };
+        run.support = Some(aggregate.support);
+        run.fallback = aggregate.fallback;
+        Ok(StageEnd::Output(aggregate.output))
+    }
+
+    fn spec(&self) -> &StageSpec {
+        &self.executor.pipeline.stages[self.index]
+    }
+
+    fn request(&self, messages: Vec<Message>, temperature: Temperature) -> Request {
+        let spec = self.spec();
+        let model = self.executor.pipeline.model(&self.choice.model);
+        let decoding = Decoding {
+            temperature,
+            top_p: spec.top_p.or(model.and_then(|m| m.top_p)),
+            max_tokens: spec.max_tokens,
+            stop: spec.stop.clone(),
+            constraint: spec.constraint.clone(),
+        };
+        Request { messages, decoding }
+    }
+
+    /// The model, the purpose and the request of the call that fuses or judges the samples.
+    fn combining(&self, messages: Vec<Message>) -> (String, CallKind, Request) {
+        let spec = self.spec();
+        match (&spec.judge, self.choice.aggregator) {
+            (Some(judge), Aggregator::Judge) => {
+                let model = &self.executor.pipeline.models[judge.model];
+                let decoding = Decoding {
+                    temperature: Temperature::GREEDY,
+                    top_p: None,
+                    max_tokens: JUDGE_MAX_TOKENS,
+                    stop: Vec::new(),
+                    constraint: None,
+                };
+                (model.name.clone(), CallKind::Judge, Request { messages, decoding })
+            }
+            _ => {
+                let mut request = self.request(messages, spec.fuse.temperature);
+                request.decoding.max_tokens = spec.fuse.max_tokens.unwrap_or(spec.max_tokens);
+                (self.choice.model.clone(), CallKind::Fusion, request)
+            }
+        }
+    }
+
+    async fn draw(
+        &self,
+        model: &str,
+        request: &Request,
+        n: u32,
+        kind: CallKind,
+        tally: &mut Tally,
+    ) -> Result<Got, DrawError> {
+        let got = self.source.samples(Want { model, request, n, stream: self.stream, kind }).await?;
+        if got.samples.len() != n as usize {
+            let message = format!("{model}: asked for {n} samples, got {}", got.samples.len());
+            return Err(DrawError::Failed(ModelError::new(ModelErrorKind::BadReply, message)));
+        }
+        let tokens = call_tokens(&got.samples);
+        let spec = &self.executor.models.get(model)?.spec;
+        let cost = self
+            .executor
+            .cost_model
+            .call(spec, &tokens)
+            .map_err(|e| EngineError::input(e.to_string(), "add it to the model's table"))?;
+        // The paper counts no call but the sampling itself.
+        if kind == CallKind::Sample || self.executor.cost_model != CostModel::PaperFlops {
+            tally.cost += cost;
+        }
+        tally.fresh += Usage {
+            prompt: tokens.prompt * u64::from(tokens.prompts),
+            cached_prompt: 0,
+            decode: tokens.decode,
+            calls: u64::from(tokens.prompts),
+        };
+        tally.drawn += got.drawn;
+        Ok(got)
+    }
+}
+
+/// The tokens that these samples of one request take when drawn afresh.
+fn call_tokens(samples: &[GotSample]) -> CallTokens {
+    let n = samples.len() as u32;
+    let shared_by = samples.iter().map(|s| s.draw.prompt_shared_by).filter(|&s| s > 0).min();
+    CallTokens {
+        prompt: samples.iter().map(|s| u64::from(s.draw.prompt_tokens)).max().unwrap_or(0),
+        cached_prompt: 0,
+        prompts: shared_by.map_or(1, |s| n.div_ceil(s)),
+        samples: n,
+        decode: samples.iter().map(|s| u64::from(s.draw.decode_tokens)).sum(),
+        latency_us: samples.iter().map(|s| s.draw.latency_us).max(),
+    }
+}
+
+fn failed(error: DrawError) -> Result<StageEnd, Halt> {
+    match error {
+        DrawError::Halt(halt) => Err(halt),
+        DrawError::Failed(error) => {
+            let provider_fault = error.kind.is_transient().then(|| error.clone());
+            Ok(StageEnd::Failed { reason: error.to_string(), provider_fault })
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a search will probably spend, before it spends anything.
+
+use std::collections::BTreeMap;
+
+use agenttts_core::{CallTokens, CostModel, Pipeline, Space};
+use serde::Serialize;
+
+/// A forecast of a search's spend. From the expected token lengths of the pipeline file, so as good as they are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Tokens if trials share draws as much as they can.
+    pub tokens_low: f64,
+    /// Tokens, most likely.
+    pub tokens: f64,
+    /// Tokens if no trial shared a draw with another.
+    pub tokens_high: f64,
+    /// Calls, most likely.
+    pub calls: f64,
+    /// Dollars for the likely tokens, where all models have prices.
+    pub usd: Option<f64>,
+    /// GFLOP for the likely tokens, where all models have parameters.
+    pub gflop: Option<f64>,
+    /// What it rests on, in words.
+    pub note: String,
+}
+
+/// How far upstream outputs differ between plans, as the number of distinct downstream prompts per example: trials
+/// share a downstream draw only where upstream said the same.
+const DISTINCT_UPSTREAM: f64 = 1.6;
+
+/// Forecasts a search of `pipeline.search.trials` trials and its confirmation on the test split.
+pub fn forecast(pipeline: &Pipeline, space: &Space) -> Forecast {
+    let examples = pipeline.search_split.examples.len() as f64;
+    let test = pipeline.test_split.examples.len() as f64;
+    let trials = f64::from(pipeline.search.trials).min(space.feasible() as f64);
+    let plans = sample_plans(space, 2_000);
+    // Average over feasible plans: what one query takes, and the most that any plan draws of each stage and model.
+    let mut mean = Totals::default();
+    let mut most: BTreeMap<(usize, usize), u32> = BTreeMap::new();
+    for plan in &plans {
+        for (stage, &option) in plan.iter().enumerate() {
+            let priced = &space.stages()[stage];
+            let option = &priced.options[option];
+            mean.add(pipeline, space, stage, option.model, option.choice.samples, 1.0 / plans.len() as f64);
+            let entry = most.entry((stage, option.model)).or_insert(0);
+            *entry = (*entry).max(option.choice.samples);
+        }
+    }
+    let mut shared = Totals::default();
+    let mut distinct = Totals::default();
+    for (&(stage, model), &samples) in &most {
+        shared.add(pipeline, space, stage, model, samples, 1.0);
+        let spread = if stage == 0 { 1.0 } else { DISTINCT_UPSTREAM };
+        distinct.add(pipeline, space, stage, model, samples, spread);
+    }
+    // The recommended plan and two baselines.
+    let confirmation = mean.times(3.0 * test);
+    let fresh = mean.times(examples * trials);
+    let cap = |t: &Totals| if t.tokens * examples < fresh.tokens { t.times(examples) } else { fresh };
+    let (low, likely) = (cap(&shared), cap(&distinct));
+    Forecast {
+        tokens_low: low.tokens + confirmation.tokens,
+        tokens: likely.tokens + confirmation.tokens,
+        tokens_high: fresh.tokens + confirmation.tokens,
+        calls: likely.calls + confirmation.calls,
+        usd: likely.usd().zip(confirmation.usd()).map(|(a, b)| a + b),
+        gflop: likely.gflop().zip(confirmation.gflop()).map(|(a, b)| a + b),
+        note: "from the expected token lengths of the pipeline file; calls of fusion, judges and the agent come on top"
+            .into(),
+    }
+}
+
+/// Up to `most` feasible plans, evenly spread over the space.
+fn sample_plans(space: &Space, most: usize) -> Vec<Vec<usize>> {
+    let step = (space.feasible() as usize / most).max(1);
+    space.feasible_indices().step_by(step).take(most).collect()
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    tokens: f64,
+    calls: f64,
+    usd: f64,
+    gflop: f64,
+    no_usd: bool,
+    no_gflop: bool,
+}
+
+impl Totals {
+    fn add(&mut self, pipeline: &Pipeline, space: &Space, stage: usize, model: usize, samples: u32, weight: f64) {
+        let spec = &pipeline.stages[stage];
+        let call = CallTokens::planned(spec.prompt_tokens, spec.decode_tokens, samples);
+        let model = &space.stages()[stage].stage.models[model];
+        self.tokens += weight * (call.prompt + call.decode) as f64;
+        self.calls += weight;
+        match CostModel::Usd.call(model, &call) {
+            Ok(cost) => self.usd += weight * CostModel::Usd.units(cost),
+            Err(_) => self.no_usd = true,
+        }
+        match CostModel::Flops.call(model, &call) {
+            Ok(cost) => self.gflop += weight * CostModel::Flops.units(cost),
+            Err(_) => self.no_gflop = true,
+        }
+    }
+
+    fn times(&self, factor: f64) -> Totals {
+        Totals {
+            tokens: self.tokens * factor,
+            calls: self.calls * factor,
+            usd: self.usd * factor,
+            gflop: self.gflop * factor,
+            ..*self
+        }
+    }
+
+    fn usd(&self) -> Option<f64> {
+        (!self.no_usd).then_some(self.usd)
+    }
+
+    fn gflop(&self) -> Option<f64> {
+        (!self.no_gflop).then_some(self.gflop)
+    }
+}

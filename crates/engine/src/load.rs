@@ -1,0 +1,177 @@
+//! From a folder to a pipeline that is known to be runnable, before anything is spent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use agenttts_core::pipeline::{Facts, Overrides, PipelineFile, SNAPSHOT_VERSION, Snapshot};
+use agenttts_core::{Example, Pipeline, Problem, Problems, Space, parse_examples};
+use agenttts_stage::CompiledStage;
+
+/// Looks up facts about an embedded model by the id that the pipeline gives it.
+pub type FactsLookup = dyn Fn(&str) -> Option<Facts>;
+
+/// The file's name within a pipeline's folder.
+pub const PIPELINE_FILE: &str = "pipeline.toml";
+
+/// A pipeline that was read and checked whole.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// All that it was read from.
+    pub snapshot: Snapshot,
+    /// The valid pipeline.
+    pub pipeline: Pipeline,
+    /// Its plans within the plan budget.
+    pub space: Space,
+    /// Its stages, with compiled templates.
+    pub stages: Arc<Vec<CompiledStage>>,
+}
+
+/// Reads a pipeline's folder (or its `pipeline.toml`).
+///
+/// # Errors
+/// Everything that is wrong with the file, its templates and its data, each with its place.
+pub fn load_pipeline(path: &Path, facts: &FactsLookup) -> Result<Loaded, Problems> {
+    let file = if path.is_dir() { path.join(PIPELINE_FILE) } else { path.to_owned() };
+    let root = file.parent().map(Path::to_owned).unwrap_or_default();
+    let toml = read(&file).map_err(|error| {
+        let hint = if path.is_dir() || error.kind() == io::ErrorKind::NotFound {
+            "a pipeline is a folder with a pipeline.toml; `agenttts init DIR` makes one to start from"
+        } else {
+            "name a pipeline's folder or its pipeline.toml"
+        };
+        Problem::new(format!("{} cannot be read: {error}", file.display())).hint(hint)
+    })?;
+    let parsed = PipelineFile::parse(&file.display().to_string(), &toml)?;
+    let mut problems = Vec::new();
+    let mut files = BTreeMap::new();
+    for name in parsed.needed_files() {
+        match read(&root.join(&name)) {
+            Ok(text) => {
+                files.insert(name, text);
+            }
+            Err(error) => problems.push(parsed.problem_at_file(&name, format!("{name:?} cannot be read: {error}"))),
+        }
+    }
+    let (search, test) = parsed.data_files();
+    let limits = parsed.example_limits();
+    let mut split = |name: &str, limit: Option<u32>| {
+        let text = read(&root.join(name)).map_err(|error| {
+            let hint = "the files of [data] are looked for beside pipeline.toml";
+            Problems::from(parsed.problem_at_file(name, format!("{name:?} cannot be read: {error}")).hint(hint))
+        });
+        let shown = root.join(name).display().to_string();
+        text.and_then(|text| parse_examples(&shown, &text, parsed.id_field(), limit))
+            .map_err(|found| problems.extend(found.0))
+            .ok()
+    };
+    let (search, test) = (split(search, limits.0), split(test, limits.1));
+    if let Some(zero) = [limits.0, limits.1].iter().position(|l| *l == Some(0)) {
+        let which = ["search_examples", "test_examples"][zero];
+        problems.push(Problem::new(format!("{which} must be at least 1: a split cannot be empty")));
+    }
+    let (Some(search), Some(test), true) = (search, test, problems.is_empty()) else {
+        return Err(Problems(problems));
+    };
+    let facts = parsed.embedded_models().into_iter().filter_map(|id| Some((id.clone(), facts(&id)?))).collect();
+    let snapshot = Snapshot {
+        version: SNAPSHOT_VERSION,
+        file: file.display().to_string(),
+        toml,
+        files,
+        search,
+        test,
+        facts,
+        overrides: Overrides::default(),
+    };
+    Loaded::new(snapshot)
+}
+
+impl Loaded {
+    /// Checks a snapshot whole: the pipeline, its templates against the examples, the metrics' gold fields, and that
+    /// at least one plan is within the budget.
+    pub fn new(snapshot: Snapshot) -> Result<Self, Problems> {
+        let pipeline = snapshot.pipeline()?;
+        let examples = || pipeline.search_split.examples.iter().chain(&pipeline.test_split.examples);
+        let known: BTreeSet<String> = examples().flat_map(|e| e.fields.keys().cloned()).collect();
+        let mut problems = Vec::new();
+        let mut stages = Vec::new();
+        for index in 0..pipeline.stages.len() {
+            match CompiledStage::compile(&pipeline, index, &known) {
+                Ok(stage) => stages.push(stage),
+                Err(found) => problems.extend(found.0),
+            }
+        }
+        if problems.is_empty() && !known.is_empty() {
+            problems.extend(unusable_examples(&pipeline, &stages));
+        }
+        let space = match pipeline.space() {
+            Ok(space) => space,
+            Err(error) => {
+                problems.push(at_budget(&snapshot, error.to_string()));
+                return Err(Problems(problems));
+            }
+        };
+        if problems.is_empty() {
+            Ok(Loaded { snapshot, pipeline, space, stages: Arc::new(stages) })
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// The same pipeline with what a command line changes.
+    pub fn with_overrides(mut self, overrides: Overrides) -> Result<Self, Problems> {
+        self.snapshot.overrides = overrides;
+        Loaded::new(self.snapshot)
+    }
+}
+
+/// A problem at the plan budget's place, where the file gave the budget.
+fn at_budget(snapshot: &Snapshot, message: String) -> Problem {
+    let hint = "raise the plan budget, or offer a smaller model or fewer samples";
+    match PipelineFile::parse(&snapshot.file, &snapshot.toml) {
+        Ok(file) if snapshot.overrides.plan_budget.is_none() => file.problem_at_budget(message).hint(hint),
+        _ => Problem::new(message).hint(hint),
+    }
+}
+
+/// Examples that a metric or the first prompts cannot use, the first few of each stage: found now rather than when
+/// upstream stages were paid for.
+fn unusable_examples(pipeline: &Pipeline, stages: &[CompiledStage]) -> Vec<Problem> {
+    const SHOWN: usize = 5;
+    let mut problems = Vec::new();
+    for split in [&pipeline.search_split, &pipeline.test_split] {
+        for stage in stages {
+            let found: Vec<(&Example, String)> =
+                split.examples.iter().filter_map(|e| Some((e, unusable(stage, e)?))).collect();
+            problems.extend(found.iter().take(SHOWN).map(|(example, reason)| {
+                Problem::new(format!("{}:{}: stage {:?}: {reason}", split.file, example.line, stage.name()))
+                    .hint("mend the line, or change the stage's template or metric")
+            }));
+            if found.len() > SHOWN {
+                let more = found.len() - SHOWN;
+                problems.push(Problem::new(format!("{}: {more} more examples like that", split.file)));
+            }
+        }
+    }
+    problems
+}
+
+fn unusable(stage: &CompiledStage, example: &Example) -> Option<String> {
+    if let Some(Err(error)) = stage.score(&serde_json::Value::Null, example) {
+        return Some(error.to_string());
+    }
+    // Stages that read others cannot be rendered before those have run.
+    let reads_none = stage.reads().next().is_none();
+    reads_none.then(|| stage.render(example, &BTreeMap::new()).err()).flatten().map(|e| e.to_string())
+}
+
+/// Reads a text file; says so when it is not text.
+fn read(path: &Path) -> Result<String, io::Error> {
+    let bytes = std::fs::read(path)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 text (first bad byte at {at})"))
+    })
+}

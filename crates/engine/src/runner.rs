@@ -1,0 +1,130 @@
+//! Running a found plan on inputs: the same prompts, sampling, parsing and aggregation as in the search.
+
+use agenttts_core::{Choice, Example, Plan, Usage};
+use agenttts_models::ModelError;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::direct::Direct;
+use crate::error::EngineError;
+use crate::execute::Executor;
+use crate::plan_file::PlanFile;
+use crate::source::Halt;
+use crate::workshop::Workshop;
+
+/// The stream of `run`: apart from every study's, so that serving never replays a measurement.
+const RUN_STREAM: u64 = u64::MAX;
+
+/// Runs one plan.
+pub struct Runner {
+    plan: Plan,
+    executor: Executor,
+    source: Direct,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Answer {
+    /// The last stage's output.
+    pub output: Value,
+    /// What every stage did.
+    pub stages: Vec<StageTrace>,
+    /// What it cost, in units of the plan's cost model.
+    pub cost: f64,
+    /// The same for people.
+    pub cost_text: String,
+    /// Tokens and calls.
+    pub usage: Usage,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// What a stage did.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageTrace {
+    /// The stage.
+    pub stage: String,
+    /// What the plan chose for it.
+    pub choice: Choice,
+    /// Its output.
+    pub output: Option<Value>,
+    /// The texts of its samples.
+    pub samples: Vec<String>,
+    /// What each sample was read as; `null` where it could not be.
+    pub parsed: Vec<Option<Value>>,
+    /// The share of samples that agree with the output.
+    pub support: Option<f64>,
+    /// The fusion's or judge's text.
+    pub combined: Option<String>,
+    /// Why the vote stands in for an unusable fusion or judgement.
+    pub fallback: Option<String>,
+}
+
+impl Runner {
+    /// A runner for a plan file.
+    ///
+    /// # Errors
+    /// What is wrong with the plan file, and models that are not there.
+    pub fn new(plan: &PlanFile, workshop: &Workshop) -> Result<Self, EngineError> {
+        let loaded = plan.load()?;
+        let mut used = loaded.pipeline.clone();
+        // Only the plan's models are needed, and their judges.
+        let judges: Vec<usize> = used.stages.iter().filter_map(|s| s.judge.as_ref().map(|j| j.model)).collect();
+        let names: Vec<String> = plan.stages.iter().map(|s| s.choice.model.clone()).collect();
+        let keep = |i: usize, name: &str| names.iter().any(|n| n == name) || judges.contains(&i);
+        used.models = loaded
+            .pipeline
+            .models
+            .iter()
+            .enumerate()
+            .filter(|(i, m)| keep(*i, &m.name))
+            .map(|(_, m)| m.clone())
+            .collect();
+        let models = workshop.connect(&used)?;
+        Ok(Runner { plan: plan.plan(), executor: Executor::new(&loaded, models.clone()), source: Direct::new(models) })
+    }
+
+    /// Answers one input: the fields that the pipeline's templates read.
+    ///
+    /// # Errors
+    /// Where a stage fails: a field is missing, a model cannot be reached, or no sample can be read.
+    pub async fn run(&self, fields: Map<String, Value>) -> Result<Answer, EngineError> {
+        let start = std::time::Instant::now();
+        let example = Example { id: "input".into(), line: 0, fields };
+        let execution = match self.executor.execute(&self.plan, &example, RUN_STREAM, &self.source).await {
+            Ok(execution) => execution,
+            Err(Halt::Fatal(error)) => return Err(error),
+            Err(Halt::Stopped | Halt::Limit { .. }) => return Err(EngineError::Internal("stopped".into())),
+        };
+        if let Some(failure) = execution.failure {
+            return Err(match failure.provider_fault.clone() {
+                Some(error) => EngineError::Model(ModelError { message: failure.to_string(), ..error }),
+                None => {
+                    EngineError::input(failure.to_string(), "the input must have the fields that the templates read")
+                }
+            });
+        }
+        let cost_model = self.executor.pipeline().cost_model;
+        let output = execution.stages.last().and_then(|s| s.output.clone()).unwrap_or(Value::Null);
+        let stages = execution.stages.into_iter().zip(&self.plan.choices).enumerate();
+        Ok(Answer {
+            output,
+            stages: stages
+                .map(|(i, (run, choice))| StageTrace {
+                    stage: self.executor.pipeline().stages[i].name.clone(),
+                    choice: choice.clone(),
+                    output: run.output,
+                    samples: run.samples.into_iter().map(|s| s.draw.text).collect(),
+                    parsed: run.parsed.into_iter().map(Result::ok).collect(),
+                    support: run.support,
+                    combined: run.combined.map(|s| s.draw.text),
+                    fallback: run.fallback,
+                })
+                .collect(),
+            cost: execution.cost_units,
+            cost_text: cost_model.display(execution.cost),
+            usage: execution.drawn,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+}

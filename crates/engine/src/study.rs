@@ -1,0 +1,496 @@
+//! The study loop: ask the searcher, run what it proposes, archive, until something ends it; then confirm.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use agenttts_core::pipeline::{SearchBudget, Snapshot};
+use agenttts_core::{
+    Archive, Constraint, Decoding, Exchange, Guideline, Purpose as AgentPurpose, Request, StudyState, StudySummary,
+    Temperature, Trial, TrialState,
+};
+use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, Step, searcher};
+use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, Store, Study};
+use serde::{Deserialize, Serialize};
+
+use crate::aside::set_aside;
+use crate::bank::Bank;
+use crate::budget::Budget;
+use crate::confirm::Confirm;
+use crate::error::EngineError;
+use crate::event::{Event, Observers};
+use crate::execute::{Execution, Executor};
+use crate::load::Loaded;
+use crate::recorder::Recorder;
+use crate::source::{CallKind, DrawError, Halt, Source, Want};
+use crate::stop::StopHandle;
+use crate::streams::{Purpose, stream};
+use crate::summary::{StudyResult, recommended, task_text};
+use crate::trial::run_plan;
+use crate::workshop::{ModelSet, Workshop};
+
+/// How a study is begun.
+#[derive(Clone, Debug, Default)]
+pub struct SearchOptions {
+    /// The study's name; chosen from the pipeline's where absent.
+    pub study: Option<String>,
+    /// The method; the pipeline's where absent.
+    pub method: Option<String>,
+    /// Insights of the paper to do without: 1, 2, 3.
+    pub without_insights: Vec<u8>,
+}
+
+/// What changes when a study goes on.
+#[derive(Clone, Debug, Default)]
+pub struct ResumeOptions {
+    /// Another search budget, whole.
+    pub search_budget: Option<SearchBudget>,
+    /// Another limit of trials.
+    pub trials: Option<u32>,
+}
+
+/// What a study runs with.
+#[derive(Clone)]
+pub struct StudyContext {
+    /// Where models come from.
+    pub workshop: Workshop,
+    /// Who sees its events.
+    pub observers: Observers,
+    /// How it is asked to stop.
+    pub stop: StopHandle,
+}
+
+/// The version of [`StudySettings`]' JSON.
+const SETTINGS_VERSION: u32 = 1;
+
+/// What a study stores of how it searches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StudySettings {
+    version: u32,
+    pub(crate) method: String,
+    pub(crate) agent: Option<String>,
+    search: Settings,
+    pub(crate) search_budget: SearchBudget,
+}
+
+/// Begins a study and runs it to its end.
+///
+/// # Errors
+/// Wrong input, models that are not there, a store that cannot be used. A limit that is reached or a stop that is asked
+/// for is no error: the summary says so. After an error in mid-study the study can be resumed.
+pub async fn start_study(
+    store: &Store,
+    loaded: Loaded,
+    options: SearchOptions,
+    context: StudyContext,
+) -> Result<StudySummary, EngineError> {
+    let settings = settings(&loaded, &options)?;
+    let models = context.workshop.connect(&loaded.pipeline)?;
+    check_limits(&loaded, &settings.search_budget)?;
+    let study = store
+        .create_study(NewStudy {
+            name: options.study,
+            pipeline: loaded.pipeline.name.clone(),
+            snapshot: json(&loaded.snapshot)?,
+            settings: json(&settings)?,
+            started_ms: now_ms(),
+        })
+        .await?;
+    run(Arc::new(study), loaded, models, settings, context, false).await
+}
+
+/// Goes on with a study that was stopped, killed, or reached a limit.
+///
+/// # Errors
+/// As [`start_study`]; also while another process runs the study.
+pub async fn resume_study(
+    store: &Store,
+    name: &str,
+    options: ResumeOptions,
+    context: StudyContext,
+) -> Result<StudySummary, EngineError> {
+    let study = store.open_study(name).await?;
+    let row = store.study(study.name())?;
+    let snapshot: Snapshot = parse(&row.snapshot)?;
+    let loaded = Loaded::new(snapshot)?;
+    let mut settings: StudySettings = parse(&row.settings)?;
+    if settings.version > SETTINGS_VERSION {
+        return Err(EngineError::input("the study was written by a newer agenttts", "update agenttts"));
+    }
+    settings.search_budget = options.search_budget.unwrap_or(settings.search_budget);
+    settings.search.trials = options.trials.or(settings.search.trials);
+    check_limits(&loaded, &settings.search_budget)?;
+    let models = context.workshop.connect(&loaded.pipeline)?;
+    study.set_settings(json(&settings)?).await?;
+    study.set_state(StudyState::Running, None).await?;
+    run(Arc::new(study), loaded, models, settings, context, true).await
+}
+
+fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<StudySettings, EngineError> {
+    let search = &loaded.pipeline.search;
+    let usual = if search.agent.is_some() { "agent" } else { "rules" };
+    let method = options.method.clone().or(search.method.clone()).unwrap_or_else(|| usual.into());
+    searcher(&method).map_err(|e| EngineError::input(e.to_string(), "see `agenttts search --help`"))?;
+    if method == "agent" && search.agent.is_none() {
+        return Err(EngineError::input(
+            "the method `agent` needs a model to ask",
+            "name one of the pipeline's models: --agent-model NAME, or agent = \"NAME\" in [search]",
+        ));
+    }
+    let insights =
+        options.without_insights.iter().fold(Settings::default().insights, |insights, &n| insights.without(n));
+    Ok(StudySettings {
+        version: SETTINGS_VERSION,
+        agent: search.agent.clone().filter(|_| method == "agent"),
+        method,
+        search: Settings {
+            seed: u64::from(search.seed),
+            batch: search.batch,
+            trials: Some(search.trials),
+            insights,
+            ..Settings::default()
+        },
+        search_budget: loaded.pipeline.search_budget,
+    })
+}
+
+/// A limit in dollars or FLOPs is only kept if every model can be counted in it.
+fn check_limits(loaded: &Loaded, budget: &SearchBudget) -> Result<(), EngineError> {
+    let lacking = |missing: &dyn Fn(&agenttts_core::ModelSpec) -> bool, limit: &str, fact: &str| match loaded
+        .pipeline
+        .models
+        .iter()
+        .find(|m| missing(m))
+    {
+        Some(model) => Err(EngineError::input(
+            format!("the search budget limits {limit}, and model {:?} has no `{fact}`", model.name),
+            format!("add {fact} to [models.{}], or limit tokens, calls or minutes instead", model.name),
+        )),
+        None => Ok(()),
+    };
+    if budget.usd.is_some() {
+        lacking(&|m| m.price.is_none(), "usd", "price")?;
+    }
+    if budget.flops.is_some() {
+        lacking(&|m| m.params.is_none(), "flops", "params_b")?;
+    }
+    Ok(())
+}
+
+async fn run(
+    study: Arc<Study>,
+    loaded: Loaded,
+    models: ModelSet,
+    settings: StudySettings,
+    context: StudyContext,
+    resumed: bool,
+) -> Result<StudySummary, EngineError> {
+    let store = study.store().clone();
+    let row = store.study(study.name())?;
+    let spend = store.spend(study.id())?;
+    let recorder = Recorder::start(study.clone());
+    let observers = context.observers.and(recorder.observer());
+    let before = row.elapsed_ms as f64 / 1000.0;
+    let budget = Arc::new(Budget::new(settings.search_budget, spend.amounts, before));
+    let bank =
+        Bank::new(study.clone(), models.clone(), budget.clone(), observers.clone(), context.stop.clone(), spend.usage);
+    let searcher = searcher(&settings.method).map_err(|e| EngineError::Internal(e.to_string()))?;
+    let mut session = Session {
+        archive: store.archive(study.id())?,
+        width: width(&loaded),
+        executor: Executor::new(&loaded, models),
+        study,
+        loaded,
+        settings,
+        searcher,
+        bank,
+        budget,
+        observers,
+        stop: context.stop,
+    };
+    let name = session.study.name().to_owned();
+    session.started(resumed);
+    let ended = session.go().await;
+    let outcome = session.finish(ended).await;
+    drop(session);
+    recorder.finish().await;
+    outcome?;
+    crate::summary::summary(&store, &name)
+}
+
+/// Examples that are run at once: enough to keep every provider busy.
+fn width(loaded: &Loaded) -> usize {
+    let used = |p: &&agenttts_core::ProviderSpec| loaded.pipeline.models.iter().any(|m| m.provider == p.name);
+    let all: u32 = loaded.pipeline.providers.iter().filter(used).map(|p| p.concurrency).sum();
+    (all as usize).clamp(1, 256)
+}
+
+/// How the loop of a study ended.
+enum End {
+    Finished(String),
+    Halted(Halt),
+}
+
+struct Session {
+    study: Arc<Study>,
+    loaded: Loaded,
+    settings: StudySettings,
+    searcher: Box<dyn Searcher>,
+    executor: Executor,
+    bank: Bank,
+    budget: Arc<Budget>,
+    observers: Observers,
+    stop: StopHandle,
+    archive: Archive,
+    width: usize,
+}
+
+impl Session {
+    fn started(&self, resumed: bool) {
+        self.observers.send(Event::Started {
+            study: self.study.name().into(),
+            resumed,
+            method: self.settings.method.clone(),
+            feasible: self.loaded.space.feasible() as f64,
+            trials: self.settings.search.trials.unwrap_or(0),
+            examples: self.loaded.pipeline.search_split.examples.len() as u32,
+        });
+    }
+
+    /// Runs trials until the searcher has finished or something halts it.
+    async fn go(&mut self) -> Result<End, EngineError> {
+        loop {
+            while let Some(next) = self.archive.trials.iter().position(|t| t.state == TrialState::Pending) {
+                if let Err(halt) = self.run_trial(next).await? {
+                    return Ok(End::Halted(halt));
+                }
+            }
+            if self.stop.is_stopped() {
+                return Ok(End::Halted(Halt::Stopped));
+            }
+            let task = task_text(&self.loaded.pipeline);
+            let ask = Ask::new(&self.loaded.space, &self.archive, &self.settings.search, &task);
+            let round = ask.round();
+            match self.searcher.ask(&ask) {
+                Step::Propose { guidelines, proposals } => self.propose(round, guidelines, proposals).await?,
+                Step::Question(question) => {
+                    if let Err(halt) = self.answer(question).await? {
+                        return Ok(End::Halted(halt));
+                    }
+                }
+                Step::Finished(reason) => return Ok(End::Finished(reason)),
+            }
+        }
+    }
+
+    /// Puts proposals into the archive, as pending trials, before they run: a crash finds them there.
+    async fn propose(
+        &mut self,
+        round: u32,
+        guidelines: Vec<Guideline>,
+        proposals: Vec<Proposal>,
+    ) -> Result<(), EngineError> {
+        let first = self.archive.trials.len() as u32 + 1;
+        let mut trials: Vec<Trial> = Vec::with_capacity(proposals.len());
+        for (number, proposal) in (first..).zip(proposals) {
+            let nominal = self.loaded.space.cost_of(&proposal.plan).ok_or_else(|| {
+                EngineError::Internal(format!("{} proposed a plan outside the space", self.settings.method))
+            })?;
+            let same = self.archive.trials.iter().chain(&trials).filter(|t| t.plan == proposal.plan);
+            let stream = if proposal.replicate { same.map(|t| t.stream + 1).max().unwrap_or(0) } else { 0 };
+            trials.push(Trial {
+                number,
+                round,
+                nominal_cost: nominal,
+                plan: proposal.plan,
+                origin: proposal.origin,
+                stream,
+                state: TrialState::Pending,
+            });
+        }
+        self.study.append_round(guidelines.clone(), trials.clone()).await?;
+        for guideline in &guidelines {
+            let Guideline { round, author, text } = guideline.clone();
+            self.observers.send(Event::Guideline { round, author, text });
+        }
+        let repairs = trials.iter().flat_map(|t| t.origin.repairs.iter().map(|r| (t.number, r.clone()))).collect();
+        self.observers.send(Event::Proposed { round, trials: (first, trials.len() as u32), repairs });
+        self.archive.guidelines.extend(guidelines);
+        self.archive.trials.extend(trials);
+        Ok(())
+    }
+
+    async fn run_trial(&mut self, index: usize) -> Result<Result<(), Halt>, EngineError> {
+        self.budget.set_aside(set_aside(&self.loaded, &self.archive, &self.budget));
+        let mut trial = self.archive.trials[index].clone();
+        let number = trial.number;
+        self.observers.send(Event::TrialStarted { trial: number, plan: trial.plan.clone() });
+        let examples = &self.loaded.pipeline.search_split.examples;
+        let total = examples.len() as u32;
+        let progress = |done| self.progress(done, total);
+        let seed = self.loaded.pipeline.search.seed;
+        let draws = stream(seed, Purpose::Trial(trial.stream));
+        let run = run_plan(&self.executor, &trial.plan, examples, draws, &self.bank, self.width, &progress).await;
+        self.save_elapsed().await?;
+        let run = match run {
+            Ok(run) => run,
+            Err(halt) => return Ok(Err(halt)),
+        };
+        let outcomes = run.executions.iter().map(outcome).collect();
+        let measurement = run.measurement;
+        let before = self.archive.best().map(|(_, m)| m.objective.mean);
+        self.observers.send(Event::TrialMeasured {
+            trial: number,
+            plan: trial.plan.clone(),
+            objective: measurement.objective,
+            cost: measurement.cost.mean,
+            best: before.is_none_or(|b| measurement.objective.mean > b),
+            failures: measurement.failures,
+            spent: self.budget.spent(self.bank.usage()),
+        });
+        trial.state = TrialState::Measured(Box::new(measurement));
+        self.study.put_trial(trial.clone(), outcomes).await?;
+        self.archive.trials[index] = trial;
+        Ok(Ok(()))
+    }
+
+    /// Asks the agent's model, through the bank: a question that was answered before a crash is not paid for again.
+    async fn answer(&mut self, question: Question) -> Result<Result<(), Halt>, EngineError> {
+        let Question { round, attempt, purpose, messages, schema } = question;
+        self.observers.send(Event::AgentAsked { round, purpose, attempt });
+        let agent = self.settings.agent.clone().unwrap_or_default();
+        let stages = self.loaded.pipeline.stages.len() as u32;
+        let max_tokens = match purpose {
+            AgentPurpose::Summarise => 400,
+            AgentPurpose::Propose => 64 + 48 * stages * self.settings.search.batch,
+        };
+        let request = Request {
+            messages: messages.clone(),
+            decoding: Decoding {
+                temperature: AGENT_TEMPERATURE.unwrap_or(Temperature::GREEDY),
+                top_p: None,
+                max_tokens,
+                stop: Vec::new(),
+                constraint: Some(Constraint::JsonSchema(schema)),
+            },
+        };
+        let draws = stream(self.loaded.pipeline.search.seed, Purpose::Agent(round * 2 + attempt));
+        let want = Want { model: &agent, request: &request, n: 1, stream: draws, kind: CallKind::Agent };
+        let (reply, error) = match self.bank.samples(want).await {
+            Ok(got) => (got.samples.into_iter().next().map(|s| s.draw.text), None),
+            Err(DrawError::Failed(error)) => (None, Some(error.to_string())),
+            Err(DrawError::Halt(halt)) => return Ok(Err(halt)),
+        };
+        self.observers.send(Event::AgentAnswered { error: error.clone() });
+        let exchange = Exchange { round, attempt, purpose, messages, reply, error };
+        self.study.append_exchange(exchange.clone()).await?;
+        self.archive.exchanges.push(exchange);
+        self.save_elapsed().await?;
+        Ok(Ok(()))
+    }
+
+    /// Confirms where there is something to confirm, and writes how the study ended.
+    async fn finish(&mut self, ended: Result<End, EngineError>) -> Result<(), EngineError> {
+        let ended = match ended {
+            Ok(End::Finished(reason)) => self.confirm(StudyState::Done, reason).await,
+            Ok(End::Halted(Halt::Limit { limit, detail })) => {
+                let reason = format!("the limit of {} is reached: {detail}", limit.name());
+                self.confirm(StudyState::Limit, reason).await
+            }
+            Ok(End::Halted(Halt::Stopped)) => Ok((StudyState::Interrupted, "somebody asked it to stop".into())),
+            Ok(End::Halted(Halt::Fatal(error))) | Err(error) => Err(error),
+        };
+        let (state, reason) = match ended {
+            Ok(end) => end,
+            Err(error) => {
+                let reason = error.to_string();
+                self.observers.send(Event::Stopped { reason: reason.clone() });
+                // The error itself matters more than a second one from the same store.
+                let _ = self.study.set_state(StudyState::Failed, Some(reason)).await;
+                return Err(error);
+            }
+        };
+        self.save_elapsed().await?;
+        self.study.set_state(state, Some(reason.clone())).await?;
+        self.observers.send(Event::Stopped { reason: reason.clone() });
+        if state == StudyState::Limit && self.archive.measured().next().is_none() {
+            return Err(EngineError::Budget(format!("no plan could be measured: {reason}")));
+        }
+        Ok(())
+    }
+
+    async fn confirm(&mut self, state: StudyState, reason: String) -> Result<(StudyState, String), EngineError> {
+        let Some(recommended) = recommended(&self.loaded.space, &self.archive) else { return Ok((state, reason)) };
+        self.budget.set_aside(crate::budget::Aside::default());
+        self.bank.begin_confirmation();
+        let progress = |done, total| self.progress(done, total);
+        let confirm = Confirm {
+            executor: &self.executor,
+            source: &self.bank,
+            space: &self.loaded.space,
+            seed: self.loaded.pipeline.search.seed,
+            width: self.width,
+            observers: &self.observers,
+            progress: &progress,
+        };
+        let confirmation = match confirm.run(&recommended.plan).await {
+            Ok(confirmation) => Some(confirmation),
+            Err(Halt::Fatal(error)) => return Err(error),
+            Err(Halt::Stopped) => {
+                let reason = format!("{reason}; somebody asked it to stop before the confirmation was done");
+                return Ok((StudyState::Interrupted, reason));
+            }
+            Err(Halt::Limit { limit, detail }) => {
+                let reason = format!("{reason}; the confirmation did not fit the limit of {}: {detail}", limit.name());
+                self.study.set_result(json(&StudyResult::new(recommended, None))?).await?;
+                return Ok((StudyState::Limit, reason));
+            }
+        };
+        self.study.set_result(json(&StudyResult::new(recommended, confirmation))?).await?;
+        Ok((state, reason))
+    }
+
+    fn progress(&self, done: u32, total: u32) {
+        self.observers.send(Event::Progress { done, total, spent: self.budget.spent(self.bank.usage()) });
+    }
+
+    async fn save_elapsed(&self) -> Result<(), EngineError> {
+        Ok(self.study.set_elapsed((self.budget.seconds() * 1000.0) as i64).await?)
+    }
+}
+
+/// The temperature of the agent's replies: enough for another reply when it is asked again.
+const AGENT_TEMPERATURE: Option<Temperature> = Temperature::from_thousandths(700);
+
+fn outcome(execution: &Execution) -> ExampleOutcome {
+    ExampleOutcome {
+        example: execution.example.clone(),
+        objective: execution.objective,
+        cost: execution.cost_units,
+        failure: execution.failure.as_ref().map(ToString::to_string),
+        stages: execution
+            .stages
+            .iter()
+            .map(|s| StageOutcome {
+                output: s.output.clone(),
+                score: s.score,
+                support: s.support,
+                samples: s.samples.iter().filter_map(|s| s.id).collect(),
+                combined: s.combined.as_ref().and_then(|s| s.id),
+            })
+            .collect(),
+    }
+}
+
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, EngineError> {
+    serde_json::to_string(value).map_err(|e| EngineError::Internal(format!("cannot be written as JSON: {e}")))
+}
+
+pub(crate) fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, EngineError> {
+    serde_json::from_str(text).map_err(|e| {
+        EngineError::input(format!("the study cannot be read: {e}"), "it was perhaps written by another version")
+    })
+}

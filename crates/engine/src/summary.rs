@@ -1,0 +1,252 @@
+//! The summary of a study, put together from its store at any time.
+
+use agenttts_core::pipeline::Snapshot;
+use agenttts_core::{
+    Archive, Confirmation, CostModel, Estimate, KindSpend, LimitUse, Pipeline, Recommended, Reuse, SUMMARY_VERSION,
+    ScalingCurve, Space, Spend, StageSummary, StudyState, StudySummary,
+};
+use agenttts_search::{StageText, TaskText, recommend};
+use agenttts_store::{SpendTotals, Store, StudyRow};
+use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
+use crate::load::Loaded;
+use crate::plan_file::PlanFile;
+use crate::study::{StudySettings, parse};
+
+/// A line of the list of studies.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StudyLine {
+    /// Its name.
+    pub name: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The method.
+    pub method: String,
+    /// Where it stands.
+    pub state: StudyState,
+    /// Trials measured.
+    pub trials: u32,
+    /// The best trial's objective.
+    pub best: Option<Estimate>,
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: i64,
+}
+
+/// The version of [`StudyResult`]'s JSON.
+const RESULT_VERSION: u32 = 1;
+
+/// What a study stores of its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StudyResult {
+    version: u32,
+    recommended: Recommended,
+    confirmation: Option<Confirmation>,
+}
+
+impl StudyResult {
+    pub(crate) fn new(recommended: Recommended, confirmation: Option<Confirmation>) -> Self {
+        StudyResult { version: RESULT_VERSION, recommended, confirmation }
+    }
+}
+
+/// The summary of a study, finished or not.
+pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> {
+    let row = store.study(study)?;
+    let loaded = Loaded::new(parse::<Snapshot>(&row.snapshot)?)?;
+    let settings: StudySettings = parse(&row.settings)?;
+    let archive = store.archive(row.id)?;
+    let result: Option<StudyResult> = row.result.as_deref().map(parse).transpose()?;
+    let pipeline = &loaded.pipeline;
+    // A study that was resumed may have outrun its last result.
+    let (recommended, confirmation) = match result {
+        Some(result) => (Some(result.recommended), result.confirmation),
+        None => (recommended(&loaded.space, &archive), None),
+    };
+    let totals = store.spend(row.id)?;
+    Ok(StudySummary {
+        version: SUMMARY_VERSION,
+        study: row.name.clone(),
+        pipeline: pipeline.name.clone(),
+        description: pipeline.description.clone(),
+        method: settings.method.clone(),
+        agent: settings.agent.clone(),
+        seed: pipeline.search.seed,
+        state: row.state,
+        stop_reason: row.stop_reason.clone(),
+        cost_model: pipeline.cost_model,
+        plan_budget: pipeline.cost_model.units(pipeline.plan_budget),
+        stages: stages(&loaded),
+        objective: objective_name(pipeline),
+        space: [loaded.space.size() as f64, loaded.space.feasible() as f64],
+        search_examples: pipeline.search_split.examples.len() as u32,
+        test_examples: pipeline.test_split.examples.len() as u32,
+        pareto: front(&archive),
+        curves: curves(&loaded, &archive),
+        spend: spend(&loaded, &settings, &row, &totals),
+        reuse: reuse(&archive),
+        recommended,
+        confirmation,
+        archive,
+    })
+}
+
+/// All studies of a store, oldest first.
+pub fn list_studies(store: &Store) -> Result<Vec<StudyLine>, EngineError> {
+    let mut lines = Vec::new();
+    for row in store.studies()? {
+        let archive = store.archive(row.id)?;
+        let settings: StudySettings = parse(&row.settings)?;
+        lines.push(StudyLine {
+            trials: archive.measured().count() as u32,
+            best: archive.best().map(|(_, m)| m.objective),
+            name: row.name,
+            pipeline: row.pipeline,
+            method: settings.method,
+            state: row.state,
+            started_ms: row.started_ms,
+        });
+    }
+    Ok(lines)
+}
+
+/// The plan file of a study's trial, or of its recommended plan.
+pub fn plan_file(store: &Store, study: &str, trial: Option<u32>) -> Result<PlanFile, EngineError> {
+    let row = store.study(study)?;
+    let snapshot: Snapshot = parse(&row.snapshot)?;
+    let summary = summary(store, study)?;
+    PlanFile::from_summary(&summary, &snapshot, trial).ok_or_else(|| match trial {
+        Some(number) => EngineError::input(
+            format!("the study {} has no trial {number}", row.name),
+            "`agenttts show STUDY --trials` lists them",
+        ),
+        None => EngineError::input(
+            format!("the study {} has not measured a plan yet", row.name),
+            "go on with `agenttts search --resume`",
+        ),
+    })
+}
+
+/// What the search recommends so far.
+pub(crate) fn recommended(space: &Space, archive: &Archive) -> Option<Recommended> {
+    recommend(space, archive).map(|r| Recommended { trial: r.trial, plan: r.plan, why: r.why })
+}
+
+/// The task in words, for a method's agent.
+pub(crate) fn task_text(pipeline: &Pipeline) -> TaskText {
+    let metric = |s: &agenttts_core::StageSpec| s.metric.as_ref().map(|m| m.kind.name().to_owned());
+    TaskText {
+        description: pipeline.search.task.clone(),
+        objective: objective_name(pipeline),
+        stages: pipeline.stages.iter().map(|s| StageText { description: s.name.clone(), metric: metric(s) }).collect(),
+    }
+}
+
+fn objective_name(pipeline: &Pipeline) -> String {
+    let stage = &pipeline.stages[pipeline.objective];
+    let metric = stage.metric.as_ref().map_or("score", |m| m.kind.name());
+    format!("{} of {}", metric, stage.name)
+}
+
+fn stages(loaded: &Loaded) -> Vec<StageSummary> {
+    let priced = loaded.space.stages().iter().zip(&loaded.pipeline.stages);
+    priced
+        .map(|(p, spec)| StageSummary {
+            name: spec.name.clone(),
+            models: p.by_size.iter().map(|&m| p.model_name(m).to_owned()).collect(),
+            samples: spec.samples.clone(),
+            metric: spec.metric.as_ref().map(|m| m.kind.name().to_owned()),
+        })
+        .collect()
+}
+
+/// Numbers of the measured trials that no other beats in both mean cost and mean objective, cheapest first.
+fn front(archive: &Archive) -> Vec<u32> {
+    let mut measured: Vec<_> = archive.measured().collect();
+    measured.sort_by(|(a, x), (b, y)| {
+        let by_cost = x.cost.mean.total_cmp(&y.cost.mean);
+        by_cost.then(y.objective.mean.total_cmp(&x.objective.mean)).then(a.number.cmp(&b.number))
+    });
+    let mut best = f64::NEG_INFINITY;
+    let mut front = Vec::new();
+    for (trial, m) in measured {
+        if m.objective.mean > best {
+            best = m.objective.mean;
+            front.push(trial.number);
+        }
+    }
+    front
+}
+
+/// For every stage and model the curve of the trial with most samples there; among these, with the best objective.
+fn curves(loaded: &Loaded, archive: &Archive) -> Vec<ScalingCurve> {
+    let mut curves = Vec::new();
+    for (stage, priced) in loaded.space.stages().iter().enumerate() {
+        for &model in &priced.by_size {
+            let name = priced.model_name(model);
+            let drawn = archive.measured().filter_map(|(trial, m)| {
+                let points = m.curves.get(stage).filter(|c| !c.is_empty())?;
+                (trial.plan.choices.get(stage)?.model == name).then_some((trial, m, points))
+            });
+            let longest = drawn.max_by(|(a, x, p), (b, y, q)| {
+                let length = |c: &[agenttts_core::CurvePoint]| c.last().map_or(0, |p| p.samples);
+                let by_length = length(p).cmp(&length(q));
+                by_length.then(x.objective.mean.total_cmp(&y.objective.mean)).then(b.number.cmp(&a.number))
+            });
+            if let Some((trial, _, points)) = longest {
+                curves.push(ScalingCurve {
+                    stage: priced.stage.name.clone(),
+                    model: name.to_owned(),
+                    trial: trial.number,
+                    points: points.clone(),
+                });
+            }
+        }
+    }
+    curves
+}
+
+fn spend(loaded: &Loaded, settings: &StudySettings, row: &StudyRow, totals: &SpendTotals) -> Spend {
+    let models = &loaded.pipeline.models;
+    let seconds = row.elapsed_ms as f64 / 1000.0;
+    let budget = &settings.search_budget;
+    let amounts = &totals.amounts;
+    let usd = CostModel::Usd.units(amounts.usd);
+    let gflop = CostModel::Flops.units(amounts.flops);
+    let limits = [
+        ("tokens", budget.tokens.map(|l| l as f64), amounts.tokens as f64),
+        ("usd", budget.usd.map(|l| CostModel::Usd.units(l)), usd),
+        ("flops", budget.flops.map(|l| CostModel::Flops.units(l)), gflop),
+        ("calls", budget.calls.map(|l| l as f64), amounts.calls as f64),
+        ("minutes", budget.minutes, seconds / 60.0),
+    ];
+    Spend {
+        total: totals.usage,
+        by_kind: totals
+            .by_kind
+            .iter()
+            .map(|(kind, (usage, samples))| (kind.clone(), KindSpend { usage: *usage, samples: *samples }))
+            .collect(),
+        usd: models.iter().all(|m| m.price.is_some()).then_some(usd),
+        gflop: models.iter().all(|m| m.params.is_some()).then_some(gflop),
+        lost_tokens: totals.lost_tokens,
+        seconds,
+        limits: limits
+            .into_iter()
+            .filter_map(|(what, limit, used)| Some(LimitUse { what: what.into(), limit: limit?, used }))
+            .collect(),
+    }
+}
+
+/// Tokens that the trials drew, against what each distinct (plan, stream) would have drawn from nothing.
+fn reuse(archive: &Archive) -> Reuse {
+    let mut reuse = Reuse::default();
+    let mut seen = std::collections::HashSet::new();
+    for (trial, measured) in archive.measured() {
+        reuse.drawn += measured.drawn.tokens();
+        if seen.insert((&trial.plan, trial.stream)) {
+            reuse.fresh += measured.fresh.tokens();
+        }
+    }
+    reuse
+}

@@ -1,0 +1,130 @@
+//! A plan over a split: every example through all stages, side by side, and what that measures.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use agenttts_core::{CurvePoint, Estimate, Example, Measurement, Plan, Usage};
+use futures::StreamExt;
+
+use crate::execute::{Execution, Executor};
+use crate::source::{Halt, Source};
+
+/// A plan that was run over a split.
+pub(crate) struct PlanRun {
+    /// What it measured.
+    pub(crate) measurement: Measurement,
+    /// Every example, in the order of the split.
+    pub(crate) executions: Vec<Execution>,
+}
+
+/// Failures of this share of a trial's examples, all for reasons of a provider, are no measurement of the plan: the
+/// provider is down.
+const OUTAGE_SHARE: f64 = 0.5;
+
+/// The most reasons of failure that a measurement lists.
+const REASONS: usize = 3;
+
+/// Runs a plan over examples, `width` of them at once. `progress` hears how many are done.
+///
+/// # Errors
+/// [`Halt`] when a call was refused or cannot succeed; what was drawn until then is kept by the source. Calls under way
+/// are awaited first, so nothing that was paid for is lost.
+pub(crate) async fn run_plan(
+    executor: &Executor,
+    plan: &Plan,
+    examples: &[Example],
+    stream: u64,
+    source: &dyn Source,
+    width: usize,
+    progress: &(dyn Fn(u32) + Send + Sync),
+) -> Result<PlanRun, Halt> {
+    let start = Instant::now();
+    let done = AtomicU32::new(0);
+    let mut runs = futures::stream::iter(examples.iter().enumerate())
+        .map(|(index, example)| {
+            let done = &done;
+            async move {
+                let result = executor.execute(plan, example, stream, source).await;
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+                (index, result)
+            }
+        })
+        .buffer_unordered(width.max(1));
+    let mut executions: Vec<Option<Execution>> = examples.iter().map(|_| None).collect();
+    let mut halt = None;
+    while let Some((index, result)) = runs.next().await {
+        match result {
+            Ok(execution) => executions[index] = Some(execution),
+            // Others under way go on to their next call, are refused there too, and so drain.
+            Err(reason) => halt = halt.or(Some(reason)),
+        }
+    }
+    drop(runs);
+    if let Some(reason) = halt {
+        return Err(reason);
+    }
+    let executions: Vec<Execution> = executions.into_iter().flatten().collect();
+    if let Some(error) = outage(&executions) {
+        return Err(error);
+    }
+    let measurement = measure(executor, &executions, start.elapsed().as_secs_f64());
+    Ok(PlanRun { measurement, executions })
+}
+
+/// A halt where most examples failed because of a provider.
+fn outage(executions: &[Execution]) -> Option<Halt> {
+    let failed = executions.iter().filter_map(|e| e.failure.as_ref()?.provider_fault.as_ref());
+    let count = failed.clone().count();
+    let error = failed.clone().next()?;
+    (executions.len() > 1 && count as f64 > OUTAGE_SHARE * executions.len() as f64).then(|| {
+        let mut error = error.clone();
+        error.message = format!(
+            "{count} of {} examples failed because of a provider, the first: {}",
+            executions.len(),
+            error.message
+        );
+        error.hint = error.hint.or_else(|| {
+            Some("nothing was counted against the plan; go on later with `agenttts search --resume STUDY`".into())
+        });
+        Halt::Fatal(error.into())
+    })
+}
+
+fn measure(executor: &Executor, executions: &[Execution], seconds: f64) -> Measurement {
+    let scores: Vec<f64> = executions.iter().map(|e| e.objective).collect();
+    let stages = (0..executor.stage_count())
+        .map(|i| {
+            let values: Option<Vec<f64>> = executions.iter().map(|e| e.stages[i].score).collect();
+            values.map(|v| Estimate::of_scores(&v))
+        })
+        .collect();
+    let costs: Vec<f64> = executions.iter().map(|e| e.cost_units).collect();
+    let reasons: BTreeSet<String> = executions.iter().filter_map(|e| Some(e.failure.as_ref()?.to_string())).collect();
+    Measurement {
+        objective: Estimate::of_scores(&scores),
+        stages,
+        cost: Estimate::of_values(&costs),
+        scores,
+        failures: executions.iter().filter(|e| e.failure.is_some()).count() as u32,
+        failure_reasons: reasons.into_iter().take(REASONS).collect(),
+        curves: (0..executor.stage_count()).map(|i| curve(executions, i)).collect(),
+        fresh: executions.iter().map(|e| e.fresh).sum(),
+        drawn: executions.iter().map(|e| e.drawn).sum::<Usage>(),
+        seconds,
+    }
+}
+
+/// The stage's metric with the first 1, 2, 4, ... samples, over the examples that reached the stage.
+fn curve(executions: &[Execution], stage: usize) -> Vec<CurvePoint> {
+    let Some(counts) = executions.iter().map(|e| &e.stages[stage].prefix_scores).find(|p| !p.is_empty()) else {
+        return Vec::new();
+    };
+    let counts: Vec<u32> = counts.iter().map(|(n, _)| *n).collect();
+    let point = |(k, &samples): (usize, &u32)| {
+        let at = |e: &Execution| e.stages[stage].prefix_scores.get(k).map_or(0.0, |(_, s)| *s);
+        let values: Vec<f64> = executions.iter().map(at).collect();
+        CurvePoint { samples, score: Estimate::of_scores(&values) }
+    };
+    counts.iter().enumerate().map(point).collect()
+}

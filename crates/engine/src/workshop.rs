@@ -1,0 +1,130 @@
+//! The models of a pipeline, connected.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use agenttts_core::pipeline::Facts;
+use agenttts_core::{Decoding, Message, ModelSpec, Pipeline, Request, Temperature};
+use agenttts_models::registry::Registry;
+use agenttts_models::{Call, ConnectOptions, Model, ModelError, connect};
+
+use crate::error::EngineError;
+use crate::load::FactsLookup;
+
+/// Where models come from.
+#[derive(Clone, Debug)]
+pub struct Workshop {
+    /// The folder of embedded models.
+    pub models_dir: PathBuf,
+    /// How models are connected.
+    pub options: ConnectOptions,
+}
+
+impl Workshop {
+    /// Embedded models from a folder, keys from the environment.
+    pub fn new(models_dir: PathBuf) -> Self {
+        let options = ConnectOptions::default().with_registry(Registry::open(&models_dir));
+        Workshop { models_dir, options }
+    }
+
+    /// Looks up what an embedded model's file says of it.
+    pub fn facts(&self) -> Box<FactsLookup> {
+        let registry = Registry::open(&self.models_dir);
+        Box::new(move |id| {
+            let found = registry.find(id).ok()?;
+            Some(Facts { params: found.non_embedding_params(), shape: found.shape(), context: found.facts.context })
+        })
+    }
+
+    /// Connects all models of a pipeline. Nothing is sent and no weights are loaded yet.
+    pub fn connect(&self, pipeline: &Pipeline) -> Result<ModelSet, EngineError> {
+        let connected = connect(&pipeline.providers, &pipeline.models, &self.options)?;
+        let models = pipeline.models.iter().filter_map(|spec| {
+            let model = connected.get(&spec.name)?.clone();
+            Some((spec.name.clone(), Connected { spec: spec.clone(), model }))
+        });
+        Ok(ModelSet { models: models.collect() })
+    }
+}
+
+/// All models of a pipeline, by name.
+#[derive(Clone)]
+pub struct ModelSet {
+    models: HashMap<String, Connected>,
+}
+
+/// A model with what the pipeline says of it.
+#[derive(Clone)]
+pub struct Connected {
+    /// What the pipeline says.
+    pub spec: ModelSpec,
+    /// The model.
+    pub model: Arc<dyn Model>,
+}
+
+impl ModelSet {
+    /// The model of that name.
+    pub fn get(&self, name: &str) -> Result<&Connected, EngineError> {
+        self.models.get(name).ok_or_else(|| {
+            EngineError::input(format!("there is no model {name:?}"), "the plan names a model that the pipeline lacks")
+        })
+    }
+}
+
+/// What a model said to a probe.
+#[derive(Debug)]
+pub struct Probe {
+    /// The model's name.
+    pub model: String,
+    /// Its provider's name.
+    pub provider: String,
+    /// The reply, or why there is none.
+    pub result: Result<ProbeReply, ModelError>,
+}
+
+/// A reply to a probe.
+#[derive(Debug)]
+pub struct ProbeReply {
+    /// What it said.
+    pub text: String,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens decoded.
+    pub decode_tokens: u32,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// Asks every model of the pipeline for a few tokens: does it answer at all?
+pub async fn probe(pipeline: &Pipeline, models: &ModelSet) -> Vec<Probe> {
+    let request = Request {
+        messages: vec![Message::user("Reply with the single word: ready")],
+        decoding: Decoding {
+            temperature: Temperature::GREEDY,
+            top_p: None,
+            max_tokens: 8,
+            stop: Vec::new(),
+            constraint: None,
+        },
+    };
+    let mut probes = Vec::new();
+    for spec in &pipeline.models {
+        let Ok(connected) = models.get(&spec.name) else { continue };
+        let start = Instant::now();
+        let mut reply = connected.model.draw(Call { request: &request, n: 1, first_seed: 1 }).await;
+        let seconds = start.elapsed().as_secs_f64();
+        let result = match reply.draws.pop() {
+            Some(draw) => draw.map(|d| ProbeReply {
+                text: d.text,
+                prompt_tokens: d.prompt_tokens,
+                decode_tokens: d.decode_tokens,
+                seconds,
+            }),
+            None => Err(ModelError::new(agenttts_models::ModelErrorKind::BadReply, "the reply was empty")),
+        };
+        probes.push(Probe { model: spec.name.clone(), provider: spec.provider.clone(), result });
+    }
+    probes
+}

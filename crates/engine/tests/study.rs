@@ -1,0 +1,234 @@
+//! Whole studies on fake models: search, confirmation, reuse, limits, stops and resumption.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use agenttts_core::pipeline::{Overrides, SearchBudget};
+use agenttts_core::{StudyState, StudySummary};
+use agenttts_engine::{
+    EngineError, EngineErrorKind, Event, Loaded, Observer, Observers, PlanFile, ResumeOptions, Runner, SearchOptions,
+    StopHandle, StudyContext, Workshop, load_pipeline, plan_file, resume_study, start_study,
+};
+use agenttts_store::Store;
+
+const PIPELINE: &str = r#"
+version = 1
+name = "sums"
+description = "Pick the record, then add."
+
+[plan_budget]
+cost_model = "flops"
+limit = 3000
+
+[search]
+trials = 12
+batch = 4
+
+[data]
+search = "search.jsonl"
+test = "test.jsonl"
+
+[models.small]
+provider = "fake"
+id = "p55"
+params_b = 1
+
+[models.large]
+provider = "fake"
+id = "p75"
+params_b = 10
+
+[[stages]]
+name = "pick"
+models = ["small", "large"]
+samples = [1, 2, 4, 8]
+prompt = "pick.j2"
+max_tokens = 20
+metric = { kind = "exact-match", gold = "gold" }
+expected = { prompt_tokens = 20, decode_tokens = 4 }
+
+[[stages]]
+name = "answer"
+models = ["small", "large"]
+samples = [1, 2, 4, 8]
+prompt = "answer.j2"
+max_tokens = 20
+metric = { kind = "exact-match", gold = "answer" }
+expected = { prompt_tokens = 20, decode_tokens = 4 }
+"#;
+
+fn write_pipeline(folder: &Path, toml: &str) {
+    fs::write(folder.join("pipeline.toml"), toml).unwrap();
+    fs::write(folder.join("pick.j2"), "{{ question }}\nanswer: {{ gold }}\nwrong: shed | barn | mill").unwrap();
+    let right = "{% if pick == gold %}answer: {{ answer }}{% else %}answer: none{% endif %}";
+    fs::write(folder.join("answer.j2"), format!("{{{{ question }}}}\n{right}\nwrong: 1 | 2 | 3")).unwrap();
+    let lines = |range: std::ops::Range<u32>| -> String {
+        let line = |i| format!("{{\"question\": \"sum {i}\", \"gold\": \"hut{i}\", \"answer\": \"{}\"}}\n", i + 10);
+        range.map(line).collect()
+    };
+    fs::write(folder.join("search.jsonl"), lines(0..30)).unwrap();
+    fs::write(folder.join("test.jsonl"), lines(100..140)).unwrap();
+}
+
+fn load(folder: &Path) -> Loaded {
+    load_pipeline(folder, &|_| None).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[derive(Default)]
+struct Seen(Mutex<Vec<Event>>);
+
+impl Observer for Seen {
+    fn on(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+/// Asks for a stop after so many measured trials.
+struct StopAfter(u32, StopHandle);
+
+impl Observer for StopAfter {
+    fn on(&self, event: &Event) {
+        if matches!(event, Event::TrialMeasured { trial, .. } if *trial >= self.0) {
+            self.1.stop();
+        }
+    }
+}
+
+fn context(observers: Vec<Arc<dyn Observer>>, stop: StopHandle) -> StudyContext {
+    StudyContext { workshop: Workshop::new("no-models".into()), observers: Observers::new(observers), stop }
+}
+
+async fn search(store: &Store, loaded: Loaded) -> Result<StudySummary, EngineError> {
+    start_study(store, loaded, SearchOptions::default(), context(vec![], StopHandle::new())).await
+}
+
+/// The part of a summary that must not depend on how the study got there.
+fn table(summary: &StudySummary) -> Vec<(u32, String, Vec<f64>, f64)> {
+    let row = |t: &agenttts_core::Trial| {
+        let m = t.measurement().unwrap();
+        (t.number, t.plan.to_string(), m.scores.clone(), m.cost.mean)
+    };
+    summary.archive.trials.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn a_study_finds_confirms_and_writes_a_plan_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let seen = Arc::new(Seen::default());
+    let summary = start_study(
+        &store,
+        load(folder.path()),
+        SearchOptions::default(),
+        context(vec![seen.clone()], StopHandle::new()),
+    )
+    .await
+    .unwrap();
+    assert_eq!((summary.study.as_str(), summary.state), ("sums-1", StudyState::Done));
+    assert_eq!(summary.archive.measured().count(), 12);
+    let confirmation = summary.confirmation.as_ref().unwrap();
+    assert_eq!((confirmation.examples, confirmation.plans.len()), (40, 3));
+    assert!(confirmation.plans[1].verdict.is_some());
+    assert!(summary.reuse.ratio().unwrap() > 1.5, "{:?}", summary.reuse);
+    assert!(summary.curves.iter().any(|c| c.points.len() > 1));
+    let measured = seen.0.lock().unwrap().iter().filter(|e| matches!(e, Event::TrialMeasured { .. })).count();
+    assert_eq!(measured, 12);
+
+    let text = plan_file(&store, "sums", None).unwrap().to_toml();
+    let plan = PlanFile::parse("plan.toml", &text).unwrap();
+    let runner = Runner::new(&plan, &Workshop::new("no-models".into())).unwrap();
+    let input = serde_json::json!({"question": "sum 7", "gold": "hut7", "answer": "17"});
+    let answer = runner.run(input.as_object().unwrap().clone()).await.unwrap();
+    assert!(answer.cost > 0.0 && answer.usage.calls >= 2);
+    let incomplete = runner.run(serde_json::Map::new()).await.unwrap_err();
+    assert_eq!(incomplete.kind(), EngineErrorKind::Input);
+}
+
+#[tokio::test]
+async fn a_stopped_study_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let whole = Store::open(&folder.path().join("whole.db")).unwrap();
+    let expected = search(&whole, load(folder.path())).await.unwrap();
+
+    let store = Store::open(&folder.path().join("parts.db")).unwrap();
+    let stop = StopHandle::new();
+    let stopper = Arc::new(StopAfter(3, stop.clone()));
+    let options = SearchOptions { study: Some("parts".into()), ..SearchOptions::default() };
+    let first = start_study(&store, load(folder.path()), options, context(vec![stopper], stop)).await.unwrap();
+    assert_eq!(first.state, StudyState::Interrupted);
+    assert!(first.confirmation.is_none());
+    let stop = StopHandle::new();
+    let stopper = Arc::new(StopAfter(7, stop.clone()));
+    resume_study(&store, "parts", ResumeOptions::default(), context(vec![stopper], stop)).await.unwrap();
+    let last =
+        resume_study(&store, "parts", ResumeOptions::default(), context(vec![], StopHandle::new())).await.unwrap();
+    assert_eq!(last.state, StudyState::Done);
+    assert_eq!(table(&last), table(&expected));
+    assert_eq!(last.spend.total.tokens(), expected.spend.total.tokens());
+    assert_eq!(last.confirmation, expected.confirmation);
+}
+
+#[tokio::test]
+async fn a_limit_ends_a_study_well_and_is_never_passed() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let limit = |tokens| SearchBudget { tokens: Some(tokens), ..SearchBudget::default() };
+    let overrides = Overrides { search_budget: Some(limit(40_000)), ..Overrides::default() };
+    let loaded = load(folder.path()).with_overrides(overrides).unwrap();
+    let summary = search(&store, loaded).await.unwrap();
+    assert_eq!(summary.state, StudyState::Limit, "{:?}", summary.stop_reason);
+    assert!(summary.stop_reason.as_deref().unwrap().contains("tokens"));
+    assert!(summary.confirmation.is_some(), "{:?}", summary.stop_reason);
+    assert!(summary.spend.total.tokens() <= 40_000, "{:?}", summary.spend);
+    let larger = ResumeOptions { search_budget: Some(limit(10_000_000)), trials: None };
+    let done = resume_study(&store, "sums-1", larger, context(vec![], StopHandle::new())).await.unwrap();
+    assert_eq!((done.state, done.archive.measured().count()), (StudyState::Done, 12));
+}
+
+#[tokio::test]
+async fn a_limit_below_any_trial_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let budget = SearchBudget { tokens: Some(100), ..SearchBudget::default() };
+    let overrides = Overrides { search_budget: Some(budget), ..Overrides::default() };
+    let error = search(&store, load(folder.path()).with_overrides(overrides).unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Budget);
+    assert!(error.to_string().starts_with("no plan could be measured"), "{error}");
+}
+
+#[tokio::test]
+async fn two_processes_cannot_run_one_study() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    search(&store, load(folder.path())).await.unwrap();
+    let held = store.open_study("sums-1").await.unwrap();
+    let again = resume_study(&store, "sums-1", ResumeOptions::default(), context(vec![], StopHandle::new()));
+    let error = again.await.unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Store);
+    assert!(error.to_string().contains("is being run by process"), "{error}");
+    drop(held);
+}
+
+#[tokio::test]
+async fn the_agent_method_asks_a_model_of_the_pipeline_and_survives_its_nonsense() {
+    let folder = tempfile::tempdir().unwrap();
+    let agents = "[models.sage]\nprovider = \"fake\"\nid = \"agent\"\nparams_b = 1\n\n\
+                  [models.fool]\nprovider = \"fake\"\nid = \"bad-json\"\nparams_b = 1\n\n[[stages]]";
+    for agent in ["sage", "fool"] {
+        let toml =
+            PIPELINE.replacen("[[stages]]", agents, 1).replace("batch = 4", &format!("batch = 4\nagent = \"{agent}\""));
+        write_pipeline(folder.path(), &toml);
+        let store = Store::open(&folder.path().join(format!("{agent}.db"))).unwrap();
+        let summary = search(&store, load(folder.path())).await.unwrap();
+        assert_eq!((summary.method.as_str(), summary.agent.as_deref()), ("agent", Some(agent)));
+        assert_eq!(summary.archive.measured().count(), 12);
+        assert!(!summary.archive.exchanges.is_empty());
+        assert!(summary.spend.by_kind.contains_key("agent"));
+    }
+}
