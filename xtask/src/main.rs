@@ -3,6 +3,7 @@
 //! They do all set-up themselves, so that a fresh machine needs nothing but Rust and this checkout.
 
 mod demo;
+mod demo_data;
 mod lint;
 mod run;
 mod setup;
@@ -24,6 +25,8 @@ struct Args {
 enum Command {
     /// Install what is missing, build, fetch two small models, search the demo pipeline and write report.html.
     Demo(demo::DemoArgs),
+    /// Write the demo pipeline's data again: always the same.
+    DemoData,
     /// Install what is missing and run every test.
     Test(test::TestArgs),
     /// Check formatting and lints, with warnings as errors.
@@ -33,6 +36,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Demo(args) => demo::demo(&args),
+        Command::DemoData => demo_data::demo_data(),
         Command::Test(args) => test::test(&args),
         Command::Lint => lint::lint(),
     };
