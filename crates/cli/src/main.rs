@@ -1,1 +1,63 @@
-fn main() {}
+//! The `agenttts` program: parses what was typed, calls the libraries, and shows what they say.
+
+mod args;
+mod commands;
+mod context;
+mod exit;
+mod failure;
+mod interrupt;
+mod output;
+mod places;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::Cli;
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+use output::Screen;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let screen = Screen::new(cli.global.color, cli.global.verbose > 0);
+    start_log(cli.global.verbose, screen.stderr_colour());
+    let exit = match run(cli, screen) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if !failure.is_closed_pipe() {
+                screen.failure(&failure);
+            }
+            failure.exit()
+        }
+    };
+    exit.into()
+}
+
+fn run(cli: Cli, screen: Screen) -> Result<Exit, Failure> {
+    let context = Context::new(screen, &cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Internal(format!("the runtime cannot be started: {e}")))?;
+    let result = runtime.block_on(commands::run(&context, cli.command));
+    // A call that nobody waits for any more must not hold the program up.
+    runtime.shutdown_background();
+    result
+}
+
+/// Log lines on stderr: warnings, with `-v` what the program does, with `-vv` everything; AGENTTTS_LOG filters finer.
+fn start_log(verbose: u8, colour: bool) {
+    let default = match verbose {
+        0 => "off",
+        1 => "agenttts=debug,agenttts_engine=debug,agenttts_models=debug,agenttts_store=debug,warn",
+        _ => "trace",
+    };
+    let filter = match std::env::var("AGENTTTS_LOG") {
+        Ok(wanted) if !wanted.is_empty() => EnvFilter::new(wanted),
+        _ => EnvFilter::new(default),
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+}

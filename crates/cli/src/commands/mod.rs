@@ -1,0 +1,33 @@
+//! The commands, one file each.
+
+mod check;
+mod cost;
+mod init;
+mod models;
+mod plan;
+mod report;
+mod run;
+mod search;
+mod show;
+mod studies;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Runs a command to its end.
+pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::init(context, &args),
+        Command::Check(args) => check::check(context, &args).await,
+        Command::Search(args) => search::search(context, &args).await,
+        Command::Studies(args) => studies::studies(context, &args),
+        Command::Show(args) => show::show(context, &args),
+        Command::Plan(args) => plan::plan(context, &args),
+        Command::Report(args) => report::report(context, &args),
+        Command::Run(args) => run::run(context, &args).await,
+        Command::Models(args) => models::models(context, &args.command).await,
+        Command::Cost(args) => cost::cost(context, &args),
+    }
+}

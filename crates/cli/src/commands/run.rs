@@ -1,0 +1,238 @@
+//! `agenttts run`: answers with a found plan.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use agenttts_core::Usage;
+use agenttts_engine::{Answer, EngineError, PlanFile, Runner, StageTrace};
+use futures::StreamExt;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::args::RunArgs;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::{Failure, exit_of_engine};
+use crate::output::Screen;
+use crate::output::number::{duration, grouped};
+
+pub(super) async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
+    let shown = args.plan.display().to_string();
+    let text = fs::read_to_string(&args.plan).map_err(|e| {
+        Failure::input(
+            format!("{shown} cannot be read: {e}"),
+            "a plan file is written by `agenttts search` and `agenttts plan`",
+        )
+    })?;
+    let plan = PlanFile::parse(&shown, &text)?;
+    let runner = Runner::new(&plan, &context.workshop()?)?;
+    match (&args.input, &args.file) {
+        (Some(input), _) => one(context, args, &runner, input).await,
+        (None, Some(file)) => many(context, args, &runner, file).await,
+        (None, None) => Err(Failure::Usage { message: "no input".into(), hint: "give --input or --file".into() }),
+    }
+}
+
+async fn one(context: &Context, args: &RunArgs, runner: &Runner, input: &str) -> Result<Exit, Failure> {
+    let fields = fields(input).map_err(|e| {
+        Failure::input(format!("--input: {e}"), "an input is a JSON object, such as '{\"question\": \"...\"}'")
+    })?;
+    let answer = runner.run(fields).await?;
+    let screen = &context.screen;
+    if args.json {
+        screen.print_json(&Line::answer(None, None, answer, args.trace))?;
+        return Ok(Exit::Ok);
+    }
+    if args.trace {
+        answer.stages.iter().for_each(|stage| trace(screen, stage));
+    }
+    match &answer.output {
+        Value::String(text) => screen.print(text)?,
+        other => screen.print_json_line(other)?,
+    }
+    let tokens = grouped(u128::from(answer.usage.tokens()));
+    screen.say(&format!(
+        "cost {}, {tokens} tokens in {} calls, {}",
+        answer.cost_text,
+        answer.usage.calls,
+        duration(answer.seconds)
+    ));
+    Ok(Exit::Ok)
+}
+
+fn trace(screen: &Screen, stage: &StageTrace) {
+    screen.say(&format!("{}: {}", stage.stage, stage.choice));
+    for (text, parsed) in stage.samples.iter().zip(&stage.parsed) {
+        let read = parsed.as_ref().map_or_else(|| "(cannot be read)".into(), Value::to_string);
+        screen.say(&format!("  {read} from {text:?}"));
+    }
+    if let Some(combined) = &stage.combined {
+        screen.say(&format!("  combined: {combined:?}"));
+    }
+    if let Some(fallback) = &stage.fallback {
+        screen.say(&format!("  the vote stands in: {fallback}"));
+    }
+    let output = stage.output.as_ref().map_or_else(|| "none".into(), Value::to_string);
+    let support = stage.support.map_or_else(String::new, |s| format!(" ({:.0}% of the samples)", s * 100.0));
+    screen.say(&format!("  output: {output}{support}"));
+}
+
+/// One line of JSON for every line of the file, in its order, whatever becomes of the others.
+async fn many(context: &Context, args: &RunArgs, runner: &Runner, file: &Path) -> Result<Exit, Failure> {
+    let unreadable = |e: std::io::Error| {
+        Failure::input(format!("{} cannot be read: {e}", file.display()), "name a file of JSON lines")
+    };
+    let reader: Box<dyn Read> = match file {
+        f if f == Path::new("-") => Box::new(std::io::stdin()),
+        f => Box::new(File::open(f).map_err(unreadable)?),
+    };
+    let lines = BufReader::new(reader).split(b'\n').zip(1u64..);
+    let lines = lines.filter(|(line, _)| !line.as_ref().is_ok_and(|l| l.trim_ascii().is_empty()));
+    let answers = futures::stream::iter(lines).map(|(line, number)| async move {
+        let line = line.map_err(|e| Failure::input(format!("the file cannot be read on: {e}"), "check the disk"))?;
+        let text = String::from_utf8(line).map_err(|_| "the line is not UTF-8 text".to_owned());
+        let (id, result) = match text.and_then(|text| fields(text.trim_start_matches('\u{feff}'))) {
+            Ok(fields) => (fields.get("id").cloned(), runner.run(fields).await),
+            Err(message) => (None, Err(EngineError::input(message, "write one JSON object per line"))),
+        };
+        Ok::<_, Failure>((number, id, result))
+    });
+    let mut answers = std::pin::pin!(answers.buffered(usize::from(args.jobs)));
+    let mut end = End::default();
+    while let Some(answer) = answers.next().await {
+        let (number, id, result) = answer?;
+        let line = match result {
+            Ok(answer) => {
+                end.answered(&answer);
+                Line::answer(Some(number), id, answer, args.trace)
+            }
+            Err(error) => {
+                end.failed(&error);
+                context.screen.error(&format!("{}:{number}: {}", file.display(), summary(&error)));
+                Line::error(number, id, &error)
+            }
+        };
+        context.screen.print_json_line(&line)?;
+    }
+    end.tell(&context.screen);
+    Ok(end.exit())
+}
+
+/// How the lines of a file went.
+#[derive(Default)]
+struct End {
+    answered: u64,
+    usage: Usage,
+    bad_input: u64,
+    other: u64,
+    worst: Option<Exit>,
+}
+
+impl End {
+    fn answered(&mut self, answer: &Answer) {
+        self.answered += 1;
+        self.usage += answer.usage;
+    }
+
+    fn failed(&mut self, error: &EngineError) {
+        match exit_of_engine(error) {
+            Exit::Input => self.bad_input += 1,
+            exit => {
+                self.other += 1;
+                self.worst = Some(exit);
+            }
+        }
+    }
+
+    fn tell(&self, screen: &Screen) {
+        let failed = self.bad_input + self.other;
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let tokens = grouped(u128::from(self.usage.tokens()));
+        screen.say(&format!("{} answered{failed}; {tokens} tokens in {} calls", self.answered, self.usage.calls));
+    }
+
+    /// Bad input is for the user to mend, so it goes before what a provider did.
+    fn exit(&self) -> Exit {
+        if self.bad_input > 0 { Exit::Input } else { self.worst.unwrap_or(Exit::Ok) }
+    }
+}
+
+/// A line of output.
+#[derive(Serialize)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stages: Option<Vec<StageTrace>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Line {
+    fn answer(line: Option<u64>, id: Option<Value>, answer: Answer, trace: bool) -> Self {
+        Line {
+            line,
+            id,
+            output: Some(answer.output),
+            cost: Some(answer.cost),
+            cost_text: Some(answer.cost_text),
+            usage: Some(answer.usage),
+            seconds: Some(answer.seconds),
+            stages: trace.then_some(answer.stages),
+            error: None,
+            hint: None,
+        }
+    }
+
+    fn error(line: u64, id: Option<Value>, error: &EngineError) -> Self {
+        let hint = error.hint().or_else(|| error.problems()?.0.first()?.hint.clone());
+        Line {
+            line: Some(line),
+            id,
+            output: None,
+            cost: None,
+            cost_text: None,
+            usage: None,
+            seconds: None,
+            stages: None,
+            error: Some(summary(error)),
+            hint,
+        }
+    }
+}
+
+/// An error without its hint, on one line.
+fn summary(error: &EngineError) -> String {
+    match error.problems() {
+        Some(problems) => problems.0.iter().map(|p| p.message.replace('\n', " ")).collect::<Vec<_>>().join("; "),
+        None => error.to_string().replace('\n', " "),
+    }
+}
+
+/// The fields of an input.
+fn fields(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err("the input is not a JSON object".into()),
+        Err(error) => {
+            let text = error.to_string();
+            let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+            Err(format!("not valid JSON at column {}: {message}", error.column()))
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What every command has: the streams, the store and the models.
+
+use std::path::PathBuf;
+
+use agenttts_core::StudySummary;
+use agenttts_engine::{Workshop, list_studies};
+use agenttts_store::Store;
+
+use crate::args::GlobalArgs;
+use crate::failure::Failure;
+use crate::output::Screen;
+use crate::places;
+
+/// What every command has.
+pub(crate) struct Context {
+    pub(crate) screen: Screen,
+    store: PathBuf,
+    models_dir: Option<PathBuf>,
+}
+
+impl Context {
+    pub(crate) fn new(screen: Screen, args: &GlobalArgs) -> Result<Self, Failure> {
+        let current = std::env::current_dir().map_err(|e| Failure::Usage {
+            message: format!("the current folder cannot be used: {e}"),
+            hint: "change to a folder that exists".into(),
+        })?;
+        Ok(Context {
+            screen,
+            store: places::store(args.store.as_deref(), &current),
+            models_dir: places::models(args.models_dir.as_deref(), |name| std::env::var_os(name)),
+        })
+    }
+
+    /// The store, made where it is not there.
+    pub(crate) fn store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.store)?)
+    }
+
+    /// The store, if there is one: looking at studies must not make an empty one.
+    pub(crate) fn existing_store(&self) -> Result<Option<Store>, Failure> {
+        if self.store.exists() { self.store().map(Some) } else { Ok(None) }
+    }
+
+    /// A study of the store: the named one, else the newest.
+    pub(crate) fn summary(&self, study: Option<&str>) -> Result<(Store, StudySummary), Failure> {
+        let nothing = || {
+            Failure::input(
+                format!("there is no study in {}", self.store.display()),
+                "`agenttts search PIPELINE` begins one; --store names another store",
+            )
+        };
+        let store = self.existing_store()?.ok_or_else(nothing)?;
+        let name = match study {
+            Some(name) => name.to_owned(),
+            None => newest(&store)?.ok_or_else(nothing)?,
+        };
+        let summary = agenttts_engine::summary(&store, &name)?;
+        Ok((store, summary))
+    }
+
+    /// The folder of models.
+    pub(crate) fn models_dir(&self) -> Result<PathBuf, Failure> {
+        self.models_dir.clone().ok_or_else(|| Failure::Usage {
+            message: "no folder for models is known: neither AGENTTTS_MODELS nor HOME is set".into(),
+            hint: "name one with --models-dir".into(),
+        })
+    }
+
+    /// Where models come from.
+    pub(crate) fn workshop(&self) -> Result<Workshop, Failure> {
+        Ok(Workshop::new(self.models_dir()?))
+    }
+}
+
+fn newest(store: &Store) -> Result<Option<String>, Failure> {
+    let studies = list_studies(store)?;
+    Ok(studies.into_iter().max_by_key(|s| s.started_ms).map(|s| s.name))
+}

@@ -1,0 +1,117 @@
+//! Why a command failed, and which exit code that is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use agenttts_core::{Problem, Problems};
+use agenttts_engine::{EngineError, EngineErrorKind};
+use agenttts_models::ModelErrorKind;
+use agenttts_models::registry::RegistryError;
+use agenttts_store::StoreError;
+
+use crate::exit::Exit;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line asks for something that cannot be.
+    #[error("{message}")]
+    Usage { message: String, hint: String },
+    /// The engine could not do it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A model file could not be found, fetched or added.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A file could not be written.
+    #[error("{} cannot be written: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// Standard output failed.
+    #[error("standard output: {0}")]
+    Stdout(#[from] io::Error),
+    /// The program itself failed.
+    #[error("{0}")]
+    Internal(String),
+    /// Everything was said already.
+    #[error("")]
+    Said(Exit),
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Failure::Engine(EngineError::Input(problems))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Engine(EngineError::Store(error))
+    }
+}
+
+impl Failure {
+    /// Input that cannot be used.
+    pub(crate) fn input(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Problems::from(Problem::new(message).hint(hint)).into()
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
+        Failure::Write { path: path.to_owned(), source }
+    }
+
+    /// Whether whoever read standard output went away: no failure worth a word.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Failure::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Failure::Usage { hint, .. } => Some(hint.clone()),
+            Failure::Engine(error) => error.hint(),
+            Failure::Registry(error) => Some(error.hint()),
+            Failure::Write { source, .. } => Some(match source.kind() {
+                io::ErrorKind::StorageFull => "free some space, or write to another disk".into(),
+                _ => "name a file in a folder that exists and that you may write to, with --output".into(),
+            }),
+            Failure::Internal(_) => Some("this is a fault of agenttts: please report it".into()),
+            Failure::Stdout(_) | Failure::Said(_) => None,
+        }
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Usage { .. } => Exit::Usage,
+            Failure::Engine(error) => exit_of_engine(error),
+            Failure::Registry(error) => match error {
+                RegistryError::BadFile(_) | RegistryError::Exists { .. } | RegistryError::NotPulled { .. } => {
+                    Exit::Input
+                }
+                RegistryError::Unknown { .. }
+                | RegistryError::Unreachable { .. }
+                | RegistryError::HashMismatch { .. } => Exit::Model,
+                RegistryError::DiskFull { .. } | RegistryError::Unwritable { .. } | RegistryError::Io { .. } => {
+                    Exit::Store
+                }
+            },
+            Failure::Write { .. } => Exit::Store,
+            Failure::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Failure::Stdout(_) => Exit::Store,
+            Failure::Internal(_) => Exit::Internal,
+            Failure::Said(exit) => *exit,
+        }
+    }
+}
+
+/// The exit code of an engine's error.
+pub(crate) fn exit_of_engine(error: &EngineError) -> Exit {
+    match error.kind() {
+        EngineErrorKind::Input | EngineErrorKind::Model(ModelErrorKind::BadFile) => Exit::Input,
+        EngineErrorKind::Model(_) => Exit::Model,
+        EngineErrorKind::Store => Exit::Store,
+        EngineErrorKind::Budget => Exit::Limit,
+        EngineErrorKind::Internal => Exit::Internal,
+    }
+}

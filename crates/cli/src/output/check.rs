@@ -1,0 +1,247 @@
+//! What `check` found out about a pipeline.
+
+use agenttts_core::{Pipeline, Plan, Space, Temperature};
+use agenttts_engine::{Forecast, Probe};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::number::{cost, grouped, of_limit, short, usd};
+use super::study::title;
+use super::table::Columns;
+use super::{Paint, Screen};
+
+/// All that `check` found out.
+pub(crate) struct Checked<'a> {
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) space: &'a Space,
+    pub(crate) cheapest: Plan,
+    /// The plan within the budget that costs most.
+    pub(crate) dearest: Option<Plan>,
+    pub(crate) forecast: Forecast,
+    pub(crate) limits: Vec<(&'static str, f64)>,
+    pub(crate) probes: Option<Vec<Probe>>,
+}
+
+impl Checked<'_> {
+    fn price(&self, plan: &Plan) -> f64 {
+        let model = self.space.cost_model();
+        self.space.cost_of(plan).map_or(f64::NAN, |c| model.units(c))
+    }
+
+    /// For a person.
+    pub(crate) fn text(&self, screen: &Screen) -> String {
+        let (p, space) = (self.pipeline, self.space);
+        let mut text = format!("{} is valid.\n", screen.paint(Paint::Bold, &format!("Pipeline {}", p.name)));
+        if !p.description.is_empty() {
+            text.push_str(&format!("  {}\n", p.description));
+        }
+        let objective = &p.stages[p.objective];
+        let metric = objective.metric.as_ref().map_or("-", |m| m.kind.name());
+        text.push_str(&format!(
+            "  {} search examples, {} test examples, objective {}: {metric}\n",
+            p.search_split.examples.len(),
+            p.test_split.examples.len(),
+            objective.name
+        ));
+        text.push_str(&title(screen, "Stages"));
+        let mut table = Columns::new(&["stage", "reads", "samples", "aggregators", "temperatures", "metric"]);
+        for stage in &p.stages {
+            table.row([
+                stage.name.clone(),
+                listed(stage.from.iter().map(|&f| p.stages[f].name.clone())),
+                samples(&stage.samples),
+                listed(stage.aggregators.iter().map(|a| a.name().to_owned())),
+                listed(stage.temperatures.iter().map(Temperature::to_string)),
+                stage.metric.as_ref().map_or_else(|| "-".into(), |m| m.kind.name().to_owned()),
+            ]);
+        }
+        text.push_str(&table.text());
+        text.push_str(&title(screen, &format!("One sample of each model ({})", space.cost_model())));
+        let mut table = Columns::new(&["stage", "model", "provider", ">cost"]);
+        for stage in space.stages() {
+            for &model in &stage.by_size {
+                let spec = &stage.stage.models[model];
+                table.row([
+                    stage.stage.name.clone(),
+                    spec.name.clone(),
+                    spec.provider.clone(),
+                    space.cost_model().display(stage.single[model]),
+                ]);
+            }
+        }
+        text.push_str(&table.text());
+        text.push_str(&title(screen, "Space"));
+        text.push_str(&format!(
+            "  {} plans, {} of them within the plan budget of {}\n",
+            grouped(space.size()),
+            grouped(space.feasible()),
+            space.cost_model().display(space.budget())
+        ));
+        let mut priced = |what: &str, plan: &Plan| {
+            text.push_str(&format!("  {what:<9}{}: {plan}\n", cost(space.cost_model(), self.price(plan))));
+        };
+        priced("cheapest", &self.cheapest);
+        if let Some(dearest) = &self.dearest {
+            priced("dearest", dearest);
+        }
+        text.push_str(&title(screen, "A search would probably take"));
+        text.push_str(&self.forecast_text());
+        if let Some(probes) = &self.probes {
+            text.push_str(&title(screen, "Models that were called"));
+            text.push_str(&probed(probes));
+        }
+        text
+    }
+
+    fn forecast_text(&self) -> String {
+        let f = &self.forecast;
+        let money = f.usd.map_or_else(String::new, |d| format!(", {}", usd(d)));
+        let work = f.gflop.map_or_else(String::new, |g| format!(", {} GFLOP", short(g)));
+        let mut text = format!(
+            "  {} tokens ({} to {}) in {} calls{money}{work}, for {} trials and the final test\n",
+            short(f.tokens),
+            short(f.tokens_low),
+            short(f.tokens_high),
+            short(f.calls),
+            self.pipeline.search.trials
+        );
+        if self.limits.is_empty() {
+            text.push_str("  no limit on the search is set; --search-budget sets one\n");
+        }
+        for (what, limit) in &self.limits {
+            let expected = match *what {
+                "tokens" => Some(f.tokens),
+                "calls" => Some(f.calls),
+                "usd" => f.usd,
+                "flops" => f.gflop,
+                _ => None,
+            };
+            let verdict = match expected {
+                Some(e) if e > *limit => "the search would stop there",
+                Some(_) => "enough",
+                None => "not foreseen",
+            };
+            text.push_str(&format!("  limit {}: {verdict}\n", of_limit(what, *limit)));
+        }
+        text.push_str(&format!("  {}\n", f.note));
+        text
+    }
+
+    /// For a script.
+    pub(crate) fn json(&self) -> Value {
+        let (p, space) = (self.pipeline, self.space);
+        let priced = |plan: &Plan| json!({"plan": plan, "cost": self.price(plan)});
+        let stages: Vec<Value> = space.stages().iter().zip(&p.stages).map(|(priced, stage)| {
+            let models: Vec<Value> = priced.by_size.iter().map(|&m| {
+                let spec = &priced.stage.models[m];
+                json!({"model": spec.name, "provider": spec.provider, "cost_of_one_sample": space.cost_model().units(priced.single[m])})
+            }).collect();
+            json!({
+                "stage": stage.name,
+                "from": stage.from.iter().map(|&f| &p.stages[f].name).collect::<Vec<_>>(),
+                "models": models,
+                "samples": stage.samples,
+                "aggregators": stage.aggregators,
+                "temperatures": stage.temperatures,
+                "metric": stage.metric.as_ref().map(|m| m.kind.name()),
+            })
+        }).collect();
+        let limits: serde_json::Map<String, Value> =
+            self.limits.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
+        json!({
+            "version": 1,
+            "pipeline": p.name,
+            "stages": stages,
+            "objective": p.stages[p.objective].name,
+            "search_examples": p.search_split.examples.len(),
+            "test_examples": p.test_split.examples.len(),
+            "cost_model": space.cost_model(),
+            "plan_budget": space.cost_model().units(space.budget()),
+            // Counts may exceed what JSON numbers hold exactly: they are text.
+            "plans": space.size().to_string(),
+            "plans_within_budget": space.feasible().to_string(),
+            "cheapest": priced(&self.cheapest),
+            "dearest_within_budget": self.dearest.as_ref().map(priced),
+            "forecast": self.forecast,
+            "search_limits": limits,
+            "probes": self.probes.as_ref().map(|all| all.iter().map(probe_json).collect::<Vec<_>>()),
+        })
+    }
+}
+
+fn probed(probes: &[Probe]) -> String {
+    let mut table = Columns::new(&["model", "provider", "answer", "tokens", ">seconds"]);
+    for probe in probes {
+        match &probe.result {
+            Ok(reply) => table.row([
+                probe.model.clone(),
+                probe.provider.clone(),
+                format!("{:?}", excerpt(&reply.text)),
+                format!("{} + {}", reply.prompt_tokens, reply.decode_tokens),
+                format!("{:.2}", reply.seconds),
+            ]),
+            Err(error) => table.row([
+                probe.model.clone(),
+                probe.provider.clone(),
+                format!("failed: {error}"),
+                "-".into(),
+                "-".into(),
+            ]),
+        }
+    }
+    table.text()
+}
+
+#[derive(Serialize)]
+struct ProbeJson<'a> {
+    model: &'a str,
+    provider: &'a str,
+    ok: bool,
+    text: Option<&'a str>,
+    prompt_tokens: Option<u32>,
+    decode_tokens: Option<u32>,
+    seconds: Option<f64>,
+    error: Option<String>,
+    hint: Option<&'a str>,
+}
+
+fn probe_json(probe: &Probe) -> ProbeJson<'_> {
+    let reply = probe.result.as_ref().ok();
+    let error = probe.result.as_ref().err();
+    ProbeJson {
+        model: &probe.model,
+        provider: &probe.provider,
+        ok: reply.is_some(),
+        text: reply.map(|r| r.text.as_str()),
+        prompt_tokens: reply.map(|r| r.prompt_tokens),
+        decode_tokens: reply.map(|r| r.decode_tokens),
+        seconds: reply.map(|r| r.seconds),
+        error: error.map(ToString::to_string),
+        hint: error.and_then(|e| e.hint.as_deref()),
+    }
+}
+
+/// The start of a text.
+fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let text = text.trim();
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{} ...", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn listed(words: impl Iterator<Item = String>) -> String {
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "-".into() } else { words.join(", ") }
+}
+
+/// `1 to 100`, or a list.
+fn samples(counts: &[u32]) -> String {
+    match counts {
+        [first, .., last] if counts.len() > 2 && (last - first) as usize == counts.len() - 1 => {
+            format!("{first} to {last}")
+        }
+        _ => listed(counts.iter().map(u32::to_string)),
+    }
+}

@@ -1,0 +1,12 @@
+//! What a person or a script sees. The only place that writes to stdout and stderr.
+
+pub(crate) mod check;
+pub(crate) mod number;
+mod problem;
+pub(crate) mod progress;
+pub(crate) mod screen;
+pub(crate) mod study;
+pub(crate) mod table;
+pub(crate) mod trials;
+
+pub(crate) use screen::{Paint, Screen};

@@ -1,0 +1,73 @@
+//! Events as lines.
+
+use agenttts_core::Purpose;
+use agenttts_engine::Event;
+
+use super::state::State;
+use crate::output::number::{cost, grouped, percent, score};
+use crate::output::{Paint, Screen};
+
+/// The line of an event, for those that are worth one. No times: two runs of one search read the same.
+pub(super) fn of(event: &Event, state: &State, screen: &Screen) -> Option<String> {
+    Some(match event {
+        Event::Started { study, resumed, method, feasible, trials, examples } => format!(
+            "{} {study}: method {method}, {} plans within the budget, up to {trials} trials on {examples} examples",
+            if *resumed { "going on with study" } else { "study" },
+            grouped(*feasible as u128),
+        ),
+        Event::Proposed { round, trials: (first, count), repairs } => {
+            let last = first + count.saturating_sub(1);
+            let which = if *count == 1 { format!("trial {first}") } else { format!("trials {first} to {last}") };
+            let mut line = if *round == 0 {
+                format!("initial trials: {which}")
+            } else {
+                format!("round {round}: {which} proposed")
+            };
+            for (trial, what) in repairs {
+                line.push_str(&format!("\n  trial {trial} was repaired: {what}"));
+            }
+            line
+        }
+        Event::Guideline { author, text, .. } => {
+            format!("guideline by {author}: {}", excerpt(text))
+        }
+        Event::AgentAsked { purpose, attempt, .. } => {
+            let what = match purpose {
+                Purpose::Summarise => "for guidelines",
+                Purpose::Propose => "for plans",
+            };
+            let again = if *attempt > 0 { " again" } else { "" };
+            format!("asking the agent{again} {what} ...")
+        }
+        Event::AgentAnswered { error: Some(error) } => {
+            format!("{} the agent's answer cannot be used: {error}", screen.paint_err(Paint::Warn, "warning:"))
+        }
+        Event::TrialMeasured { trial, plan, objective, cost: units, best, failures, .. } => {
+            let failed = if *failures > 0 { format!(", {failures} failed") } else { String::new() };
+            let mark = if *best { screen.paint_err(Paint::Good, "  best so far") } else { String::new() };
+            format!("trial {trial}: {}, {}{failed}, {plan}{mark}", score(objective), cost(state.cost_model, *units))
+        }
+        Event::Confirming { label, plan } => format!("test split: {label}, {plan} ..."),
+        Event::Warning { message } => format!("{} {message}", screen.paint_err(Paint::Warn, "warning:")),
+        Event::Stopped { reason } => match state.spent.limit {
+            Some(limit) => {
+                format!("stopped: {reason} ({} of the {} limit used)", percent(state.spent.share), limit.name())
+            }
+            None => format!("stopped: {reason}"),
+        },
+        Event::AgentAnswered { error: None } | Event::TrialStarted { .. } | Event::Progress { .. } => return None,
+    })
+}
+
+/// The start of a guideline, on one line; `show --guidelines` has it whole.
+fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 120;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((at, _)) => {
+            let end = line[..at].rfind(' ').unwrap_or(at);
+            format!("{} ...", &line[..end])
+        }
+        None => line,
+    }
+}

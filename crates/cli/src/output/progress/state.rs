@@ -1,0 +1,125 @@
+//! What a display knows of a study: counted from its events.
+
+use agenttts_core::pipeline::SearchBudget;
+use agenttts_core::{CostModel, Estimate, Plan, StudySummary};
+use agenttts_engine::{Event, Spent};
+
+use crate::output::number::{cost, duration, of_limit, percent, score};
+
+/// What a display knows.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) cost_model: CostModel,
+    limits: Vec<(&'static str, f64)>,
+    /// Trials measured, in all sessions.
+    pub(super) measured: u32,
+    /// The most trials.
+    pub(super) trials: u32,
+    pub(super) best: Option<Best>,
+    pub(super) spent: Spent,
+    /// Seconds and measured trials when this session began.
+    session_start: Option<(f64, u32)>,
+}
+
+/// The best trial so far.
+#[derive(Debug)]
+pub(super) struct Best {
+    trial: u32,
+    objective: Estimate,
+    cost: f64,
+    plan: Plan,
+}
+
+impl State {
+    pub(super) fn new(budget: &SearchBudget, cost_model: CostModel, before: Option<&StudySummary>) -> Self {
+        let limits = [
+            ("tokens", budget.tokens.map(|v| v as f64)),
+            ("calls", budget.calls.map(|v| v as f64)),
+            ("minutes", budget.minutes),
+        ];
+        let best = before.and_then(|s| s.archive.best()).map(|(t, m)| Best {
+            trial: t.number,
+            objective: m.objective,
+            cost: m.cost.mean,
+            plan: t.plan.clone(),
+        });
+        State {
+            cost_model,
+            limits: limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
+            measured: before.map_or(0, |s| s.archive.measured().count() as u32),
+            trials: 0,
+            best,
+            spent: Spent::default(),
+            session_start: None,
+        }
+    }
+
+    /// Takes in an event.
+    pub(super) fn see(&mut self, event: &Event) {
+        match event {
+            Event::Started { trials, .. } => self.trials = *trials,
+            Event::Progress { spent, .. } => self.spend(*spent),
+            Event::TrialMeasured { trial, plan, objective, cost, best, spent, .. } => {
+                self.spend(*spent);
+                self.measured += 1;
+                if *best {
+                    self.best = Some(Best { trial: *trial, objective: *objective, cost: *cost, plan: plan.clone() });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn spend(&mut self, spent: Spent) {
+        self.session_start.get_or_insert((spent.seconds, self.measured));
+        self.spent = spent;
+    }
+
+    /// `trial 5  0.725 [0.572, 0.839]  431 GFLOP  small x4 vote T=0.7`.
+    pub(super) fn best_line(&self) -> String {
+        match &self.best {
+            None => "nothing measured yet".into(),
+            Some(b) => {
+                format!("trial {}  {}  {}  {}", b.trial, score(&b.objective), cost(self.cost_model, b.cost), b.plan)
+            }
+        }
+    }
+
+    /// What is spent, against each limit.
+    pub(super) fn spend_line(&self) -> String {
+        let usage = self.spent.usage;
+        let limit = |name: &str| self.limits.iter().find(|(n, _)| *n == name).map(|(_, limit)| *limit);
+        let part = |name: &str, used: f64| match limit(name) {
+            Some(limit) => format!("{} of {}", of_limit(name, used), of_limit(name, limit)),
+            None => of_limit(name, used),
+        };
+        let mut parts = vec![part("tokens", usage.tokens() as f64), part("calls", usage.calls as f64)];
+        parts.push(match limit("minutes") {
+            Some(minutes) => format!("{} of {}", duration(self.spent.seconds), duration(minutes * 60.0)),
+            None => duration(self.spent.seconds),
+        });
+        if let Some(name) = self.spent.limit.map(|l| l.name()) {
+            parts.push(format!("{} of the {name} limit", percent(self.spent.share)));
+        }
+        parts.join(", ")
+    }
+
+    /// Seconds until the search ends, by its pace so far: at its trials or at the limit that it reaches first.
+    pub(super) fn seconds_left(&self) -> Option<f64> {
+        let (start, before) = self.session_start?;
+        let (elapsed, done) = (self.spent.seconds - start, self.measured - before);
+        let by_trials = (done > 0 && elapsed > 0.0)
+            .then(|| elapsed / f64::from(done) * f64::from(self.trials.saturating_sub(self.measured)));
+        let share = self.spent.share;
+        let by_limit = (share > 0.02).then(|| self.spent.seconds / share * (1.0 - share).max(0.0));
+        match (by_trials, by_limit) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, _) => a,
+        }
+    }
+
+    /// `about 3m 12s left`.
+    pub(super) fn left_line(&self) -> String {
+        self.seconds_left().map_or_else(String::new, |s| format!("about {} left", duration(s)))
+    }
+}

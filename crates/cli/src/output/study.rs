@@ -1,0 +1,194 @@
+//! A study for a person: the plan, how good and how sure, what it cost, and what to do next.
+
+use agenttts_core::{Confirmation, Spend, StudyState, StudySummary};
+
+use super::number::{cost, duration, grouped, of_limit, percent, score, short, usd};
+use super::table::Columns;
+use super::{Paint, Screen, trials};
+
+/// Everything about a study but its single trials and guidelines.
+pub(crate) fn study(screen: &Screen, summary: &StudySummary) -> String {
+    let mut text = head(screen, summary);
+    text.push_str(&plan(screen, summary));
+    if let Some(confirmation) = &summary.confirmation {
+        text.push_str(&tested(screen, summary, confirmation));
+    }
+    if !summary.pareto.is_empty() {
+        text.push_str(&title(
+            screen,
+            &format!("Best quality for the cost, on the {} search examples", summary.search_examples),
+        ));
+        text.push_str(&trials::front(summary));
+    }
+    text.push_str(&spend(screen, summary));
+    text
+}
+
+/// A section's title.
+pub(crate) fn title(screen: &Screen, text: &str) -> String {
+    format!("\n{}\n", screen.paint(Paint::Bold, text))
+}
+
+/// A state in words.
+pub(crate) fn state(state: StudyState) -> &'static str {
+    match state {
+        StudyState::Running => "running, or killed",
+        StudyState::Done => "done",
+        StudyState::Interrupted => "interrupted",
+        StudyState::Limit => "at a limit",
+        StudyState::Failed => "failed",
+    }
+}
+
+fn head(screen: &Screen, s: &StudySummary) -> String {
+    let mut text = format!("{} {}\n", screen.paint(Paint::Bold, &format!("Study {}:", s.study)), state(s.state));
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<11}{value}\n"));
+    if let Some(reason) = &s.stop_reason {
+        line("stopped", reason.clone());
+    }
+    let about =
+        if s.description.is_empty() { s.pipeline.clone() } else { format!("{}: {}", s.pipeline, s.description) };
+    line("pipeline", about);
+    let agent = s.agent.as_ref().map_or_else(String::new, |a| format!(" with agent {a}"));
+    line("method", format!("{}{agent}, seed {}", s.method, s.seed));
+    line("objective", s.objective.clone());
+    let (all, feasible) = (grouped(s.space[0] as u128), grouped(s.space[1] as u128));
+    line(
+        "budget",
+        format!("{} a query ({}); {feasible} of {all} plans fit", cost(s.cost_model, s.plan_budget), s.cost_model),
+    );
+    let measured = s.archive.measured().count();
+    let open = s.archive.trials.len() - measured;
+    let open = if open > 0 { format!(" ({open} more proposed)") } else { String::new() };
+    line("trials", format!("{measured} measured{open}, each on {} examples", s.search_examples));
+    text
+}
+
+fn plan(screen: &Screen, s: &StudySummary) -> String {
+    let Some(recommended) = &s.recommended else {
+        return String::new();
+    };
+    let names: Vec<String> = s.stages.iter().map(|stage| stage.name.clone()).collect();
+    let mut text = title(screen, &format!("The plan (trial {})", recommended.trial));
+    text.push_str(&trials::choices(&names, &recommended.plan));
+    let trial = s.archive.trials.iter().find(|t| t.number == recommended.trial);
+    if let Some(measured) = trial.and_then(|t| t.measurement()) {
+        text.push_str(&format!(
+            "  {} on the search split (n={}), {} a query\n",
+            score(&measured.objective),
+            measured.objective.n,
+            cost(s.cost_model, measured.cost.mean)
+        ));
+    }
+    text.push_str(&format!("  {}\n", recommended.why));
+    text
+}
+
+fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> String {
+    let mut text = title(
+        screen,
+        &format!("On the {} test examples, which the search never saw (fresh draws)", confirmation.examples),
+    );
+    let mut table = Columns::new(&["plan", "quality", ">cost", "choices"]);
+    for c in &confirmation.plans {
+        let failed = if c.failures > 0 { format!(", {} failed", c.failures) } else { String::new() };
+        table.row([
+            c.label.clone(),
+            score(&c.objective) + &failed,
+            cost(s.cost_model, c.cost.mean),
+            c.plan.to_string(),
+        ]);
+    }
+    text.push_str(&table.text());
+    for c in &confirmation.plans {
+        if let Some(verdict) = &c.verdict {
+            text.push_str(&format!("  The recommended plan is {verdict}.\n"));
+        }
+    }
+    text.push_str("  Brackets are 95% intervals; differences are paired by example.\n");
+    text
+}
+
+fn spend(screen: &Screen, s: &StudySummary) -> String {
+    let mut text = title(screen, "Spent");
+    let Spend { total, usd: dollars, gflop, .. } = &s.spend;
+    let money = dollars.map_or_else(String::new, |d| format!(", {}", usd(d)));
+    let work = gflop.map_or_else(String::new, |g| format!(", {} GFLOP", short(g)));
+    text.push_str(&format!(
+        "  {} tokens ({} prompt, {} decoded) in {} calls{money}{work}, {}\n",
+        short(total.tokens() as f64),
+        short(total.prompt as f64),
+        short(total.decode as f64),
+        grouped(u128::from(total.calls)),
+        duration(s.spend.seconds)
+    ));
+    for limit in &s.spend.limits {
+        text.push_str(&format!(
+            "  {} of {} ({})\n",
+            of_limit(&limit.what, limit.used),
+            of_limit(&limit.what, limit.limit),
+            percent(limit.used / limit.limit)
+        ));
+    }
+    if s.spend.lost_tokens > 0 {
+        text.push_str(&format!(
+            "  of these, {} tokens were reserved by calls that were under way when the program was killed\n",
+            short(s.spend.lost_tokens as f64)
+        ));
+    }
+    if let Some(ratio) = s.reuse.ratio() {
+        text.push_str(&format!(
+            "  the trials drew {} tokens; without reuse they would have drawn {} ({ratio:.1} times as many)\n",
+            short(s.reuse.drawn as f64),
+            short(s.reuse.fresh as f64)
+        ));
+    }
+    text
+}
+
+/// What to do with a study now.
+pub(crate) fn next_steps(s: &StudySummary, plan_file: Option<&str>, inputs: Option<&str>) -> Vec<String> {
+    let mut steps = vec![format!("agenttts report {} -o report.html", s.study)];
+    if let Some(plan) = plan_file {
+        steps.push(match inputs {
+            Some(file) => format!("agenttts run {plan} --file {file}"),
+            None => format!("agenttts run {plan} --input '{{...}}'"),
+        });
+    }
+    match s.state {
+        StudyState::Done => {}
+        StudyState::Limit => {
+            let full = s.spend.limits.iter().max_by(|a, b| (a.used / a.limit).total_cmp(&(b.used / b.limit)));
+            let more =
+                full.map_or_else(String::new, |l| format!(" --search-budget {}={}", l.what, rounded(l.limit * 2.0)));
+            steps.push(format!("agenttts search --resume {}{more}", s.study));
+        }
+        StudyState::Running | StudyState::Interrupted | StudyState::Failed => {
+            steps.push(format!("agenttts search --resume {}", s.study));
+        }
+    }
+    steps
+}
+
+/// A limit as it would be typed.
+fn rounded(value: f64) -> String {
+    let plain = |v: f64| {
+        let text = format!("{v:.2}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    match value {
+        v if v >= 1e6 => plain(v / 1e6) + "M",
+        v if v >= 1e4 => plain(v / 1e3) + "k",
+        v => plain(v),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_typed_as_they_are_read() {
+        assert_eq!((rounded(2e6), rounded(25_000.0), rounded(0.5)), ("2M".into(), "25k".into(), "0.5".into()));
+    }
+}
