@@ -1,6 +1,8 @@
 //! Models in this process, through llama.cpp.
 //!
 //! * Sampling: see [`Embedded`]. Prompts: the model's own chat template; base models get the plain text.
+//! * What messages say is never read as a control token (`<|im_end|>` and the like), so no data can end a turn. A model
+//!   whose template marks turns by ordinary words has no such protection, nor has a base model.
 //! * A prompt is evaluated once for all samples of a call, and not at all as far as an earlier prompt began alike.
 //! * Calls that wait at the same time are decoded together, also for different prompts.
 //! * The number of threads follows the cores that are really free.
@@ -18,6 +20,7 @@ use crate::gguf::GgufFacts;
 use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
 
 mod constraint;
+mod control;
 mod engine;
 mod lazy;
 mod llama;
@@ -99,9 +102,8 @@ impl Embedded {
         if request.messages.is_empty() {
             return Err(self.error(ModelErrorKind::Refused, "the request has no messages"));
         }
-        let text = weights.template().render(&request.messages, &weights.model()).map_err(|e| {
-            self.error(ModelErrorKind::Refused, format!("the model's chat template refuses these messages: {e}"))
-        })?;
+        let rendered = weights.template().render(&request.messages, &weights.model());
+        let text = rendered.map_err(|e| self.template_error(&e))?;
         if text.len() > MAX_PROMPT_BYTES {
             let message = format!("the prompt has {} bytes, the context holds {} tokens", text.len(), self.context);
             return Err(self.error(ModelErrorKind::ContextOverflow, message));
@@ -117,9 +119,13 @@ impl Embedded {
         ModelError::new(kind, format!("{}: {message}", self.identity.model))
     }
 
+    fn template_error(&self, error: &str) -> ModelError {
+        self.error(ModelErrorKind::Refused, format!("the model's chat template refuses these messages: {error}"))
+    }
+
     fn tokenise(&self, request: &Request) -> Result<Vec<llama_cpp_2::token::LlamaToken>, ModelError> {
         let text = self.render(request)?;
-        let tokens = self.weights()?.tokenise(&text);
+        let tokens = self.weights()?.tokenise(&request.messages, &text).map_err(|e| self.template_error(&e))?;
         if tokens.is_empty() {
             return Err(self.error(ModelErrorKind::Refused, "the prompt is empty"));
         }

@@ -5,6 +5,8 @@
 //! prompt out, is only used where the template needs something that the renderer does not know. Base models have no
 //! template: their prompt is the messages' plain text.
 
+use std::ops::Range;
+
 use agenttts_core::{Message, Role};
 use llama_cpp_2::model::{LlamaChatMessage, LlamaChatTemplate, LlamaModel};
 use minijinja::syntax::SyntaxConfig;
@@ -62,6 +64,65 @@ impl ChatTemplate {
             ChatTemplate::Builtin(builtin) => builtin_render(builtin, messages, model),
             ChatTemplate::Plain => Ok(messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n\n")),
         }
+    }
+
+    /// Which parts of `text`, the rendered conversation, are the messages' own words; `None` where that cannot be
+    /// told because the template changes them.
+    ///
+    /// The conversation is rendered a second time with marks around the words. Without the marks that rendering must be
+    /// the same text.
+    pub(super) fn words(&self, messages: &[Message], text: &str, model: &LlamaModel) -> Option<Vec<Range<usize>>> {
+        let marks = Marks::beside(messages, text)?;
+        let marked: Vec<Message> =
+            messages.iter().map(|m| Message { content: marks.around(&m.content), ..m.clone() }).collect();
+        let (unmarked, words) = marks.taken_from(&self.render(&marked, model).ok()?)?;
+        (unmarked == text).then_some(words)
+    }
+}
+
+/// Two characters that mark words.
+#[derive(Clone, Copy, Debug)]
+struct Marks {
+    open: char,
+    close: char,
+}
+
+impl Marks {
+    /// Marks that are in neither the messages nor the text: characters that Unicode reserves for such uses.
+    fn beside(messages: &[Message], text: &str) -> Option<Self> {
+        let is_free = |c: &char| !text.contains(*c) && !messages.iter().any(|m| m.content.contains(*c));
+        let mut free = ('\u{fdd0}'..='\u{fdef}').filter(is_free);
+        Some(Marks { open: free.next()?, close: free.next()? })
+    }
+
+    /// Words with marks inside of the white space around them, which templates like to trim.
+    fn around(self, content: &str) -> String {
+        let words = content.trim();
+        if words.is_empty() {
+            return content.to_owned();
+        }
+        let before = &content[..content.len() - content.trim_start().len()];
+        let after = &content[content.trim_end().len()..];
+        format!("{before}{}{words}{}{after}", self.open, self.close)
+    }
+
+    /// The text without marks and what stood between them; `None` if they are not in pairs.
+    fn taken_from(self, marked: &str) -> Option<(String, Vec<Range<usize>>)> {
+        let mut text = String::with_capacity(marked.len());
+        let mut words = Vec::new();
+        let mut opened = None;
+        for c in marked.chars() {
+            if c == self.open {
+                if opened.replace(text.len()).is_some() {
+                    return None;
+                }
+            } else if c == self.close {
+                words.push(opened.take()?..text.len());
+            } else {
+                text.push(c);
+            }
+        }
+        opened.is_none().then_some((text, words))
     }
 }
 
@@ -163,6 +224,19 @@ mod tests {
         let text = chat.render_tolerantly(&[Message::system("Be brief."), Message::user("hi")]).unwrap();
         assert_eq!(text, "<s>[user] Be brief.\n\nhi");
         assert_eq!(chat.render_tolerantly(&[Message::system("alone")]).unwrap_err(), "no system");
+    }
+
+    #[test]
+    fn marks_show_where_the_words_are() {
+        let messages = [Message::user(" hi\u{fdd0} "), Message::user(" "), Message::user("é")];
+        let marks = Marks::beside(&messages, "").unwrap();
+        let marked: String = messages.iter().map(|m| marks.around(&m.content)).collect();
+        let (text, words) = marks.taken_from(&marked).unwrap();
+        assert_eq!(text, " hi\u{fdd0}  é");
+        assert_eq!(words.into_iter().map(|w| &text[w]).collect::<Vec<_>>(), ["hi\u{fdd0}", "é"]);
+        for torn in [marked.replace(marks.open, ""), marked.replace(marks.close, "")] {
+            assert_eq!(marks.taken_from(&torn), None);
+        }
     }
 
     #[test]

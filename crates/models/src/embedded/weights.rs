@@ -1,15 +1,18 @@
 //! A model's weights, loaded once per process and file.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use agenttts_core::Message;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
+use super::control::{Controls, Found};
 use super::llama::ContextSize;
 use super::slot::context_size;
 use super::template::ChatTemplate;
@@ -32,6 +35,7 @@ pub(super) struct Weights {
     facts: GgufFacts,
     sha256: String,
     template: ChatTemplate,
+    controls: Controls,
     bos: String,
     size: ContextSize,
     shares_prefixes: bool,
@@ -74,12 +78,14 @@ impl Weights {
         let fitting = (CACHE_BYTES / facts.kv_bytes_per_token).clamp(LEAST_CELLS, MOST_CELLS);
         let wanted = context.map_or(0, |c| u64::from(c.min(model.n_ctx_train()))).min(1 << 20);
         let cells = fitting.max(wanted).next_multiple_of(256);
+        let controls = Controls::of(&model.vocab());
         Ok(Weights {
             shares_prefixes: !model.is_recurrent() && !model.is_hybrid(),
             model: Arc::new(model),
             facts,
             sha256,
             template,
+            controls,
             bos,
             size: context_size(u32::try_from(cells).unwrap_or(u32::MAX)),
         })
@@ -110,16 +116,52 @@ impl Weights {
         self.shares_prefixes
     }
 
-    /// The tokens of a rendered prompt.
-    pub(super) fn tokenise(&self, text: &str) -> Vec<LlamaToken> {
+    /// The tokens of a conversation, of which `text` is the rendering. Control tokens that messages write are read as
+    /// ordinary text, so that nothing said can end a turn or begin one.
+    pub(super) fn tokenise(&self, messages: &[Message], text: &str) -> Result<Vec<LlamaToken>, String> {
         let vocabulary = self.model.vocab();
-        let special = self.template.writes_special_tokens();
+        if !self.template.writes_special_tokens() {
+            return Ok(vocabulary.tokenize(text.as_bytes(), true, false));
+        }
+        let Some(words) = self.template.words(messages, text, &self.model) else {
+            return self.tokenise_broken(messages, text);
+        };
+        let meant = self.meant(text, &words);
+        if self.controls.find(text, 0..text.len()) == meant {
+            return Ok(self.tokenise_whole(text));
+        }
+        Ok(self.controls.tokenise(&vocabulary, text, &meant))
+    }
+
+    /// The control tokens that the template wrote: those outside of all words.
+    fn meant(&self, text: &str, words: &[Range<usize>]) -> Vec<Found> {
+        let starts = std::iter::once(0).chain(words.iter().map(|w| w.end));
+        let ends = words.iter().map(|w| w.start).chain([text.len()]);
+        starts.zip(ends).flat_map(|(start, end)| self.controls.find(text, start..end)).collect()
+    }
+
+    /// The tokens of a text in which every control token is meant.
+    fn tokenise_whole(&self, text: &str) -> Vec<LlamaToken> {
+        let vocabulary = self.model.vocab();
         // A template that writes the beginning-of-text token itself must not get a second one.
         let text = match text.strip_prefix(self.bos.as_str()) {
-            Some(rest) if special && !self.bos.is_empty() && vocabulary.should_add_bos() => rest,
+            Some(rest) if !self.bos.is_empty() && vocabulary.should_add_bos() => rest,
             _ => text,
         };
-        vocabulary.tokenize(text.as_bytes(), true, special)
+        vocabulary.tokenize(text.as_bytes(), true, true)
+    }
+
+    /// As [`Weights::tokenise`] where the template changes words, so that they cannot be found in `text`: control tokens
+    /// in them are broken up by a character that takes no room.
+    fn tokenise_broken(&self, messages: &[Message], text: &str) -> Result<Vec<LlamaToken>, String> {
+        let broken: Vec<Option<String>> = messages.iter().map(|m| self.controls.broken(&m.content)).collect();
+        if broken.iter().all(Option::is_none) {
+            return Ok(self.tokenise_whole(text));
+        }
+        let content = |(m, broken): (&Message, Option<String>)| broken.unwrap_or_else(|| m.content.clone());
+        let messages: Vec<Message> =
+            messages.iter().zip(broken).map(|pair| Message { role: pair.0.role, content: content(pair) }).collect();
+        Ok(self.tokenise_whole(&self.template.render(&messages, &self.model)?))
     }
 }
 
@@ -143,3 +185,6 @@ pub(super) fn backend() -> Result<&'static LlamaBackend, ModelError> {
 fn quiet_logs() {
     send_logs_to_tracing(LogOptions::default());
 }
+
+#[cfg(test)]
+mod tests;
