@@ -1,1 +1,61 @@
+//! The report of a study: one HTML file with everything in it.
+//!
+//! Reads a [`StudySummary`] and nothing else, so that a summary written on another machine can be reported on. The page
+//! loads nothing, works without its few lines of script, and follows the reader's light or dark setting. Every text of
+//! the summary is escaped: names come from files and guidelines from models.
 
+mod chart;
+mod facts;
+mod number;
+mod svg;
+mod view;
+
+use agenttts_core::StudySummary;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+
+/// The report as one self-contained HTML page.
+///
+/// Takes any summary: a study without trials, without a confirmation, or cut short yields a page that says so.
+pub fn html(summary: &StudySummary) -> String {
+    render(summary).unwrap_or_else(|error| {
+        // The template is part of the program and tested; should it fail all the same, the reader is told.
+        let (study, error) = (svg::escaped(&summary.study), svg::escaped(&format!("{error:#}")));
+        format!("<!doctype html><meta charset=\"utf-8\"><title>{study}</title><p>The report of study {study} could not be drawn: {error}</p>\n")
+    })
+}
+
+fn render(summary: &StudySummary) -> Result<String, minijinja::Error> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    // The name's ending switches escaping on.
+    env.add_template("page.html", include_str!("page.html"))?;
+    env.get_template("page.html")?.render(minijinja::context! {
+        style => Value::from_safe_string(include_str!("style.css").to_owned()),
+        script => Value::from_safe_string(include_str!("page.js").to_owned()),
+        program => env!("CARGO_PKG_VERSION"),
+        ..Value::from(Serde(view::Page::new(summary)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_summary_has_a_page() {
+        let summary: StudySummary = serde_json::from_value(serde_json::json!({
+            "version": 1, "study": "s", "pipeline": "p", "description": "", "method": "rules", "agent": null, "seed": 0,
+            "state": "running", "stop_reason": null, "cost_model": "flops", "plan_budget": 1.0, "stages": [],
+            "objective": "o", "space": [0.0, 0.0], "search_examples": 0, "test_examples": 0,
+            "archive": {"trials": [], "guidelines": [], "exchanges": []}, "pareto": [], "curves": [],
+            "spend": {"total": {"prompt": 0, "cached_prompt": 0, "decode": 0, "calls": 0}, "by_kind": {}, "usd": null,
+                      "gflop": null, "lost_tokens": 0, "seconds": 0.0, "limits": []},
+            "reuse": {"drawn": 0, "fresh": 0}, "recommended": null, "confirmation": null
+        }))
+        .unwrap();
+        render(&summary).unwrap();
+    }
+}

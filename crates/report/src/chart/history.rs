@@ -1,0 +1,145 @@
+//! The optimisation history: what every trial measured, in the order of proposal.
+
+use agenttts_core::{StudySummary, Trial, TrialState};
+
+use super::frame::{Frame, LABEL, SMALL};
+use crate::facts::{baselines, extent, is_recommended, measured, round_words, tip};
+use crate::number::{bounded, score};
+use crate::svg::{Anchor, Scale, Shape, Svg, scores, spread, text_width, truncated};
+
+/// Objective by trial number with intervals, rounds as bands, the best so far as a step line, baselines as dashed
+/// lines. `None` when no trial was measured.
+pub(crate) fn history(summary: &StudySummary, width: f64) -> Option<String> {
+    let count = measured(summary).count();
+    let last = summary.archive.trials.iter().map(|t| t.number).max()?;
+    if count == 0 {
+        return None;
+    }
+    let height = if width < 600.0 { 300.0 } else { 380.0 };
+    let frame = Frame { left: 44.0, top: 50.0, right: width - 104.0, bottom: height - 46.0 };
+    let mut svg = Svg::new(width, height);
+    let x = Scale::linear((0.5, f64::from(last) + 0.5), frame.left, frame.right);
+    let all = measured(summary).flat_map(|(_, m)| extent(&m.objective));
+    let y = Scale::linear(scores(all), frame.bottom, frame.top);
+
+    rounds(&mut svg, summary, &frame, &x);
+    frame.y_axis(&mut svg, &y, &truncated(&summary.objective, LABEL, width - 10.0));
+    frame.x_axis(&mut svg, &x, &x.whole_ticks((frame.width() / 60.0) as usize), "trial, in the order of proposal");
+
+    let mut ends: Vec<(f64, &str, String)> = Vec::new();
+    for b in baselines(summary) {
+        let at = y.at(b.measured.objective.mean);
+        let class = if b.label == "largest once" { "baseline largest" } else { "baseline smallest" };
+        let tip = format!("{}, on the search split: {}", b.label, tip(summary, b.trial, b.measured));
+        svg.hover("", &tip, |g| g.line(class, (frame.left, at), (frame.right, at)));
+        ends.push((at, "label", b.label.to_owned()));
+    }
+    points(&mut svg, summary, &x, &y, count);
+    let best = best_so_far(&mut svg, summary, &frame, &x, &y);
+    ends.push((best, "label best-label", "best so far".to_owned()));
+    unmeasured(&mut svg, summary, &frame, &x);
+
+    let at = spread(&ends.iter().map(|e| e.0).collect::<Vec<_>>(), 15.0, frame.top + 4.0, frame.bottom - 2.0);
+    for ((_, class, text), at) in ends.iter().zip(at) {
+        svg.text(class, Anchor::Start, (frame.right + 8.0, at + LABEL * 0.34), text);
+    }
+    let label = format!(
+        "Optimisation history: {} of {count} trials by number. Best mean {}.",
+        summary.objective,
+        measured(summary)
+            .map(|(_, m)| m.objective.mean)
+            .fold(None, |a: Option<f64>, v| Some(a.map_or(v, |a| a.max(v))))
+            .map_or_else(String::new, score)
+    );
+    Some(svg.finish(super::class_of(width), &label))
+}
+
+/// Alternating bands, one per round of proposals, with their names where there is room.
+fn rounds(svg: &mut Svg, summary: &StudySummary, frame: &Frame, x: &Scale) {
+    let trials = &summary.archive.trials;
+    for (i, group) in trials.chunk_by(|a, b| a.round == b.round).enumerate() {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+        let (from, to) = (x.at(f64::from(first.number) - 0.5), x.at(f64::from(last.number) + 0.5));
+        let words = round_words(first.round);
+        let full = if first.round == 0 { "initial".to_owned() } else { words.clone() };
+        let number = first.round.to_string();
+        svg.hover("", &words, |g| {
+            let class = if i % 2 == 0 { "band" } else { "band odd" };
+            g.rect(class, (from, frame.top), (to - from, frame.height()));
+            let name = [full, number].into_iter().find(|n| text_width(n, SMALL) + 6.0 <= to - from);
+            if let Some(name) = name {
+                g.text("tick", Anchor::Middle, ((from + to) / 2.0, frame.top - 7.0), &name);
+            }
+        });
+    }
+}
+
+fn points(svg: &mut Svg, summary: &StudySummary, x: &Scale, y: &Scale, count: usize) {
+    let faint = if count > 80 { "bar faint" } else { "bar" };
+    let r = if count > 150 { 2.4 } else { 3.6 };
+    let mut star = None;
+    for (trial, m) in measured(summary) {
+        let at = (x.at(f64::from(trial.number)), y.at(m.objective.mean));
+        let chosen = is_recommended(summary, trial);
+        svg.hover("pt", &tip(summary, trial, m), |g| {
+            if bounded(&m.objective) {
+                let bar = if chosen { "bar chosen" } else { faint };
+                g.bar(
+                    bar,
+                    false,
+                    at.0,
+                    (y.at(m.objective.low), y.at(m.objective.high)),
+                    if count > 80 { 0.0 } else { 2.5 },
+                );
+            }
+            match chosen {
+                true => star = Some((at, tip(summary, trial, m))),
+                false => g.marker(if bounded(&m.objective) { "dot" } else { "dot hollow" }, Shape::Circle, at, r),
+            }
+        });
+    }
+    // Above everything else.
+    if let Some((at, tip)) = star {
+        svg.hover("pt", &tip, |g| g.marker("star", Shape::Star, at, 6.5));
+        let (anchor, dx) =
+            if at.0 > (x.at(f64::MIN) + x.at(f64::MAX)) / 2.0 { (Anchor::End, -11.0) } else { (Anchor::Start, 11.0) };
+        svg.text("label star-label", anchor, (at.0 + dx, at.1 - 9.0), "recommended");
+    }
+}
+
+/// The best mean so far, as steps; returns the height of its end.
+fn best_so_far(svg: &mut Svg, summary: &StudySummary, frame: &Frame, x: &Scale, y: &Scale) -> f64 {
+    let mut best = f64::NEG_INFINITY;
+    let mut steps: Vec<(f64, f64)> = Vec::new();
+    for (trial, m) in measured(summary) {
+        if m.objective.mean <= best {
+            continue;
+        }
+        let (at, level) = (x.at(f64::from(trial.number)), y.at(m.objective.mean));
+        if best.is_finite() {
+            steps.push((at, y.at(best)));
+        }
+        steps.push((at, level));
+        best = m.objective.mean;
+    }
+    let level = y.at(best);
+    steps.push((frame.right, level));
+    svg.polyline("best", "", &steps);
+    level
+}
+
+/// Trials without a measurement stand on the base line.
+fn unmeasured(svg: &mut Svg, summary: &StudySummary, frame: &Frame, x: &Scale) {
+    let words = |trial: &Trial| match &trial.state {
+        TrialState::Pending => Some("not measured yet".to_owned()),
+        TrialState::Abandoned(reason) => Some(format!("given up: {reason}")),
+        TrialState::Measured(_) => None,
+    };
+    for trial in &summary.archive.trials {
+        let Some(words) = words(trial) else { continue };
+        let at = (x.at(f64::from(trial.number)), frame.bottom - 7.0);
+        svg.hover("pt", &format!("Trial {}: {words}\n{}", trial.number, trial.plan), |g| {
+            g.marker("gone", Shape::Cross, at, 3.8);
+        });
+    }
+}
