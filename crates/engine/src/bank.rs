@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use agenttts_core::{CallTokens, Request, RequestKey, Usage};
 use agenttts_models::{Call, ModelError, ModelErrorKind};
-use agenttts_store::{Amounts, LimitedUnit, NewSample, Purpose, SampleHome, Settlement, Study};
+use agenttts_store::{Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, Study};
 use async_trait::async_trait;
 
 use crate::budget::{Budget, amounts, lock};
@@ -28,6 +28,8 @@ pub(crate) struct Bank {
     stop: StopHandle,
     /// Requests that are being drawn, so that two examples or stages with one request do not draw it twice.
     flights: Mutex<HashMap<(RequestKey, u64), Arc<tokio::sync::Mutex<()>>>>,
+    /// Told whenever a reservation is settled.
+    settled: tokio::sync::Notify,
     usage: Mutex<Usage>,
     warned: Mutex<Vec<String>>,
     fingerprints: Mutex<HashMap<String, String>>,
@@ -51,6 +53,7 @@ impl Bank {
             observers,
             stop,
             flights: Mutex::default(),
+            settled: tokio::sync::Notify::new(),
             usage: Mutex::new(usage),
             warned: Mutex::default(),
             fingerprints: Mutex::default(),
@@ -104,14 +107,7 @@ impl Bank {
             return Err(DrawError::Halt(Halt::Limit { limit: Limit::Minutes, detail }));
         }
         let bound = upper_bound(connected, want.request, n).map_err(DrawError::of_model)?;
-        let purpose = Purpose { kind: self.kind(want.kind).into(), model: want.model.into() };
-        let limits = self.budget.limits();
-        let reservation = self
-            .study
-            .reserve(purpose, amounts(&connected.spec, &bound), &limits)
-            .await
-            .map_err(EngineError::from)?
-            .map_err(|refused| refusal(refused.unit, bound.prompt * u64::from(bound.prompts) + bound.decode))?;
+        let reservation = self.reserve(want, amounts(&connected.spec, &bound)).await?;
         let first_seed = key.seed(want.stream, first);
         let reply = connected.model.draw(Call { request: want.request, n, first_seed }).await;
         reply.warnings.iter().for_each(|w| self.warn(w));
@@ -148,10 +144,35 @@ impl Bank {
             request: want.request.clone(),
         };
         self.study.settle(reservation, settlement, Some((home, samples))).await.map_err(EngineError::from)?;
+        self.settled.notify_waiters();
         self.budget.book(actual);
         *lock(&self.usage) += reply.billed;
         *drawn += reply.billed;
         Ok(failure)
+    }
+
+    /// Reserves what a call may take at most. Where only other calls' open reservations stand in the way, waits for them
+    /// to settle: they usually take far less than they reserved.
+    async fn reserve(&self, want: &Want<'_>, most: Amounts) -> Result<Reservation, DrawError> {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            let purpose = Purpose { kind: self.kind(want.kind).into(), model: want.model.into() };
+            let limits = self.budget.limits();
+            let refused = match self.study.reserve(purpose, most, &limits).await.map_err(EngineError::from)? {
+                Ok(reservation) => return Ok(reservation),
+                Err(refused) => refused,
+            };
+            if let Some(unit) = limits.passed_by(&self.study.spent().plus(most)) {
+                return Err(refusal(unit, most.tokens));
+            }
+            if refused.used == self.study.spent() {
+                // The last open reservation settled in between: nothing to wait for.
+                continue;
+            }
+            settled.await;
+        }
     }
 
     fn kind(&self, kind: CallKind) -> &'static str {

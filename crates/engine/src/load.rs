@@ -92,18 +92,22 @@ impl Loaded {
     /// Checks a snapshot whole: the pipeline, its templates against the examples, the metrics' gold fields, and that
     /// at least one plan is within the budget.
     pub fn new(snapshot: Snapshot) -> Result<Self, Problems> {
+        let fields = fields(&snapshot);
+        Loaded::with_fields(snapshot, &fields)
+    }
+
+    /// As [`Loaded::new`], for a snapshot whose examples are not at hand but whose fields are known.
+    pub(crate) fn with_fields(snapshot: Snapshot, known: &BTreeSet<String>) -> Result<Self, Problems> {
         let pipeline = snapshot.pipeline()?;
-        let examples = || pipeline.search_split.examples.iter().chain(&pipeline.test_split.examples);
-        let known: BTreeSet<String> = examples().flat_map(|e| e.fields.keys().cloned()).collect();
         let mut problems = Vec::new();
         let mut stages = Vec::new();
         for index in 0..pipeline.stages.len() {
-            match CompiledStage::compile(&pipeline, index, &known) {
+            match CompiledStage::compile(&pipeline, index, known) {
                 Ok(stage) => stages.push(stage),
                 Err(found) => problems.extend(found.0),
             }
         }
-        if problems.is_empty() && !known.is_empty() {
+        if problems.is_empty() {
             problems.extend(unusable_examples(&pipeline, &stages));
         }
         let space = match pipeline.space() {
@@ -125,6 +129,12 @@ impl Loaded {
         self.snapshot.overrides = overrides;
         Loaded::new(self.snapshot)
     }
+}
+
+/// The fields that any example of a snapshot has.
+pub(crate) fn fields(snapshot: &Snapshot) -> BTreeSet<String> {
+    let examples = snapshot.search.examples.iter().chain(&snapshot.test.examples);
+    examples.flat_map(|e| e.fields.keys().cloned()).collect()
 }
 
 /// A problem at the plan budget's place, where the file gave the budget.
@@ -159,6 +169,9 @@ fn unusable_examples(pipeline: &Pipeline, stages: &[CompiledStage]) -> Vec<Probl
 }
 
 fn unusable(stage: &CompiledStage, example: &Example) -> Option<String> {
+    if let Some(field) = stage.missing_field(example) {
+        return Some(format!("example {:?} has no field {field:?}", example.id));
+    }
     if let Some(Err(error)) = stage.score(&serde_json::Value::Null, example) {
         return Some(error.to_string());
     }

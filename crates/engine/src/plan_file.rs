@@ -1,12 +1,12 @@
 //! Plan files: a found plan with all that running it needs, so that what runs is what was measured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agenttts_core::pipeline::{Facts, Overrides, SNAPSHOT_VERSION, Snapshot};
 use agenttts_core::{Choice, CostModel, Estimate, Plan, Problem, Problems, Split, StudySummary};
 use serde::{Deserialize, Serialize};
 
-use crate::load::Loaded;
+use crate::load::{Loaded, fields};
 
 /// The version of the plan file's format. Readers refuse newer ones; fields are only added, with defaults.
 pub const PLAN_FILE_VERSION: u32 = 1;
@@ -66,6 +66,9 @@ pub struct Source {
     /// Templates, schemas and grammars by the name that the pipeline file uses.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// The fields that examples have: what templates may read.
+    #[serde(default)]
+    pub fields: BTreeSet<String>,
     /// Facts about embedded models.
     #[serde(default)]
     pub facts: BTreeMap<String, Facts>,
@@ -99,6 +102,7 @@ impl PlanFile {
                 file: snapshot.file.clone(),
                 toml: snapshot.toml.clone(),
                 files: snapshot.files.clone(),
+                fields: fields(snapshot),
                 facts: snapshot.facts.clone(),
             },
         })
@@ -136,7 +140,7 @@ impl PlanFile {
     /// The pipeline of this plan, checked, with the plan known to be one of its plans.
     pub fn load(&self) -> Result<Loaded, Problems> {
         let empty = |file: &str| Split { file: file.into(), examples: Vec::new() };
-        let loaded = Loaded::new(Snapshot {
+        let snapshot = Snapshot {
             version: SNAPSHOT_VERSION,
             file: self.source.file.clone(),
             toml: self.source.toml.clone(),
@@ -146,7 +150,8 @@ impl PlanFile {
             facts: self.source.facts.clone(),
             // The plan is run as it is: whether it fits a budget was decided when it was searched.
             overrides: Overrides { plan_budget: Some(f64::from(u32::MAX) * 1e9), ..Overrides::default() },
-        })?;
+        };
+        let loaded = Loaded::with_fields(snapshot, &self.source.fields)?;
         let names: Vec<&str> = self.stages.iter().map(|s| s.name.as_str()).collect();
         let wanted: Vec<&str> = loaded.pipeline.stages.iter().map(|s| s.name.as_str()).collect();
         if names != wanted {
