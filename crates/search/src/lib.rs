@@ -13,6 +13,7 @@ mod random;
 mod recommend;
 mod rules;
 mod surrogate;
+mod words;
 
 pub use ask::{
     Ask, GridOrder, InitialRule, Insights, Proposal, Question, Searcher, Settings, StageText, Step, TaskText,

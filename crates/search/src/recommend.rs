@@ -34,24 +34,26 @@ pub fn recommend(space: &Space, archive: &Archive) -> Option<Recommendation> {
 
 /// The `k` plans most worth confirming, in the order of [`recommend`].
 pub fn finalists(space: &Space, archive: &Archive, k: usize) -> Vec<Recommendation> {
-    let mut all = judged(space, archive);
-    let luckiest = archive.best().map(|(t, m)| (t.number, m.objective.mean, t.plan.clone()));
-    all.truncate(k);
-    for (i, r) in all.iter_mut().enumerate() {
+    let all = judged(space, archive);
+    let lucky = archive.best().map(|(t, m)| (t, m.objective.mean));
+    let lucky = lucky.and_then(|(t, score)| Some((t.number, score, all.iter().find(|r| r.plan == t.plan)?.clone())));
+    let explained = all.into_iter().take(k).enumerate().map(|(i, mut r)| {
         let place = if i == 0 { "highest estimate".to_owned() } else { format!("estimate number {}", i + 1) };
-        let budget = if r.within_budget { "" } else { ", though its measured cost is over the budget" };
-        r.why = format!("{place} ({:.3} ± {:.3}) of the measured plans{budget}", r.mean, r.sd);
-        if let Some((number, score, plan)) = &luckiest
-            && i == 0
-            && *plan != r.plan
-        {
-            r.why.push_str(&format!(
-                "; trial {number} scored higher ({score:.3}), but related plans say that it was lucky or is over the \
-                 budget"
-            ));
+        r.why = format!("{place} ({:.3} ± {:.3}) of the measured plans", r.mean, r.sd);
+        if !r.within_budget {
+            r.why.push_str("; measured, it costs more than the budget");
         }
-    }
-    all
+        if let Some((number, score, other)) = lucky.as_ref().filter(|(_, _, l)| i == 0 && l.plan != r.plan) {
+            let but = if other.within_budget {
+                format!("but with related plans and replicates its estimate is {:.3}", other.mean)
+            } else {
+                "but measured, it costs more than the budget".to_owned()
+            };
+            r.why.push_str(&format!("; trial {number} scored {score:.3}, {but}"));
+        }
+        r
+    });
+    explained.collect()
 }
 
 /// The measured plans that no other beats in both estimate and cost, cheapest first.

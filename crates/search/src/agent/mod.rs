@@ -19,6 +19,7 @@ use crate::initial::initial_proposals;
 use crate::random::all_tried;
 use crate::rules;
 use crate::surrogate::Surrogate;
+use crate::words::shortened;
 use reply::Wanted;
 
 /// The paper's loop with a language model as the agent.
@@ -121,7 +122,7 @@ fn question(ask: &Ask<'_>, purpose: Purpose, attempt: u32, messages: Vec<Message
 /// The prompt, followed by the bad reply and what is wrong with it. After a failed call the prompt is asked as it was.
 fn with_complaint(mut messages: Vec<Message>, bad: Option<(Option<String>, String)>) -> Vec<Message> {
     if let Some((Some(reply), error)) = bad {
-        messages.push(Message::assistant(prompt::shortened(&reply, 600)));
+        messages.push(Message::assistant(shortened(&reply, 600)));
         messages.push(Message::user(prompt::complaint(&error)));
     }
     messages

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use agenttts_core::{Choice, CostModel, Guideline, Message, PricedStage, Space, TrialState};
 
 use crate::ask::{Ask, Insights};
+use crate::words::{self, one_line, shortened};
 
 /// The paper's insights as instructions for guidelines.
 pub(crate) const INSIGHT: [&str; 3] = [
@@ -18,6 +19,9 @@ pub(crate) const INSIGHT: [&str; 3] = [
     "Interplay: stages share one budget, and a better earlier stage needs fewer samples later; say which splits to try, \
      putting each stage first in turn.",
 ];
+
+/// The most characters of each guideline that is fed back: prompts must stay short.
+const LONGEST_GUIDELINE: usize = 700;
 
 const SYSTEM: &str = "You tune a pipeline of language-model stages by choosing a model and a number of samples for each \
                       stage. You answer with one JSON object and nothing else.";
@@ -64,16 +68,6 @@ pub(crate) fn propose(ask: &Ask<'_>, newest: Option<&Guideline>) -> Vec<Message>
 /// What to say of a reply that cannot be used.
 pub(crate) fn complaint(error: &str) -> String {
     format!("That reply cannot be used: {}. Answer again, with the JSON object only.", shortened(error, 300))
-}
-
-/// At most `most` characters of a text.
-pub(crate) fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
-    short.push('…');
-    short
 }
 
 fn asked(insights: Insights, first: bool) -> impl Iterator<Item = &'static str> {
@@ -168,8 +162,7 @@ fn unit(cost_model: CostModel) -> &'static str {
 fn history(ask: &Ask<'_>) -> String {
     let mut text = String::from("Trials (number: one choice per stage, in order = score ± error, cost):\n");
     for trial in &ask.archive.trials {
-        let choices: Vec<String> =
-            trial.plan.choices.iter().zip(ask.space.stages()).map(|(c, s)| shorthand(c, s)).collect();
+        let plan = words::plan(ask.space, &trial.plan);
         let cost = ask.space.cost_model().display(trial.nominal_cost);
         let score = match &trial.state {
             TrialState::Measured(m) if m.objective.se.is_finite() => {
@@ -178,19 +171,7 @@ fn history(ask: &Ask<'_>) -> String {
             TrialState::Measured(m) => format!("{:.2}", m.objective.mean),
             TrialState::Pending | TrialState::Abandoned(_) => "not measured".to_owned(),
         };
-        let _ = writeln!(text, "{}: {} = {score}, {cost}", trial.number, choices.join(" + "));
-    }
-    text
-}
-
-/// A choice without what the stage leaves no choice of.
-fn shorthand(choice: &Choice, stage: &PricedStage) -> String {
-    let mut text = format!("{} x{}", choice.model, choice.samples);
-    if stage.stage.aggregators.len() > 1 && choice.samples > 1 {
-        let _ = write!(text, " {}", choice.aggregator);
-    }
-    if stage.stage.temperatures.len() > 1 {
-        let _ = write!(text, " T{}", choice.temperature);
+        let _ = writeln!(text, "{}: {plan} = {score}, {cost}", trial.number);
     }
     text
 }
@@ -202,7 +183,12 @@ fn earlier(ask: &Ask<'_>, newest: Option<&Guideline>) -> String {
     let mut text = String::new();
     for (i, g) in all.iter().enumerate() {
         if i == 0 || i >= last {
-            let _ = writeln!(text, "Guidelines after round {}: {}", g.round, one_line(&g.text));
+            let _ = writeln!(
+                text,
+                "Guidelines after round {}: {}",
+                g.round,
+                shortened(&one_line(&g.text), LONGEST_GUIDELINE)
+            );
         }
     }
     text
@@ -225,8 +211,4 @@ fn example(space: &Space) -> String {
         })
         .collect();
     format!("{{{}}}", stages.join(", "))
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -3,9 +3,10 @@
 use agenttts_core::{Aggregator, Space, WantedChoice};
 use serde_json::Value;
 
-use super::{prompt, schema};
+use super::schema;
+use crate::words::{one_line, shortened};
 
-/// The longest guideline that is kept, in characters: it is fed back in every later prompt.
+/// The longest guideline that is kept, in characters.
 const LONGEST_GUIDELINE: usize = 1200;
 
 /// A plan as the agent wrote it.
@@ -27,11 +28,11 @@ pub(crate) fn guideline(text: &str, _last: bool) -> Result<String, String> {
         Err(error) if text.contains('{') => return Err(error),
         Err(_) => text.to_owned(),
     };
-    let sentences = sentences.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentences = one_line(&sentences);
     if sentences.is_empty() {
         return Err("the reply holds no guideline".to_owned());
     }
-    Ok(prompt::shortened(&sentences, LONGEST_GUIDELINE))
+    Ok(shortened(&sentences, LONGEST_GUIDELINE))
 }
 
 /// The plans of a reply, at most `count`. Fewer are accepted only from the last try.
@@ -43,7 +44,7 @@ pub(crate) fn plans(space: &Space, text: &str, count: usize, last: bool) -> Resu
     if let Err(error) = validator.validate(&value) {
         let place = error.instance_path().to_string();
         let place = if place.is_empty() { String::new() } else { format!("at {place}: ") };
-        return Err(prompt::shortened(&format!("{place}{}", error.masked()), 300));
+        return Err(shortened(&format!("{place}{}", error.masked()), 300));
     }
     let list = value.get("plans").and_then(Value::as_array).ok_or("there is no list \"plans\"")?;
     list.iter().take(count).map(|plan| wanted(space, plan)).collect()

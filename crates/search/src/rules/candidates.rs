@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use agenttts_core::{Cost, Plan, PricedStage, Space};
 use rand::RngExt;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::ask::Insights;
@@ -14,6 +15,9 @@ const GRID_FACTOR: f64 = 1.25;
 
 /// Random plans among the candidates of a round.
 const RANDOM: usize = 200;
+
+/// The most candidates of a round: huge pools are thinned at random.
+const MOST: usize = 3000;
 
 /// The rule that suggested a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,6 +108,10 @@ pub(crate) fn candidates(
         if let Some(options) = space.indices(&plan) {
             c.add(options, Rule::Random, None);
         }
+    }
+    if c.list.len() > MOST {
+        c.list.shuffle(rng);
+        c.list.truncate(MOST);
     }
     c.list
 }

@@ -6,7 +6,8 @@ use super::NAME;
 use super::candidates::{alike, cost};
 use super::elites;
 use crate::ask::Ask;
-use crate::surrogate::{Belief, Surrogate};
+use crate::surrogate::{Belief, Observation, Surrogate};
+use crate::words;
 
 /// Differences below this many standard deviations are called noise.
 const CLEAR: f64 = 1.645;
@@ -40,7 +41,7 @@ pub(crate) fn guideline(ask: &Ask<'_>, surrogate: &Surrogate) -> Option<Guidelin
 fn so_far(space: &Space, surrogate: &Surrogate, best: &[usize]) -> String {
     let belief = surrogate.belief(best);
     let n = examples(surrogate, best);
-    format!("Best so far: {} (estimated {}, n={n}).", space.plan(best), show(belief))
+    format!("Best so far: {} (estimated {}, n={n}).", words::plan(space, &space.plan(best)), show(belief))
 }
 
 /// Insight 1: the two models of the stage whose best plans are best.
@@ -59,15 +60,13 @@ fn preference(stage: &PricedStage, s: usize, surrogate: &Surrogate) -> Option<St
     };
     let rank = |m: usize| stage.by_size.iter().position(|&x| x == m);
     let gap = surrogate.difference(plan, other);
-    let (larger, smaller) = if rank(model) > rank(rival) { (model, rival) } else { (rival, model) };
     let advice = if gap.mean > CLEAR * gap.sd {
         format!("clearly ahead, prefer {}", stage.model_name(model))
+    } else if stage.stage.samples.len() > 1 {
+        let smaller = if rank(model) < rank(rival) { model } else { rival };
+        format!("within noise, compare them further; {} leaves more for samples", stage.model_name(smaller))
     } else {
-        format!(
-            "within noise, keep comparing; of the two {} is the smaller and leaves more for samples, {} the larger",
-            stage.model_name(smaller),
-            stage.model_name(larger)
-        )
+        "within noise, compare them further".to_owned()
     };
     Some(format!(
         "{}: {} reaches {} (n={}), {} {} (n={}): {advice}.",
@@ -86,26 +85,25 @@ fn plateau(space: &Space, s: usize, surrogate: &Surrogate, best: &[usize]) -> Op
     let stage = &space.stages()[s];
     let (peak, flat) = curve(space, s, surrogate, best)?;
     let count = |o: usize| stage.options[o].choice.samples;
-    let most = alike(stage, best[s], stage.options[best[s]].model).into_iter().map(count).max()?;
-    let tried: Vec<u32> = {
-        let like =
-            |o: &&crate::surrogate::Observation| stage.options[o.options[s]].model == stage.options[best[s]].model;
-        let mut all: Vec<u32> = surrogate.observations.iter().filter(like).map(|o| count(o.options[s])).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
-    };
+    let model = stage.options[best[s]].model;
+    let like = |o: &&Observation| stage.options[o.options[s]].model == model;
+    let mut tried: Vec<u32> = surrogate.observations.iter().filter(like).map(|o| count(o.options[s])).collect();
+    tried.sort_unstable();
+    tried.dedup();
+    let (name, model) = (&stage.stage.name, stage.model_name(model));
+    if let [only] = tried[..] {
+        let most = alike(stage, best[s], stage.options[best[s]].model).into_iter().map(count).max();
+        let other = if Some(only) == most { "fewer" } else { "more" };
+        return Some(format!("{name}: only {model} x{only} was tried so far, try {other} samples."));
+    }
     let tried: Vec<String> = tried.iter().map(u32::to_string).collect();
-    let end = if count(peak) == most { "still rising or flat at the most samples" } else { "peak" };
-    Some(format!(
-        "{}: with {} the samples tried ({}) put the {end} near {}; from {} on it is within noise of that, prefer the \
-         cheaper side.",
-        stage.stage.name,
-        stage.model_name(stage.options[best[s]].model),
-        tried.join(", "),
-        count(peak),
-        count(flat),
-    ))
+    let mut text =
+        format!("{name}: of {model} x{} were tried; the estimate is highest near x{}", tried.join(", x"), count(peak));
+    if count(flat) < count(peak) {
+        text.push_str(&format!(" and from x{} on within noise of that, so prefer the cheaper side", count(flat)));
+    }
+    text.push('.');
+    Some(text)
 }
 
 /// The option with the highest estimate along the samples of a stage of the plan, and the one with the fewest samples
@@ -152,7 +150,7 @@ fn interplay(space: &Space, surrogate: &Surrogate, best: &[usize]) -> Vec<String
             let name = |p: &[usize]| stages[up].options[p[up]].choice.model.clone();
             let count = |o: usize| stages[down].options[o].choice.samples;
             sentences.push(format!(
-                "{}: best near {} samples after {} at {}, near {} after {}: re-tune it when {} changes.",
+                "{}: best near x{} after {} at {}, near x{} after {}: re-tune it when {} changes.",
                 stages[down].stage.name,
                 count(here),
                 name(best),

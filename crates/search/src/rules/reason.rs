@@ -4,20 +4,22 @@ use agenttts_core::Space;
 
 use super::candidates::{Candidate, Rule};
 use crate::surrogate::Belief;
+use crate::words;
 
 /// The reason of a candidate: the rule, the change, and what is believed.
 pub(crate) fn reason(space: &Space, candidate: &Candidate, belief: Belief) -> String {
     let expected = format!("expected {:.2} ± {:.2}", belief.mean, belief.sd);
     let name = |s: usize| space.stages()[s].stage.name.as_str();
     let change = |s: usize| -> String {
-        let options = &space.stages()[s].options;
+        let stage = &space.stages()[s];
+        let options = &stage.options;
         let new = &options[candidate.options[s]].choice;
         match &candidate.parent {
             Some(parent) => {
                 let old = &options[parent[s]].choice;
-                format!("{}: {old} -> {new}", name(s))
+                format!("{}: {} -> {}", name(s), words::choice(old, stage), words::choice(new, stage))
             }
-            None => format!("{}: {new}", name(s)),
+            None => format!("{}: {}", name(s), words::choice(new, stage)),
         }
     };
     let why = match candidate.rule {

@@ -8,6 +8,8 @@
 mod cholesky;
 mod data;
 mod kernel;
+#[cfg(test)]
+mod tests;
 
 use agenttts_core::{Archive, Space};
 use rand_chacha::ChaCha8Rng;
