@@ -64,10 +64,10 @@ pub(crate) fn models(summary: &StudySummary) -> Vec<&str> {
     models
 }
 
-/// `smol ×8, vote, T = 0.7`.
+/// `smol ×8 (vote, T = 0.7)`, in pieces that do not break.
 pub(crate) fn choice_words(choice: &Choice) -> String {
-    let aggregator = if choice.samples > 1 { format!(", {}", choice.aggregator) } else { String::new() };
-    format!("{} ×{}{aggregator}, T = {}", choice.model, choice.samples, choice.temperature)
+    let aggregator = if choice.samples > 1 { format!("{}, ", choice.aggregator) } else { String::new() };
+    format!("{} ×{} ({aggregator}T\u{a0}=\u{a0}{})", choice.model, choice.samples, choice.temperature)
 }
 
 /// The choices of a plan, one stage a line.

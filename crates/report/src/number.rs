@@ -2,6 +2,9 @@
 
 use agenttts_core::{CostModel, Estimate};
 
+/// A space at which no line breaks: intervals and amounts stay whole.
+pub(crate) const NBSP: &str = "\u{a0}";
+
 /// `0.725`; a dash when it is not a number.
 pub(crate) fn score(value: f64) -> String {
     if value.is_finite() { minus(format!("{value:.3}")) } else { "–".to_owned() }
@@ -28,13 +31,17 @@ pub(crate) fn signed_interval(e: &Estimate) -> String {
 }
 
 fn ends(e: &Estimate, format: impl Fn(f64) -> String) -> String {
-    if bounded(e) { format!("[{}, {}]", format(e.low), format(e.high)) } else { format!("(no interval: n = {})", e.n) }
+    if bounded(e) {
+        format!("[{},{NBSP}{}]", format(e.low), format(e.high))
+    } else {
+        format!("(no interval: n{NBSP}={NBSP}{})", e.n)
+    }
 }
 
 /// `0.725 [0.572, 0.839], n = 40`.
 pub(crate) fn estimate(e: &Estimate) -> String {
     if bounded(e) {
-        format!("{} {}, n = {}", score(e.mean), interval(e), e.n)
+        format!("{} {}, n{NBSP}={NBSP}{}", score(e.mean), interval(e), e.n)
     } else {
         format!("{} {}", score(e.mean), interval(e))
     }
@@ -42,15 +49,20 @@ pub(crate) fn estimate(e: &Estimate) -> String {
 
 /// A number of units of a cost model: `814`, `431 GFLOP`.
 pub(crate) fn cost(model: CostModel, units: f64) -> String {
-    model.amount(units).map_or_else(|| "–".to_owned(), |amount| minus(model.display(amount)))
+    model.amount(units).map_or_else(|| "–".to_owned(), |amount| minus(model.display(amount)).replace(' ', NBSP))
 }
 
 /// A cost with its interval, where it is known and not a point: `431 GFLOP [402, 460]`.
 pub(crate) fn cost_estimate(model: CostModel, e: &Estimate) -> String {
     let mean = cost(model, e.mean);
+    cost_interval(model, e).map_or(mean.clone(), |interval| format!("{mean} {interval}"))
+}
+
+/// `[402, 460]`, where it is known and not a point.
+pub(crate) fn cost_interval(model: CostModel, e: &Estimate) -> Option<String> {
     let bare = |units| cost(model, units).trim_end_matches(model.unit()).trim_end().to_owned();
     let (low, high) = (bare(e.low), bare(e.high));
-    if bounded(e) && low != high { format!("{mean} [{low}, {high}]") } else { mean }
+    (bounded(e) && low != high).then(|| format!("[{low},{NBSP}{high}]"))
 }
 
 /// `0.42×`.
@@ -59,6 +71,7 @@ pub(crate) fn times(ratio: f64) -> String {
         r if !r.is_finite() => "–".to_owned(),
         r if r.abs() < 0.1 => format!("{r:.3}×"),
         r if r.abs() < 10.0 => format!("{r:.2}×"),
+        r if r.abs() < 100.0 => format!("{r:.1}×"),
         r => format!("{r:.0}×"),
     }
 }
@@ -119,7 +132,11 @@ pub(crate) fn of_limit(what: &str, amount: f64) -> String {
 
 /// `61%`; nothing known of a share of nothing.
 pub(crate) fn percent(share: f64) -> String {
-    if share.is_finite() { format!("{:.0}%", share * 100.0) } else { "–".to_owned() }
+    match share {
+        s if !s.is_finite() => "–".to_owned(),
+        s if s > 0.0 && s < 0.005 => "<1%".to_owned(),
+        s => format!("{:.0}%", s * 100.0),
+    }
 }
 
 /// `1 trial`, `12 trials`.
@@ -154,10 +171,10 @@ mod tests {
     #[test]
     fn an_unbounded_interval_is_said_in_words() {
         let one = Estimate::of_values(&[0.5]);
-        assert_eq!(estimate(&one), "0.500 (no interval: n = 1)");
-        assert_eq!(cost_estimate(CostModel::Flops, &one), "0.5 GFLOP");
+        assert_eq!(estimate(&one), "0.500 (no interval: n\u{a0}=\u{a0}1)");
+        assert_eq!(cost_estimate(CostModel::Flops, &one), "0.5\u{a0}GFLOP");
         let two = Estimate { mean: 431.0, low: 402.0, high: 460.4, se: 1.0, n: 9 };
-        assert_eq!(cost_estimate(CostModel::Flops, &two), "431 GFLOP [402, 460]");
+        assert_eq!(cost_estimate(CostModel::Flops, &two), "431\u{a0}GFLOP [402,\u{a0}460]");
     }
 
     proptest! {

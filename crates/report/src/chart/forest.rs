@@ -86,12 +86,19 @@ fn draw(rows: &[Row], values: (f64, f64), zero: Option<f64>, axis: &str) -> Svg 
     let x = Scale::linear(values, LEFT, RIGHT);
     for tick in x.ticks(5) {
         let at = x.at(tick.value);
-        svg.line("grid", (at, TOP), (at, bottom));
+        // Only beside the marks: the names above them stay clear.
+        for row in 0..rows.len() {
+            let base = TOP + ROW * row as f64;
+            svg.line("grid", (at, base + 23.0), (at, base + 43.0));
+        }
         svg.text("tick", Anchor::Middle, (at, bottom + 16.0), &tick.label);
     }
     svg.line("base", (LEFT, bottom), (RIGHT, bottom));
     if let Some(zero) = zero {
-        svg.line("zero", (x.at(zero), TOP), (x.at(zero), bottom));
+        for row in 0..rows.len() {
+            let base = TOP + ROW * row as f64;
+            svg.line("zero", (x.at(zero), base + 21.0), (x.at(zero), base + 45.0));
+        }
         let words = [("← worse", Anchor::End, -8.0), ("better →", Anchor::Start, 8.0)];
         for (word, anchor, dx) in words {
             let at = x.at(zero) + dx;

@@ -34,8 +34,8 @@ pub(crate) fn history(summary: &StudySummary, width: f64) -> Option<String> {
         svg.hover("", &tip, |g| g.line(class, (frame.left, at), (frame.right, at)));
         ends.push((at, "label", b.label.to_owned()));
     }
-    points(&mut svg, summary, &x, &y, count);
     let best = best_so_far(&mut svg, summary, &frame, &x, &y);
+    points(&mut svg, summary, &x, &y, count);
     ends.push((best, "label best-label", "best so far".to_owned()));
     unmeasured(&mut svg, summary, &frame, &x);
 
@@ -43,30 +43,26 @@ pub(crate) fn history(summary: &StudySummary, width: f64) -> Option<String> {
     for ((_, class, text), at) in ends.iter().zip(at) {
         svg.text(class, Anchor::Start, (frame.right + 8.0, at + LABEL * 0.34), text);
     }
-    let label = format!(
-        "Optimisation history: {} of {count} trials by number. Best mean {}.",
-        summary.objective,
-        measured(summary)
-            .map(|(_, m)| m.objective.mean)
-            .fold(None, |a: Option<f64>, v| Some(a.map_or(v, |a| a.max(v))))
-            .map_or_else(String::new, score)
-    );
+    let most = measured(summary).map(|(_, m)| m.objective.mean).fold(f64::NEG_INFINITY, f64::max);
+    let label =
+        format!("Optimisation history: {} of {count} trials by number. Best mean {}.", summary.objective, score(most));
     Some(svg.finish(super::class_of(width), &label))
 }
 
-/// Alternating bands, one per round of proposals, with their names where there is room.
+/// Alternating bands, one per round of proposals, with their names, or as many of their numbers as there is room for.
 fn rounds(svg: &mut Svg, summary: &StudySummary, frame: &Frame, x: &Scale) {
-    let trials = &summary.archive.trials;
-    for (i, group) in trials.chunk_by(|a, b| a.round == b.round).enumerate() {
+    let groups: Vec<&[Trial]> = summary.archive.trials.chunk_by(|a, b| a.round == b.round).collect();
+    let room = frame.width() / groups.len().max(1) as f64;
+    let every = ((text_width("000", SMALL) + 4.0) / room).ceil().max(1.0) as usize;
+    for (i, group) in groups.into_iter().enumerate() {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let (from, to) = (x.at(f64::from(first.number) - 0.5), x.at(f64::from(last.number) + 0.5));
-        let words = round_words(first.round);
-        let full = if first.round == 0 { "initial".to_owned() } else { words.clone() };
-        let number = first.round.to_string();
-        svg.hover("", &words, |g| {
+        let full = if first.round == 0 { "initial".to_owned() } else { round_words(first.round) };
+        let short = (i % every == 0).then(|| first.round.to_string());
+        svg.hover("", &round_words(first.round), |g| {
             let class = if i % 2 == 0 { "band" } else { "band odd" };
             g.rect(class, (from, frame.top), (to - from, frame.height()));
-            let name = [full, number].into_iter().find(|n| text_width(n, SMALL) + 6.0 <= to - from);
+            let name = if text_width(&full, SMALL) + 6.0 <= to - from { Some(full) } else { short };
             if let Some(name) = name {
                 g.text("tick", Anchor::Middle, ((from + to) / 2.0, frame.top - 7.0), &name);
             }
@@ -115,7 +111,8 @@ fn best_so_far(svg: &mut Svg, summary: &StudySummary, frame: &Frame, x: &Scale, 
         if m.objective.mean <= best {
             continue;
         }
-        let (at, level) = (x.at(f64::from(trial.number)), y.at(m.objective.mean));
+        // Steps stand between trials, where they hide no interval.
+        let (at, level) = (x.at(f64::from(trial.number) - 0.5), y.at(m.objective.mean));
         if best.is_finite() {
             steps.push((at, y.at(best)));
         }

@@ -38,12 +38,12 @@ pub(crate) fn pareto(summary: &StudySummary, width: f64) -> Option<String> {
         let on_front = front.iter().any(|(t, _)| t.number == trial.number);
         let baseline = known.iter().find(|b| b.trial.number == trial.number);
         let chosen = is_recommended(summary, trial);
-        let bar = if chosen {
-            "bar chosen"
-        } else if on_front || count <= 25 {
-            "bar"
-        } else {
-            "bar faint"
+        let bar = match count {
+            _ if chosen => "bar chosen",
+            _ if on_front => "bar",
+            0..=25 => "bar",
+            26..=100 => "bar faint",
+            _ => "bar veil",
         };
         let tooltip = tip(summary, trial, m);
         svg.hover("pt", &tooltip, |g| {

@@ -20,7 +20,10 @@ pub(crate) fn preference(summary: &StudySummary, stage: usize) -> Option<String>
     let x = Scale::linear(scores(measured(summary).flat_map(|(_, m)| extent(&m.objective))), left, right);
     for tick in x.ticks(5) {
         let at = x.at(tick.value);
-        svg.line("grid", (at, top), (at, bottom));
+        for row in 0..spec.models.len() {
+            let base = top + ROW * row as f64;
+            svg.line("grid", (at, base + 22.0), (at, base + 42.0));
+        }
         svg.text("tick", Anchor::Middle, (at, bottom + 16.0), &tick.label);
     }
     svg.line("base", (left, bottom), (right, bottom));

@@ -6,7 +6,7 @@ use super::frame::{Frame, LABEL};
 use super::{Look, PANEL};
 use crate::facts::{extent, models};
 use crate::number::{bounded, estimate};
-use crate::svg::{Anchor, Scale, Shape, Svg, range, scores, spread, truncated};
+use crate::svg::{Anchor, Scale, Shape, Svg, range, scores, spread, text_width, truncated};
 
 /// The curves of one stage. `None` when it has none.
 pub(crate) fn scaling(summary: &StudySummary, stage: usize) -> Option<String> {
@@ -27,7 +27,8 @@ pub(crate) fn scaling(summary: &StudySummary, stage: usize) -> Option<String> {
     if curves.is_empty() {
         return None;
     }
-    let frame = Frame { left: 44.0, top: 34.0, right: PANEL - 122.0, bottom: 282.0 };
+    let longest = curves.iter().map(|c| text_width(c.model, LABEL)).fold(0.0, f64::max).clamp(50.0, 140.0);
+    let frame = Frame { left: 44.0, top: 34.0, right: PANEL - longest - 29.0, bottom: 282.0 };
     let mut svg = Svg::new(PANEL, 328.0);
     let points = || curves.iter().flat_map(|c| &c.points);
     let counts = range(points().map(|p| f64::from(p.samples).ln()), 0.06);

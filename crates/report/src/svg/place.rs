@@ -19,21 +19,25 @@ pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     em * size
 }
 
-/// The text, cut with an ellipsis to what fits into `width`.
+/// The text, cut in its middle to what fits into `width`: names of models differ at their ends as well.
 pub(crate) fn truncated(text: &str, size: f64, width: f64) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text_width(&text, size) <= width {
-        return text;
+    let letters: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let joined = |kept: usize| -> String {
+        let (head, tail) = (kept.div_ceil(2), kept / 2);
+        let head: String = letters.iter().take(head).collect();
+        let tail: String = letters.iter().skip(letters.len() - tail).collect();
+        format!("{}…{}", head.trim_end(), tail.trim_start())
+    };
+    let whole: String = letters.iter().collect();
+    if text_width(&whole, size) <= width {
+        return whole;
     }
-    let mut kept = String::new();
-    for c in text.chars() {
-        kept.push(c);
-        if text_width(&kept, size) + 0.8 * size > width {
-            kept.pop();
-            break;
-        }
-    }
-    kept.trim_end().to_owned() + "…"
+    // No label is longer than a few dozen letters: what is beyond need not be tried.
+    (1..letters.len().min(400))
+        .rev()
+        .map(joined)
+        .find(|t| text_width(t, size) <= width)
+        .unwrap_or_else(|| "…".to_owned())
 }
 
 /// Moves the middles of labels apart by at least `gap`, as little as possible, within `low..=high`. Returns the new
@@ -75,17 +79,18 @@ impl Placer {
         self.taken.push((x - r, y - r, x + r, y + r));
     }
 
-    /// Where the label fits, tried around the point; `None` when there is no room.
+    /// Where the label fits, tried around the point, above and to the left first (a front leaves that side free); `None`
+    /// when there is no room.
     pub(crate) fn place(&mut self, (x, y): (f64, f64), gap: f64, text: &str, size: f64) -> Option<(f64, f64, Anchor)> {
         let (w, h) = (text_width(text, size), size);
         let candidates = [
-            (x + gap, y + h * 0.35, Anchor::Start),
+            (x - gap * 0.6, y - gap * 0.6, Anchor::End),
             (x + gap * 0.7, y - gap * 0.8, Anchor::Start),
+            (x + gap, y + h * 0.35, Anchor::Start),
             (x - gap, y + h * 0.35, Anchor::End),
-            (x - gap * 0.7, y - gap * 0.8, Anchor::End),
             (x, y - gap, Anchor::Middle),
+            (x + gap * 0.6, y + gap * 0.8 + h * 0.6, Anchor::Start),
             (x, y + gap + h * 0.8, Anchor::Middle),
-            (x + gap * 0.7, y + gap * 0.8 + h * 0.6, Anchor::Start),
             (x - gap * 0.7, y + gap * 0.8 + h * 0.6, Anchor::End),
         ];
         for (tx, ty, anchor) in candidates {
@@ -120,7 +125,8 @@ mod tests {
     fn long_labels_are_cut() {
         assert_eq!(truncated("short", 12.0, 100.0), "short");
         let cut = truncated("a-very-long-model-name-of-nobody", 12.0, 80.0);
-        assert!(cut.ends_with('…') && text_width(&cut, 12.0) <= 84.0, "{cut}");
+        assert!(cut.starts_with("a-v") && cut.ends_with("dy") && text_width(&cut, 12.0) <= 80.0, "{cut}");
+        assert_eq!(truncated("anything", 12.0, 1.0), "…");
     }
 
     proptest! {

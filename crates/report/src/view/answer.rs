@@ -65,18 +65,18 @@ fn lead(s: &StudySummary) -> String {
             _ => choice_words(choice),
         })
         .collect();
-    format!("Use {}.", parts.join("; then "))
+    format!("Recommended: {}.", parts.join(", then "))
 }
 
 fn evidence(s: &StudySummary) -> Vec<String> {
     let Some(recommended) = &s.recommended else { return Vec::new() };
     if let Some((confirmation, winner)) = s.confirmation.as_ref().and_then(|c| Some((c, c.plans.first()?))) {
         let mut text = vec![format!(
-            "On {} that the search never saw, this plan reaches {} {} {} at {} a query.",
+            "On {} that the search never saw, this plan scores {} {} ({}) at {} a query.",
             counted(confirmation.examples as usize, "test example"),
-            s.objective,
             score(winner.objective.mean),
             interval(&winner.objective),
+            s.objective,
             cost_estimate(s.cost_model, &winner.cost),
         )];
         text.extend(confirmation.plans.iter().skip(1).map(|b| comparison(s, winner, b)));
@@ -90,19 +90,19 @@ fn evidence(s: &StudySummary) -> Vec<String> {
     };
     let among = measured(s).count();
     let mut text = vec![format!(
-        "It is not confirmed on the test split yet. On {} of the search split trial {} measured {} {} {} at {} a query; \
+        "It is not confirmed on the test split yet. On {} of the search split trial {} scored {} {} ({}) at {} a query; \
          as the pick of {} this figure flatters it.",
         counted(m.objective.n as usize, "example"),
         trial.number,
-        s.objective,
         score(m.objective.mean),
         interval(&m.objective),
+        s.objective,
         cost_estimate(s.cost_model, &m.cost),
         counted(among, "trial"),
     )];
     for b in baselines(s).iter().filter(|b| b.trial.number != trial.number) {
         text.push(format!(
-            "On the same split {} measured {} {} at {}.",
+            "On the same split {} scored {} {} at {}.",
             b.label,
             score(b.measured.objective.mean),
             interval(&b.measured.objective),

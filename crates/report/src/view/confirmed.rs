@@ -4,7 +4,7 @@ use agenttts_core::{Confirmation, StudySummary};
 use serde::Serialize;
 
 use crate::facts::plan_lines;
-use crate::number::{cost_estimate, estimate, interval, score, signed, signed_interval};
+use crate::number::{cost, cost_interval, interval, score, signed, signed_interval};
 
 #[derive(Serialize)]
 pub(crate) struct Confirmed {
@@ -18,44 +18,62 @@ pub(crate) struct Confirmed {
 struct Row {
     label: String,
     plan: Vec<String>,
-    objective: String,
-    metrics: Vec<String>,
-    cost: String,
+    objective: Figure,
+    metrics: Vec<Figure>,
+    cost: Figure,
     failures: u32,
-    difference: String,
-    verdict: String,
+    difference: Figure,
+}
+
+/// A number, and below it what qualifies it.
+#[derive(Serialize)]
+struct Figure {
+    value: String,
+    note: String,
+}
+
+impl Figure {
+    fn none() -> Self {
+        Figure { value: "–".to_owned(), note: String::new() }
+    }
 }
 
 impl Confirmed {
     pub(crate) fn new(summary: &StudySummary, confirmation: &Confirmation) -> Self {
-        let with_metric: Vec<usize> =
-            (0..summary.stages.len()).filter(|i| summary.stages[*i].metric.is_some()).collect();
+        // The objective has a column of its own.
+        let name = |i: usize| {
+            let stage = &summary.stages[i];
+            stage.metric.as_ref().map(|m| format!("{m} of {}", stage.name)).filter(|n| *n != summary.objective)
+        };
+        let shown: Vec<(usize, String)> = (0..summary.stages.len()).filter_map(|i| Some((i, name(i)?))).collect();
         let rows = confirmation
             .plans
             .iter()
             .map(|c| Row {
                 label: c.label.clone(),
                 plan: plan_lines(summary, &c.plan),
-                objective: estimate(&c.objective),
-                metrics: with_metric
+                objective: Figure { value: score(c.objective.mean), note: interval(&c.objective) },
+                metrics: shown
                     .iter()
-                    .map(|i| match c.stages.get(*i) {
-                        Some(Some(e)) => format!("{} {}", score(e.mean), interval(e)),
-                        _ => "–".to_owned(),
+                    .map(|(i, _)| match c.stages.get(*i) {
+                        Some(Some(e)) => Figure { value: score(e.mean), note: interval(e) },
+                        _ => Figure::none(),
                     })
                     .collect(),
-                cost: cost_estimate(summary.cost_model, &c.cost),
+                cost: Figure {
+                    value: cost(summary.cost_model, c.cost.mean),
+                    note: cost_interval(summary.cost_model, &c.cost).unwrap_or_default(),
+                },
                 failures: c.failures,
-                difference: c
-                    .difference
-                    .map_or_else(|| "–".to_owned(), |d| format!("{} {}", signed(d.mean), signed_interval(&d))),
-                verdict: c.verdict.clone().unwrap_or_else(|| "–".to_owned()),
+                difference: Figure {
+                    value: c
+                        .difference
+                        .map_or_else(|| "–".to_owned(), |d| format!("{} {}", signed(d.mean), signed_interval(&d))),
+                    note: c.verdict.clone().unwrap_or_default(),
+                },
             })
             .collect();
-        let name = |i: &usize| {
-            let stage = &summary.stages[*i];
-            format!("{} {}", stage.name, stage.metric.clone().unwrap_or_default())
-        };
-        Confirmed { examples: confirmation.examples, metrics: with_metric.iter().map(name).collect(), rows }
+        let metrics = shown.into_iter().map(|(_, name)| name).collect();
+        Confirmed { examples: confirmation.examples, metrics, rows }
     }
 }

@@ -11,7 +11,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use crate::chart::{self, NARROW, WIDE};
-use crate::facts::{measured, round_words};
+use crate::facts::measured;
 use crate::number::{cost, counted, short};
 
 /// A whole page.
@@ -28,9 +28,13 @@ pub(crate) struct Page<'a> {
     counts: Counts,
     answer: answer::Answer,
     plan: Vec<stages::PlanRow>,
+    /// The recommended trial, and why it is recommended.
+    why: Option<(u32, &'a str)>,
     history: Vec<Value>,
     pareto: Vec<Value>,
     stages: Vec<stages::Stage>,
+    /// Whether any stage has a scaling curve.
+    curves: bool,
     guidelines: Vec<Guideline<'a>>,
     confirmed: Option<confirmed::Confirmed>,
     spend: spend::Spent,
@@ -60,6 +64,7 @@ impl<'a> Page<'a> {
             [WIDE, NARROW].into_iter().filter_map(draw).map(Value::from_safe_string).collect()
         };
         let archive = &summary.archive;
+        let stages = stages::all(summary);
         Page {
             study: &summary.study,
             pipeline: &summary.pipeline,
@@ -77,18 +82,23 @@ impl<'a> Page<'a> {
             },
             answer: answer::Answer::new(summary),
             plan: stages::plan_rows(summary),
+            why: summary.recommended.as_ref().filter(|r| !r.why.is_empty()).map(|r| (r.trial, r.why.as_str())),
             history: twice(&|width| chart::history(summary, width)),
             pareto: twice(&|width| chart::pareto(summary, width)),
-            stages: stages::all(summary),
+            curves: stages.iter().any(|s| s.scaling.is_some()),
+            stages,
             guidelines: archive
                 .guidelines
                 .iter()
                 .map(|g| Guideline {
-                    when: format!("after the {}", if g.round == 0 { round_words(0) } else { round_words(g.round) }),
+                    when: if g.round == 0 {
+                        "after the initial trials".to_owned()
+                    } else {
+                        format!("after round {}", g.round)
+                    },
                     author: &g.author,
                     text: g.text.trim(),
                 })
-                .map(|g| Guideline { when: g.when.replace("the round", "round"), ..g })
                 .collect(),
             confirmed: summary.confirmation.as_ref().map(|c| confirmed::Confirmed::new(summary, c)),
             spend: spend::Spent::new(summary),

@@ -52,9 +52,10 @@ impl Spent {
             total.push_str(&format!(", {} GFLOP", short(gflop)));
         }
         total.push_str(&format!(", in {}.", duration(spend.seconds)));
-        let kinds = spend
-            .by_kind
-            .iter()
+        let mut kinds: Vec<_> = spend.by_kind.iter().collect();
+        kinds.sort_by_key(|(_, kind)| std::cmp::Reverse(kind.usage.tokens()));
+        let kinds = kinds
+            .into_iter()
             .map(|(name, kind)| {
                 let tokens = kind.usage.tokens() as f64;
                 Kind {

@@ -51,7 +51,7 @@ pub(crate) fn plan_rows(summary: &StudySummary) -> Vec<PlanRow> {
 pub(crate) struct Stage {
     name: String,
     metric: Option<String>,
-    scaling: Option<Value>,
+    pub(super) scaling: Option<Value>,
     /// Why there is no scaling chart.
     without: &'static str,
     preference: Option<Value>,

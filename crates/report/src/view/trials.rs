@@ -3,15 +3,14 @@
 use agenttts_core::{Measurement, StudySummary, TrialState};
 use serde::Serialize;
 
-use crate::facts::{extent, is_recommended, measured, plan_lines, round_words};
-use crate::number::{bounded, cost_estimate, interval, score, short};
+use crate::facts::{extent, is_recommended, measured, plan_lines};
+use crate::number::{bounded, cost, cost_interval, interval, score, short};
 use crate::svg::{Scale, scores};
 
 #[derive(Serialize)]
 pub(crate) struct Row {
     number: u32,
     round: u32,
-    round_words: String,
     plan: Vec<String>,
     badges: Vec<&'static str>,
     /// What became of a trial that was not measured.
@@ -23,6 +22,8 @@ pub(crate) struct Row {
     mean_key: String,
     cost_key: String,
     cost: String,
+    drawn_key: String,
+    cost_interval: String,
     glyph: Option<Glyph>,
     method: String,
     reason: String,
@@ -63,11 +64,11 @@ pub(crate) fn rows(summary: &StudySummary) -> Vec<Row> {
                 TrialState::Pending => Some("not measured yet".to_owned()),
                 TrialState::Abandoned(reason) => Some(format!("given up: {reason}")),
             };
-            let key = |value: Option<f64>| value.filter(|v| v.is_finite()).map_or_else(String::new, |v| v.to_string());
+            let key =
+                |value: Option<f64>| value.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:.6e}"));
             Row {
                 number: trial.number,
                 round: trial.round,
-                round_words: round_words(trial.round),
                 plan: plan_lines(summary, &trial.plan),
                 badges,
                 state,
@@ -76,11 +77,13 @@ pub(crate) fn rows(summary: &StudySummary) -> Vec<Row> {
                 n: m.map_or(0, |m| m.objective.n),
                 mean_key: key(m.map(|m| m.objective.mean)),
                 cost_key: key(m.map(|m| m.cost.mean)),
-                cost: m.map_or_else(|| "–".to_owned(), |m| cost_estimate(summary.cost_model, &m.cost)),
+                cost: m.map_or_else(|| "–".to_owned(), |m| cost(summary.cost_model, m.cost.mean)),
+                cost_interval: m.and_then(|m| cost_interval(summary.cost_model, &m.cost)).unwrap_or_default(),
                 glyph: m.and_then(|m| glyph(m, &scale)),
                 method: trial.origin.method.clone(),
                 reason: trial.origin.reason.clone(),
                 repairs: trial.origin.repairs.clone(),
+                drawn_key: key(m.map(|m| m.drawn.tokens() as f64)),
                 failures: m.map(|m| m.failures),
                 failure_reasons: m.map_or_else(Vec::new, |m| m.failure_reasons.clone()),
                 drawn: m.map_or_else(|| "–".to_owned(), |m| short(m.drawn.tokens() as f64)),
