@@ -49,6 +49,9 @@ pub(crate) fn estimate(e: &Estimate) -> String {
 
 /// A number of units of a cost model: `814`, `431 GFLOP`.
 pub(crate) fn cost(model: CostModel, units: f64) -> String {
+    if model == CostModel::Usd {
+        return usd(units);
+    }
     model.amount(units).map_or_else(|| "–".to_owned(), |amount| minus(model.display(amount)).replace(' ', NBSP))
 }
 
@@ -56,6 +59,11 @@ pub(crate) fn cost(model: CostModel, units: f64) -> String {
 pub(crate) fn cost_estimate(model: CostModel, e: &Estimate) -> String {
     let mean = cost(model, e.mean);
     cost_interval(model, e).map_or(mean.clone(), |interval| format!("{mean} {interval}"))
+}
+
+/// `[0.572, 0.839], n = 40`.
+pub(crate) fn interval_n(e: &Estimate) -> String {
+    if bounded(e) { format!("{}, n{NBSP}={NBSP}{}", interval(e), e.n) } else { interval(e) }
 }
 
 /// `[402, 460]`, where it is known and not a point.
@@ -115,9 +123,19 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// `$0.42`, with more digits for small sums.
+/// `$12.50`, `$0.42`; three digits that count for small sums: `$0.00231`.
 pub(crate) fn usd(amount: f64) -> String {
-    if amount == 0.0 || amount >= 0.01 { format!("${amount:.2}") } else { format!("${amount:.6}") }
+    let size = amount.abs();
+    let text = match size {
+        s if !s.is_finite() => return "–".to_owned(),
+        s if s == 0.0 || s >= 0.1 => format!("${size:.2}"),
+        s if s < 1e-9 => format!("${size:.1e}"),
+        s => {
+            let decimals = (2.0 - s.log10().floor()).clamp(0.0, 12.0) as usize;
+            format!("${size:.decimals$}")
+        }
+    };
+    minus(if amount < 0.0 { format!("-{text}") } else { text })
 }
 
 /// An amount of what a search budget limits: `1.23M tokens`, `$0.42`, `3.1 minutes`.
@@ -165,7 +183,13 @@ mod tests {
     fn signs_are_typographic_and_zero_has_none() {
         assert_eq!((score(-0.25), signed(0.25), signed(-0.25)), ("−0.250".into(), "+0.250".into(), "−0.250".into()));
         assert_eq!(score(-0.0001), "0.000");
-        assert_eq!((times(0.423), times(3.14), times(120.4)), ("0.42×".into(), "3.14×".into(), "120×".into()));
+        assert_eq!((times(0.423), times(3.25), times(120.4)), ("0.42×".into(), "3.25×".into(), "120×".into()));
+    }
+
+    #[test]
+    fn dollars_keep_the_digits_that_count() {
+        assert_eq!((usd(0.0), usd(3.0), usd(0.00231)), ("$0.00".into(), "$3.00".into(), "$0.00231".into()));
+        assert_eq!((usd(0.0999), usd(1.5e-7), usd(-0.5)), ("$0.0999".into(), "$0.000000150".into(), "−$0.50".into()));
     }
 
     #[test]

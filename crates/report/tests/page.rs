@@ -1,5 +1,7 @@
 //! The report as its readers get it: what the page says, that it loads nothing, and that no summary breaks it.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
+
 mod fixture;
 
 use agenttts_core::{Aggregator, CostModel, Estimate, Plan, StudyState, StudySummary, TrialState};

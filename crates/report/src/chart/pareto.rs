@@ -27,8 +27,9 @@ pub(crate) fn pareto(summary: &StudySummary, width: f64) -> Option<String> {
     let mut placer = Placer::new((frame.left + 2.0, frame.top, frame.right + 18.0, frame.bottom - 3.0));
     budget(&mut svg, summary, &frame, &axis, &mut placer);
 
-    let front: Vec<(&Trial, &Measurement)> =
+    let mut front: Vec<(&Trial, &Measurement)> =
         summary.pareto.iter().filter_map(|number| measured(summary).find(|(t, _)| t.number == *number)).collect();
+    front.sort_by(|(_, a), (_, b)| a.cost.mean.total_cmp(&b.cost.mean));
     staircase(&mut svg, &frame, &front.iter().map(|(_, m)| at(m)).collect::<Vec<_>>());
 
     let known = baselines(summary);

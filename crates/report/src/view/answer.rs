@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::chart;
 use crate::facts::{baselines, choice_words, measured, recommended_trial};
-use crate::number::{cost, cost_estimate, counted, interval, score, short, signed, signed_interval, times};
+use crate::number::{cost, cost_estimate, counted, interval, interval_n, score, short, signed, signed_interval, times};
 
 /// The first thing that a reader wants to know.
 #[derive(Serialize)]
@@ -144,7 +144,7 @@ fn tiles(s: &StudySummary) -> Vec<Tile> {
         tiles.push(Tile {
             name: "test quality".to_owned(),
             value: score(winner.objective.mean),
-            note: format!("{}, n = {}", interval(&winner.objective), winner.objective.n),
+            note: interval_n(&winner.objective),
         });
         tiles.push(Tile {
             name: "cost of a query".to_owned(),
@@ -165,7 +165,7 @@ fn tiles(s: &StudySummary) -> Vec<Tile> {
         tiles.push(Tile {
             name: "search quality, not confirmed".to_owned(),
             value: score(m.objective.mean),
-            note: format!("{}, n = {}", interval(&m.objective), m.objective.n),
+            note: interval_n(&m.objective),
         });
         tiles.push(Tile {
             name: "cost of a query".to_owned(),
