@@ -11,7 +11,7 @@ pub(crate) use forest::{differences, qualities};
 pub(crate) use history::history;
 pub(crate) use pareto::pareto;
 pub(crate) use preference::preference;
-pub(crate) use scaling::scaling;
+pub(crate) use scaling::{has_curves, scaling};
 
 use crate::svg::Shape;
 

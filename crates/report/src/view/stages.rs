@@ -52,6 +52,8 @@ pub(crate) struct Stage {
     name: String,
     metric: Option<String>,
     pub(super) scaling: Option<Value>,
+    /// Whether the chart shows single trials for want of curves.
+    single: bool,
     /// Why there is no scaling chart.
     without: &'static str,
     preference: Option<Value>,
@@ -76,11 +78,10 @@ pub(crate) fn all(summary: &StudySummary) -> Vec<Stage> {
             name: stage.name.clone(),
             metric: stage.metric.clone(),
             scaling: chart::scaling(summary, i).map(Value::from_safe_string),
+            single: !chart::has_curves(summary, stage),
             without: match &stage.metric {
                 None => "This stage has no metric of its own; what it does shows in the objective.",
-                Some(_) => {
-                    "No curve yet: one needs a measured trial whose samples are aggregated without a model call."
-                }
+                Some(_) => "Nothing to draw: no measured trial has this stage's metric.",
             },
             preference: chart::preference(summary, i).map(Value::from_safe_string),
             points: summary
