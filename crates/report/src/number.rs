@@ -77,6 +77,7 @@ pub(crate) fn cost_interval(model: CostModel, e: &Estimate) -> Option<String> {
 pub(crate) fn times(ratio: f64) -> String {
     match ratio {
         r if !r.is_finite() => "–".to_owned(),
+        r if r.abs() >= 10_000.0 => format!("{}×", short(r)),
         r if r.abs() < 0.1 => format!("{r:.3}×"),
         r if r.abs() < 10.0 => format!("{r:.2}×"),
         r if r.abs() < 100.0 => format!("{r:.1}×"),
@@ -141,6 +142,7 @@ pub(crate) fn usd(amount: f64) -> String {
 /// An amount of what a search budget limits: `1.23M tokens`, `$0.42`, `3.1 minutes`.
 pub(crate) fn of_limit(what: &str, amount: f64) -> String {
     match what {
+        _ if !amount.is_finite() => "–".to_owned(),
         "usd" => usd(amount),
         "flops" => format!("{} GFLOP", short(amount)),
         "minutes" => format!("{amount:.1} minutes"),
@@ -153,6 +155,7 @@ pub(crate) fn percent(share: f64) -> String {
     match share {
         s if !s.is_finite() => "–".to_owned(),
         s if s > 0.0 && s < 0.005 => "<1%".to_owned(),
+        s if s.abs() >= 100.0 => times(s),
         s => format!("{:.0}%", s * 100.0),
     }
 }
@@ -187,6 +190,12 @@ mod tests {
     }
 
     #[test]
+    fn shares_of_almost_nothing_do_not_overflow() {
+        assert_eq!((percent(0.5), percent(1.2), percent(0.001)), ("50%".into(), "120%".into(), "<1%".into()));
+        assert_eq!(percent(7.9e307), "7.90e307×");
+    }
+
+    #[test]
     fn dollars_keep_the_digits_that_count() {
         assert_eq!((usd(0.0), usd(3.0), usd(0.00231)), ("$0.00".into(), "$3.00".into(), "$0.00231".into()));
         assert_eq!((usd(0.0999), usd(1.5e-7), usd(-0.5)), ("$0.0999".into(), "$0.000000150".into(), "−$0.50".into()));
@@ -204,7 +213,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_value_reads_as_a_machine_word(value in prop::num::f64::ANY) {
-            for text in [score(value), signed(value), short(value), times(value), percent(value), duration(value),
+            for text in [score(value), signed(value), short(value), times(value), percent(value), duration(value), usd(value), of_limit("minutes", value),
                          cost(CostModel::Usd, value), cost(CostModel::PaperFlops, value)] {
                 prop_assert!(!text.is_empty() && !text.contains("NaN") && !text.contains("inf"), "{text}");
             }
