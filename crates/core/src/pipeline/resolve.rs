@@ -50,6 +50,9 @@ impl Source {
     }
 }
 
+/// What to do about a file that is not TOML, lacks a key, or has a value of another type.
+const KEYS_HINT: &str = "docs/pipeline-file.md lists all keys with their types; `agenttts init DIR` writes an example";
+
 const DEFAULT_TRIALS: u32 = 50;
 const DEFAULT_BATCH: u32 = 5;
 
@@ -61,7 +64,7 @@ impl PipelineFile {
             Ok(raw) => Ok(PipelineFile { raw, place: Source { file: file.to_owned(), text: source } }),
             Err(error) => {
                 let message = error.message().trim().to_owned();
-                let hint = suggestion(&message);
+                let hint = suggestion(&message).or_else(|| Some(KEYS_HINT.into()));
                 Err(Problem::new(message).at(file, &source, error.span().unwrap_or(0..0)).maybe_hint(hint).into())
             }
         }

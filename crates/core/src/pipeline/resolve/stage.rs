@@ -179,7 +179,8 @@ impl Context<'_> {
             if (1..=MAX_SAMPLES).contains(&n) {
                 Ok(n as u32)
             } else {
-                Err(problem(format!("samples must be between 1 and {MAX_SAMPLES}, not {n}")))
+                Err(problem(format!("samples must be between 1 and {MAX_SAMPLES}, not {n}"))
+                    .hint("write a number, a list such as [1, 2, 4], or { min = 1, max = 100 }"))
             }
         };
         match raw.get_ref() {
