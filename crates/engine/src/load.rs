@@ -51,7 +51,10 @@ pub fn load_pipeline(path: &Path, facts: &FactsLookup) -> Result<Loaded, Problem
             Ok(text) => {
                 files.insert(name, text);
             }
-            Err(error) => problems.push(parsed.problem_at_file(&name, format!("{name:?} cannot be read: {error}"))),
+            Err(error) => {
+                let hint = "templates, schemas and grammars are looked for beside pipeline.toml";
+                problems.push(parsed.problem_at_file(&name, format!("{name:?} cannot be read: {error}")).hint(hint));
+            }
         }
     }
     let (search, test) = parsed.data_files();
