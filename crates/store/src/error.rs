@@ -45,6 +45,8 @@ pub enum StoreErrorKind {
     NoStudy,
     /// A study of that name is there already.
     NameTaken,
+    /// The name cannot be a study's.
+    BadName,
     /// A sample of that key and index is there already; the first is kept.
     SampleTaken,
     /// What is stored cannot be read.
@@ -75,6 +77,7 @@ impl StoreError {
             StoreErrorKind::StudyLocked { .. } => "wait for it, or stop it; a study has one process at a time",
             StoreErrorKind::NoStudy => "`agenttts studies` lists the studies of this store",
             StoreErrorKind::NameTaken => "choose another name, or go on with `agenttts search --resume`",
+            StoreErrorKind::BadName => "use letters, digits, '-', '_' and '.', and begin with a letter or digit",
             StoreErrorKind::SampleTaken | StoreErrorKind::BadContent | StoreErrorKind::Other => return None,
         })
     }
@@ -95,7 +98,7 @@ fn describe(kind: &StoreErrorKind, path: Option<&Path>, detail: &str) -> String 
             Some(pid) => format!("the study {study} is being run by process {pid}"),
             None => format!("the study {study} is being run by another process"),
         },
-        StoreErrorKind::NoStudy | StoreErrorKind::NameTaken => detail.to_owned(),
+        StoreErrorKind::NoStudy | StoreErrorKind::NameTaken | StoreErrorKind::BadName => detail.to_owned(),
         StoreErrorKind::SampleTaken => format!("a sample is stored already: {detail}"),
         StoreErrorKind::BadContent => format!("{store} holds something unreadable: {detail}"),
         StoreErrorKind::Other => format!("{store}: {detail}"),
@@ -127,6 +130,7 @@ impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::StorageFull => StoreErrorKind::DiskFull,
+            std::io::ErrorKind::IsADirectory => StoreErrorKind::NotAStore,
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,
             _ => StoreErrorKind::Other,
         };

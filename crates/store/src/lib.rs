@@ -33,6 +33,8 @@ use writer::Writer;
 #[derive(Clone, Debug)]
 pub struct Store {
     path: Arc<PathBuf>,
+    /// The file itself where `path` is a link to it: every process must lock a study in the same place.
+    file: Arc<PathBuf>,
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
 }
@@ -47,6 +49,7 @@ impl Store {
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| at(e.into()))?;
         }
+        schema::check_header(path).map_err(at)?;
         let mut connection = Connection::open(path).map_err(|e| at(e.into()))?;
         schema::configure(&connection).map_err(at)?;
         schema::prepare(&mut connection).map_err(at)?;
@@ -54,7 +57,13 @@ impl Store {
         let reader = Connection::open_with_flags(path, flags).map_err(|e| at(e.into()))?;
         schema::configure(&reader).map_err(at)?;
         let writer = Writer::start(connection).map_err(at)?;
-        Ok(Store { path: Arc::new(path.to_owned()), writer, reader: Arc::new(Mutex::new(reader)) })
+        let file = std::fs::canonicalize(path).map_err(|e| at(e.into()))?;
+        Ok(Store {
+            path: Arc::new(path.to_owned()),
+            file: Arc::new(file),
+            writer,
+            reader: Arc::new(Mutex::new(reader)),
+        })
     }
 
     /// The store's file.
@@ -113,7 +122,7 @@ impl Store {
     }
 
     async fn hold(&self, id: i64, name: String) -> Result<Study, StoreError> {
-        let lock = lock::lock_study(&self.path, &name)?;
+        let lock = lock::lock_study(&self.file, &name)?;
         self.write(move |c| ledger::mark_lost(c, id)).await?;
         let spent = self.spend(id)?.amounts;
         let book = Mutex::new(Book { spent, open: Amounts::default() });
@@ -127,7 +136,7 @@ impl Store {
 
     async fn write<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        operation: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.writer.run(operation).await.map_err(|e| e.at(&self.path))
     }
@@ -209,6 +218,10 @@ impl Study {
 
     /// Replaces a reservation by what the call really took, and stores its samples, in one transaction. Returns the
     /// samples' ids.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::SampleTaken`] when another study stored one of the samples meanwhile: none of these is stored
+    /// and the first stays, but the call is settled all the same, for it was paid.
     pub async fn settle(
         &self,
         reservation: Reservation,
@@ -217,19 +230,24 @@ impl Study {
     ) -> Result<Vec<i64>, StoreError> {
         let Reservation { id, amounts } = reservation;
         let actual = settlement.amounts;
-        let ids = self
+        let stored = self
             .store
             .write(move |c| {
-                let stored = samples.map(|(home, new)| samples::insert(c, &home, &new)).transpose()?;
-                let ids = stored.unwrap_or_default();
-                ledger::settle(c, id, &settlement, ids.len())?;
-                Ok(ids)
+                let stored = match &samples {
+                    Some((home, new)) => match writer::in_savepoint(c, |c| samples::insert(c, home, new)) {
+                        Err(error) if error.kind != StoreErrorKind::SampleTaken => return Err(error),
+                        stored => stored,
+                    },
+                    None => Ok(Vec::new()),
+                };
+                ledger::settle(c, id, &settlement, stored.as_ref().map_or(0, Vec::len))?;
+                Ok(stored)
             })
             .await?;
         let mut book = self.book();
         book.open = book.open.minus(amounts);
         book.spent = book.spent.plus(actual);
-        Ok(ids)
+        stored.map_err(|e| e.at(&self.store.path))
     }
 
     /// Adds a trial, or replaces it by its next state, together with what it did with each example.

@@ -4,18 +4,37 @@
 //! those that were released are never edited. A program migrates older stores when it opens them and refuses newer ones,
 //! so a store never goes back. JSON columns have formats of their own, with versions inside.
 
-use rusqlite::Connection;
-use rusqlite_migration::{M, Migrations};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{StoreError, StoreErrorKind};
 
 /// "agTT": marks the file as ours.
 const APPLICATION_ID: i64 = 0x6167_5454;
 
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("schema/1.sql"))];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
 
 /// The newest schema that this program knows.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Refuses files that SQLite would overwrite: it takes a file of less than a page for an empty database.
+pub(crate) fn check_header(path: &Path) -> Result<(), StoreError> {
+    const HEADER: &[u8; 16] = b"SQLite format 3\0";
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut start = Vec::new();
+    file.by_ref().take(HEADER.len() as u64).read_to_end(&mut start)?;
+    if start.is_empty() || start == HEADER {
+        Ok(())
+    } else {
+        Err(StoreError::new(StoreErrorKind::NotAStore, "it is no SQLite database"))
+    }
+}
 
 /// Settings of every connection.
 pub(crate) fn configure(connection: &Connection) -> Result<(), StoreError> {
@@ -29,22 +48,55 @@ pub(crate) fn configure(connection: &Connection) -> Result<(), StoreError> {
 
 /// Makes sure that the file is a store of a known version, and brings it up to date.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
-    let id: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0))?;
+    if version(connection)? == SCHEMA_VERSION && journal(connection)? == "wal" {
+        return Ok(());
+    }
+    // Several processes may open a new or an older store at once: whoever comes first migrates it, and the version is
+    // read again under the lock.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    use_log(connection)
+}
+
+/// The version of the store's schema, 0 for an empty file.
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    // One statement, so that another process cannot migrate in between.
+    let (id, version, tables): (i64, i64, i64) = connection.query_row(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+         FROM pragma_application_id, pragma_user_version",
+        [],
+        |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+    )?;
     if id != APPLICATION_ID && (tables > 0 || version != 0) {
         return Err(StoreError::new(StoreErrorKind::NotAStore, "it is a database of another program"));
     }
     if version > SCHEMA_VERSION {
         return Err(StoreError::new(StoreErrorKind::Newer { found: version, known: SCHEMA_VERSION }, ""));
     }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    if version < SCHEMA_VERSION {
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
-            other => StoreError::new(StoreErrorKind::Other, other.to_string()),
-        })?;
+    Ok(version)
+}
+
+fn journal(connection: &Connection) -> Result<String, StoreError> {
+    Ok(connection.pragma_query_value(None, "journal_mode", |r| r.get(0))?)
+}
+
+/// Turns the write-ahead log on. The change needs the file for itself and is refused at once, not after the busy
+/// timeout, while another process makes it: it is tried again until one of them has.
+fn use_log(connection: &Connection) -> Result<(), StoreError> {
+    const TRIES: u32 = 500;
+    for tried in 1.. {
+        match connection.pragma_update(None, "journal_mode", "WAL").map_err(StoreError::from) {
+            Err(error) if error.kind == StoreErrorKind::Busy && tried < TRIES => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            result => return result,
+        }
     }
     Ok(())
 }

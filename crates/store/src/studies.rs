@@ -87,6 +87,10 @@ pub(crate) fn create(connection: &Connection, new: &NewStudy) -> Result<(i64, St
         Ok(connection.query_row("SELECT 1 FROM studies WHERE name = ?1", [name], |_| Ok(())).optional()?.is_some())
     };
     let name = match &new.name {
+        Some(name) if !is_name(name) => {
+            let detail = format!("{name:?} cannot be the name of a study: it must be 1 to 100 plain characters");
+            return Err(StoreError::new(StoreErrorKind::BadName, detail));
+        }
         Some(name) if taken(name)? => {
             let detail = format!("there is a study {name:?} already");
             return Err(StoreError::new(StoreErrorKind::NameTaken, detail));
@@ -106,6 +110,13 @@ pub(crate) fn create(connection: &Connection, new: &NewStudy) -> Result<(i64, St
         params![name, new.pipeline, new.snapshot, new.settings, new.started_ms],
     )?;
     Ok((connection.last_insert_rowid(), name))
+}
+
+/// Names of studies are also names of lock files.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name.len() <= 100
 }
 
 /// The study of that name, or the only one whose name begins so.
