@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agenttts_core::pipeline::{Facts, Overrides, PipelineFile, SNAPSHOT_VERSION, Snapshot};
-use agenttts_core::{Example, Pipeline, Problem, Problems, Space, parse_examples};
+use agenttts_core::{Example, Pipeline, Problem, Problems, Space, SpaceError, parse_examples};
 use agenttts_stage::CompiledStage;
 
 /// Looks up facts about an embedded model by the id that the pipeline gives it.
@@ -116,7 +116,7 @@ impl Loaded {
         let space = match pipeline.space() {
             Ok(space) => space,
             Err(error) => {
-                problems.push(at_budget(&snapshot, error.to_string()));
+                problems.push(at_budget(&snapshot, &error));
                 return Err(Problems(problems));
             }
         };
@@ -141,8 +141,14 @@ pub(crate) fn fields(snapshot: &Snapshot) -> BTreeSet<String> {
 }
 
 /// A problem at the plan budget's place, where the file gave the budget.
-fn at_budget(snapshot: &Snapshot, message: String) -> Problem {
-    let hint = "raise the plan budget, or offer a smaller model or fewer samples";
+fn at_budget(snapshot: &Snapshot, error: &SpaceError) -> Problem {
+    let message = error.to_string();
+    let hint = match error {
+        SpaceError::MissingFact(missing) => {
+            format!("add `{}` to [models.{}], or choose another cost model", missing.fact, missing.model)
+        }
+        _ => "raise the plan budget, or offer a smaller model or fewer samples".into(),
+    };
     match PipelineFile::parse(&snapshot.file, &snapshot.toml) {
         Ok(file) if snapshot.overrides.plan_budget.is_none() => file.problem_at_budget(message).hint(hint),
         _ => Problem::new(message).hint(hint),
