@@ -66,7 +66,11 @@ impl std::fmt::Display for RenderError {
             write!(f, ":{line}")?;
         }
         let RenderError { stage, example, example_line, message, .. } = self;
-        write!(f, ": {message} (stage {stage:?}, example {example:?} in line {example_line} of its file)")?;
+        // An input of a person's own has no line.
+        match example_line {
+            0 => write!(f, ": {message} (stage {stage:?})")?,
+            line => write!(f, ": {message} (stage {stage:?}, example {example:?} in line {line} of its file)")?,
+        }
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {hint}"),
             None => Ok(()),
