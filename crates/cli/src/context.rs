@@ -43,12 +43,7 @@ impl Context {
 
     /// A study of the store: the named one, else the newest.
     pub(crate) fn summary(&self, study: Option<&str>) -> Result<(Store, StudySummary), Failure> {
-        let nothing = || {
-            Failure::input(
-                format!("there is no study in {}", self.store.display()),
-                "`agenttts search PIPELINE` begins one; --store names another store",
-            )
-        };
+        let nothing = || Failure::NoStudy(self.store.clone());
         let store = self.existing_store()?.ok_or_else(nothing)?;
         let name = match study {
             Some(name) => name.to_owned(),

@@ -23,6 +23,12 @@ pub(crate) enum Failure {
     /// A model file could not be found, fetched or added.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A study was stopped by an error; it can go on when that is mended.
+    #[error("{error}")]
+    Stopped { study: String, error: Box<Failure> },
+    /// The store has no study yet.
+    #[error("there is no study in {}", .0.display())]
+    NoStudy(PathBuf),
     /// A file could not be written.
     #[error("{} cannot be written: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -75,6 +81,8 @@ impl Failure {
                 io::ErrorKind::StorageFull => "free some space, or write to another disk".into(),
                 _ => "name a file in a folder that exists and that you may write to, with --output".into(),
             }),
+            Failure::NoStudy(_) => Some("`agenttts search PIPELINE` begins one; --store names another store".into()),
+            Failure::Stopped { error, .. } => error.hint(),
             Failure::Internal(_) => Some("this is a fault of agenttts: please report it".into()),
             Failure::Stdout(_) | Failure::Said(_) => None,
         }
@@ -96,7 +104,8 @@ impl Failure {
                     Exit::Store
                 }
             },
-            Failure::Write { .. } => Exit::Store,
+            Failure::Stopped { error, .. } => error.exit(),
+            Failure::Write { .. } | Failure::NoStudy(_) => Exit::Store,
             Failure::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Failure::Stdout(_) => Exit::Store,
             Failure::Internal(_) => Exit::Internal,

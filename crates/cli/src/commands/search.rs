@@ -6,7 +6,8 @@ use agenttts_core::pipeline::{Overrides, SearchBudget, SearchSettings};
 use agenttts_core::text::nearest;
 use agenttts_core::{CostModel, LimitUse, Pipeline, StudyState, StudySummary};
 use agenttts_engine::{
-    Loaded, ResumeOptions, SearchOptions, StopHandle, StudyContext, load_pipeline, plan_file, resume_study, start_study,
+    EngineError, Loaded, ResumeOptions, SearchOptions, StopHandle, StudyContext, load_pipeline, plan_file,
+    resume_study, start_study,
 };
 use agenttts_store::Store;
 
@@ -60,8 +61,9 @@ async fn start(
     let _watch = interrupt::watch(stop.clone(), progress.speaker(&context.screen));
     let study = StudyContext { workshop, observers: progress.observers(), stop };
     let result = start_study(&store, loaded, options, study).await;
+    let summary = result.map_err(|error| stopped(progress.finish(), error))?;
     progress.finish();
-    Ok((store, result?, test))
+    Ok((store, summary, test))
 }
 
 async fn resume(context: &Context, args: &SearchArgs, study: &str) -> Result<(Store, StudySummary), Failure> {
@@ -75,8 +77,17 @@ async fn resume(context: &Context, args: &SearchArgs, study: &str) -> Result<(St
     let running = StudyContext { workshop, observers: progress.observers(), stop };
     let options = ResumeOptions { search_budget: larger, trials: args.trials };
     let result = resume_study(&store, study, options, running).await;
+    let summary = result.map_err(|error| stopped(progress.finish(), error))?;
     progress.finish();
-    Ok((store, result?))
+    Ok((store, summary))
+}
+
+/// The error that stopped a study, with the way to go on where the study had begun.
+fn stopped(study: Option<String>, error: EngineError) -> Failure {
+    match study {
+        Some(study) => Failure::Stopped { study, error: Box::new(error.into()) },
+        None => error.into(),
+    }
 }
 
 /// What the command line changes in the pipeline.
@@ -140,6 +151,7 @@ async fn end(
     }
     if args.json {
         context.screen.print_json(summary)?;
+        context.screen.say(&format!("stopped: {}", summary.stop_reason.as_deref().unwrap_or("-")));
     } else {
         context.screen.print(&study::study(&context.screen, summary))?;
     }

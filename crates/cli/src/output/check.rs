@@ -119,7 +119,7 @@ impl Checked<'_> {
             let verdict = match expected {
                 Some(e) if e > *limit => "the search would stop there",
                 Some(_) => "enough",
-                None => "not foreseen",
+                None => "cannot be told beforehand",
             };
             text.push_str(&format!("  limit {}: {verdict}\n", of_limit(what, *limit)));
         }

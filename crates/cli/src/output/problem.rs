@@ -5,7 +5,7 @@ use std::fmt;
 use agenttts_core::{Place, Problems};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
-use super::screen::{Paint, Screen};
+use super::screen::Screen;
 
 /// A line longer than this is no help on a screen: it is left out, the column still tells where.
 const LONGEST_LINE: usize = 200;
@@ -20,13 +20,14 @@ pub(super) fn show(screen: &Screen, problems: &Problems) {
             let (line, column) = place.line_and_column();
             format!("{}:{line}:{column}: ", place.file)
         });
-        screen.say(&format!("{} {at}{}", screen.paint_err(Paint::Bad, "error:"), problem.message));
+        // A problem that was put into words elsewhere carries its hint along.
+        let (message, inner) = problem.message.split_once("\n  hint: ").unwrap_or((&problem.message, ""));
+        screen.error(&format!("{at}{message}"));
         if let Some(text) = problem.place.as_ref().and_then(|place| snippet(place, screen.stderr_colour())) {
             screen.say(&text);
         }
-        if let Some(hint) = &problem.hint {
-            screen.hint(hint);
-        }
+        let hints = [inner].into_iter().filter(|h| !h.is_empty()).chain(problem.hint.as_deref());
+        hints.for_each(|hint| screen.hint(hint));
     }
     if problems.0.len() > 1 {
         screen.say("");

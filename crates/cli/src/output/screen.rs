@@ -109,6 +109,10 @@ impl Screen {
     pub(crate) fn failure(&self, failure: &Failure) {
         match failure {
             Failure::Said(_) => return,
+            Failure::Stopped { study, error } => {
+                self.failure(error);
+                return self.hint(&format!("the study can go on: agenttts search --resume {study}"));
+            }
             Failure::Engine(error) if error.problems().is_some() => {
                 if let Some(problems) = error.problems() {
                     problem::show(self, problems);

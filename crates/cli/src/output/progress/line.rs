@@ -4,7 +4,7 @@ use agenttts_core::Purpose;
 use agenttts_engine::Event;
 
 use super::state::State;
-use crate::output::number::{cost, grouped, percent, score};
+use crate::output::number::{cost, grouped, score};
 use crate::output::{Paint, Screen};
 
 /// The line of an event, for those that are worth one. No times: two runs of one search read the same.
@@ -49,13 +49,11 @@ pub(super) fn of(event: &Event, state: &State, screen: &Screen) -> Option<String
         }
         Event::Confirming { label, plan } => format!("test split: {label}, {plan} ..."),
         Event::Warning { message } => format!("{} {message}", screen.paint_err(Paint::Warn, "warning:")),
-        Event::Stopped { reason } => match state.spent.limit {
-            Some(limit) => {
-                format!("stopped: {reason} ({} of the {} limit used)", percent(state.spent.share), limit.name())
-            }
-            None => format!("stopped: {reason}"),
-        },
-        Event::AgentAnswered { error: None } | Event::TrialStarted { .. } | Event::Progress { .. } => return None,
+        // Why a study stopped is said with its result, or with the error that stopped it.
+        Event::AgentAnswered { error: None }
+        | Event::TrialStarted { .. }
+        | Event::Progress { .. }
+        | Event::Stopped { .. } => return None,
     })
 }
 

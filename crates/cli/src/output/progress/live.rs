@@ -1,6 +1,6 @@
 //! A display that redraws itself: trials, the best so far, spend against the limits, and what is running now.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agenttts_engine::{Event, Observer};
@@ -18,7 +18,7 @@ pub(super) struct Live {
     screen: Screen,
     all: MultiProgress,
     bars: Bars,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 struct Bars {
@@ -29,7 +29,7 @@ struct Bars {
 }
 
 impl Live {
-    pub(super) fn new(screen: Screen, state: State) -> Self {
+    pub(super) fn new(screen: Screen, state: Arc<Mutex<State>>) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         let bar = |prefix: &'static str, template: &str| {
             let bar = all.add(ProgressBar::new(0));
@@ -47,9 +47,11 @@ impl Live {
         };
         // A long call says nothing for a while: the spinner shows that the program is alive.
         bars.now.enable_steady_tick(Duration::from_millis(200));
-        bars.trials.set_position(u64::from(state.measured));
-        bars.best.set_message(state.best_line());
-        Live { screen, all, bars, state: Mutex::new(state) }
+        let known = super::lock(&state);
+        bars.trials.set_position(u64::from(known.measured));
+        bars.best.set_message(known.best_line());
+        drop(known);
+        Live { screen, all, bars, state }
     }
 
     /// A line above the display.
@@ -93,7 +95,7 @@ impl Live {
 
 impl Observer for Live {
     fn on(&self, event: &Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = super::lock(&self.state);
         state.see(event);
         self.draw(event, &state);
         // The display shows what the agent is asked and what runs on the test split; the rest stays on screen.

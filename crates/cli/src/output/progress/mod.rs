@@ -5,10 +5,10 @@ mod live;
 mod plain;
 mod state;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agenttts_core::StudySummary;
 use agenttts_core::pipeline::SearchBudget;
+use agenttts_core::{CostModel, StudySummary};
 use agenttts_engine::{Observer, Observers};
 
 use super::Screen;
@@ -20,6 +20,7 @@ use state::State;
 pub(crate) struct Progress {
     live: Option<Arc<Live>>,
     observers: Observers,
+    state: Arc<Mutex<State>>,
 }
 
 impl Progress {
@@ -27,16 +28,16 @@ impl Progress {
     pub(crate) fn new(
         screen: &Screen,
         budget: &SearchBudget,
-        cost_model: agenttts_core::CostModel,
+        cost_model: CostModel,
         before: Option<&StudySummary>,
     ) -> Self {
-        let state = State::new(budget, cost_model, before);
-        if screen.is_live() {
-            let live = Arc::new(Live::new(*screen, state));
-            let observer: Arc<dyn Observer> = live.clone();
-            return Progress { live: Some(live), observers: Observers::new(vec![observer]) };
-        }
-        Progress { live: None, observers: Observers::new(vec![Arc::new(Plain::new(*screen, state))]) }
+        let state = Arc::new(Mutex::new(State::new(budget, cost_model, before)));
+        let live = screen.is_live().then(|| Arc::new(Live::new(*screen, Arc::clone(&state))));
+        let observer: Arc<dyn Observer> = match &live {
+            Some(live) => live.clone(),
+            None => Arc::new(Plain::new(*screen, Arc::clone(&state))),
+        };
+        Progress { live, observers: Observers::new(vec![observer]), state }
     }
 
     /// What the engine sends its events to.
@@ -53,10 +54,16 @@ impl Progress {
         }
     }
 
-    /// Takes the live display away.
-    pub(crate) fn finish(&self) {
+    /// Takes the live display away. Returns the study's name, if it has begun.
+    pub(crate) fn finish(&self) -> Option<String> {
         if let Some(live) = &self.live {
             live.clear();
         }
+        lock(&self.state).study.clone()
     }
+}
+
+/// What is known. A display that panicked elsewhere leaves counts that can still be shown.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

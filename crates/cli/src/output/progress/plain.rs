@@ -1,6 +1,6 @@
 //! One line for each thing that happened: for logs, pipes and terminals that cannot redraw.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use agenttts_engine::{Event, Observer};
 
@@ -10,18 +10,18 @@ use crate::output::Screen;
 /// Writes lines.
 pub(super) struct Plain {
     screen: Screen,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Plain {
-    pub(super) fn new(screen: Screen, state: State) -> Self {
-        Plain { screen, state: Mutex::new(state) }
+    pub(super) fn new(screen: Screen, state: Arc<Mutex<State>>) -> Self {
+        Plain { screen, state }
     }
 }
 
 impl Observer for Plain {
     fn on(&self, event: &Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = super::lock(&self.state);
         state.see(event);
         if let Some(line) = super::line::of(event, &state, &self.screen) {
             self.screen.say(&line);

@@ -10,6 +10,8 @@ use crate::output::number::{cost, duration, of_limit, percent, score};
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) cost_model: CostModel,
+    /// The study's name, once it has begun.
+    pub(super) study: Option<String>,
     limits: Vec<(&'static str, f64)>,
     /// Trials measured, in all sessions.
     pub(super) measured: u32,
@@ -45,6 +47,7 @@ impl State {
         });
         State {
             cost_model,
+            study: None,
             limits: limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
             measured: before.map_or(0, |s| s.archive.measured().count() as u32),
             trials: 0,
@@ -57,7 +60,10 @@ impl State {
     /// Takes in an event.
     pub(super) fn see(&mut self, event: &Event) {
         match event {
-            Event::Started { trials, .. } => self.trials = *trials,
+            Event::Started { study, trials, .. } => {
+                self.study = Some(study.clone());
+                self.trials = *trials;
+            }
             Event::Progress { spent, .. } => self.spend(*spent),
             Event::TrialMeasured { trial, plan, objective, cost, best, spent, .. } => {
                 self.spend(*spent);

@@ -1,0 +1,105 @@
+//! kill -9 at ten moments of a search over a real server on loopback, resumed each time: nothing that was stored is
+//! drawn again, nothing is lost, and the result is that of a search that was never interrupted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use agenttts_core::RequestKey;
+use agenttts_testkit::{Config, Served};
+use serde_json::Value;
+
+use crate::support::{Bench, Server, store, trials};
+
+const KILLS: u32 = 10;
+
+/// A sequence of moments that is the same in every run of the test (Knuth's MMIX generator).
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis(120 + (self.0 >> 33) % 230)
+    }
+}
+
+/// The seeds of all stored samples: with a server that seeds each sample, a seed names a sample.
+fn stored(bench: &Bench) -> BTreeSet<u32> {
+    let Ok(connection) = rusqlite::Connection::open(store(bench)) else { return BTreeSet::new() };
+    let Ok(mut query) = connection.prepare("SELECT key, stream, idx FROM samples") else { return BTreeSet::new() };
+    let rows =
+        query.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?)));
+    rows.unwrap()
+        .map(|row| row.unwrap())
+        .map(|(key, stream, index)| RequestKey(key).seed(stream as u64, index))
+        .collect()
+}
+
+/// How often each seed was served since `before`.
+fn served(now: &Served, before: &Served) -> BTreeMap<u32, u32> {
+    let count = |key| now.samples[key] - before.samples.get(key).copied().unwrap_or(0);
+    now.samples.keys().map(|key| (key.seed, count(key))).filter(|(_, times)| *times > 0).collect()
+}
+
+#[test]
+fn ten_kills_lose_nothing_and_draw_nothing_twice() {
+    let server = Server::start(Config { latency: Duration::from_millis(25), ..Config::default() });
+    let prepared = || {
+        let bench = Bench::new();
+        bench.on_server(&server.base_url(), "concurrency = 2");
+        bench.edit_pipeline("trials = 6", "trials = 16").edit_pipeline("method = \"grid\"", "method = \"rules\"");
+        bench
+    };
+    let whole = prepared().run("search p --json").exits(0).json();
+    let before = server.get().served();
+    assert_eq!(before.repeated(), 0);
+
+    let bench = prepared();
+    let mut moments = Moments(11);
+    let mut known = BTreeSet::new();
+    // For every kill, the stored samples and how often each had been sent until then.
+    let mut frozen: Vec<Vec<(u32, u32)>> = Vec::new();
+    let mut kills = 0;
+    while kills < KILLS {
+        let args =
+            if known.is_empty() && !exists_study(&bench) { "search p --name killed" } else { "search --resume killed" };
+        let mut child = bench.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        sleep(moments.next());
+        let ended = child.try_wait().unwrap();
+        assert!(ended.is_none(), "the search was over after {kills} kills: make it longer");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+        let now = stored(&bench);
+        assert!(now.is_superset(&known), "a stored sample was lost at kill {kills}");
+        let drawn = served(&server.get().served(), &before);
+        for seed in &now {
+            assert!(drawn.contains_key(seed), "a sample is stored that the server never sent");
+        }
+        // What is stored now must never be asked for again: remember how often it was sent until now.
+        known = now;
+        frozen.push(known.iter().map(|seed| (*seed, drawn[seed])).collect());
+    }
+
+    let done = bench.run("search --resume killed --json").exits(0).json();
+    let drawn = served(&server.get().served(), &before);
+    for (kill, samples) in frozen.iter().enumerate() {
+        for (seed, times) in samples {
+            assert_eq!(drawn[seed], *times, "a sample that was stored at kill {} was drawn again", kill + 1);
+        }
+    }
+    assert!(stored(&bench).is_superset(&known));
+    assert_eq!(trials(&done), trials(&whole));
+    assert_eq!(done["recommended"]["plan"], whole["recommended"]["plan"]);
+    assert_eq!(confirmed(&done), confirmed(&whole));
+}
+
+fn exists_study(bench: &Bench) -> bool {
+    bench.run("studies --json").json().as_array().is_some_and(|all| !all.is_empty())
+}
+
+fn confirmed(summary: &Value) -> Vec<Value> {
+    let plans = summary["confirmation"]["plans"].as_array().unwrap();
+    plans.iter().map(|p| serde_json::json!([p["label"], p["plan"], p["scores"], p["cost"]])).collect()
+}

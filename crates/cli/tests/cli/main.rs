@@ -1,0 +1,16 @@
+//! The program as its users meet it: exit code, standard output and standard error together.
+
+// Helpers of tests may panic, as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_input;
+mod check;
+mod cost;
+mod first_steps;
+mod kill;
+mod models;
+mod provider;
+mod run;
+mod stop;
+mod store;
+mod support;
