@@ -78,7 +78,10 @@ impl Live {
                 bars.now.set_length(u64::from(*total));
                 bars.now.set_position(u64::from(*done));
             }
-            Event::TrialMeasured { .. } => bars.best.set_message(state.best_line()),
+            Event::TrialMeasured { objective, .. } => {
+                bars.now.set_position(u64::from(objective.n));
+                bars.best.set_message(state.best_line());
+            }
             _ => {}
         }
         bars.trials.set_position(u64::from(state.measured));

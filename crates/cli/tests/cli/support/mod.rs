@@ -12,18 +12,18 @@ use tempfile::TempDir;
 const PIPELINE: &str = include_str!("pipeline.toml");
 
 /// A folder of its own for one test.
-pub struct Bench {
+pub(crate) struct Bench {
     dir: TempDir,
 }
 
 impl Bench {
     /// An empty folder.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Bench { dir: TempDir::new().unwrap() }
     }
 
     /// A folder with the small pipeline in `p`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Bench::empty();
         bench.write("p/pipeline.toml", PIPELINE);
         bench.write("p/pick.j2", "Pick for {{ question }}.\nanswer: {{ document }}\nwrong: a | b | c\n");
@@ -33,30 +33,30 @@ impl Bench {
             serde_json::json!({"id": i, "question": format!("{i} + {i}?"), "document": document, "answer": i + i})
         };
         let lines = |from: u32| (from..from + 8).map(|i| example(i).to_string() + "\n").collect::<String>();
-        bench.write("p/search.jsonl", &lines(1));
-        bench.write("p/test.jsonl", &lines(101));
+        bench.write("p/search.jsonl", lines(1));
+        bench.write("p/test.jsonl", lines(101));
         bench
     }
 
     /// A file or folder of this bench.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a file.
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
     /// The text of a file.
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// Changes a file, which must hold `from`.
-    pub fn edit(&self, name: &str, from: &str, to: &str) -> &Self {
+    pub(crate) fn edit(&self, name: &str, from: &str, to: &str) -> &Self {
         let text = self.read(name);
         assert!(text.contains(from), "{name} has no {from:?}");
         self.write(name, text.replacen(from, to, 1));
@@ -64,12 +64,12 @@ impl Bench {
     }
 
     /// Changes the pipeline file.
-    pub fn edit_pipeline(&self, from: &str, to: &str) -> &Self {
+    pub(crate) fn edit_pipeline(&self, from: &str, to: &str) -> &Self {
         self.edit("p/pipeline.toml", from, to)
     }
 
     /// Puts a server in the place of the fake models.
-    pub fn on_server(&self, base_url: &str, more: &str) -> &Self {
+    pub(crate) fn on_server(&self, base_url: &str, more: &str) -> &Self {
         let text = self.read("p/pipeline.toml").replace("provider = \"fake\"", "provider = \"server\"");
         self.write(
             "p/pipeline.toml",
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     /// The program with these arguments, separated by spaces, and nothing of the environment that could change it.
-    pub fn command(&self, args: &str) -> Command {
+    pub(crate) fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agenttts"));
         command
             .args(args.split_whitespace())
@@ -92,12 +92,12 @@ impl Bench {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, args: &str) -> Ran {
+    pub(crate) fn run(&self, args: &str) -> Ran {
         self.ran(self.command(args).output().unwrap())
     }
 
     /// What a finished program said.
-    pub fn ran(&self, output: Output) -> Ran {
+    pub(crate) fn ran(&self, output: Output) -> Ran {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
         Ran {
             dir: self.dir.path().to_owned(),
@@ -109,27 +109,27 @@ impl Bench {
 }
 
 /// How the program ended and what it said.
-pub struct Ran {
+pub(crate) struct Ran {
     dir: PathBuf,
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// The same, if the exit code is this one.
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n{}\n{}", self.stdout, self.stderr);
         self
     }
 
     /// Standard output as JSON: one document and nothing else.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}\n{}\n{}", self.stdout, self.stderr))
     }
 
     /// Standard output as lines of JSON.
-    pub fn json_lines(&self) -> Vec<Value> {
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
@@ -168,24 +168,24 @@ macro_rules! snapshot {
 pub(crate) use snapshot;
 
 /// A test server with a runtime of its own.
-pub struct Server {
+pub(crate) struct Server {
     runtime: tokio::runtime::Runtime,
     server: Option<FaultServer>,
 }
 
 impl Server {
     /// Starts one.
-    pub fn start(config: Config) -> Self {
+    pub(crate) fn start(config: Config) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let server = runtime.block_on(FaultServer::start(config)).unwrap();
         Server { runtime, server: Some(server) }
     }
 
-    pub fn get(&self) -> &FaultServer {
+    pub(crate) fn get(&self) -> &FaultServer {
         self.server.as_ref().unwrap()
     }
 
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         self.get().base_url()
     }
 }
@@ -199,7 +199,7 @@ impl Drop for Server {
 }
 
 /// The trials of a summary as far as they must not depend on how often the search was stopped: number, plan, scores, cost.
-pub fn trials(summary: &Value) -> Vec<Value> {
+pub(crate) fn trials(summary: &Value) -> Vec<Value> {
     let list = summary["archive"]["trials"].as_array().unwrap();
     list.iter()
         .map(|t| {
@@ -210,17 +210,17 @@ pub fn trials(summary: &Value) -> Vec<Value> {
 }
 
 /// The store of a bench.
-pub fn store(bench: &Bench) -> PathBuf {
+pub(crate) fn store(bench: &Bench) -> PathBuf {
     bench.path(".agenttts/store.db")
 }
 
 /// Whether a path exists.
-pub fn exists(path: &Path) -> bool {
+pub(crate) fn exists(path: &Path) -> bool {
     path.exists()
 }
 
 /// As [`snapshot!`], for names that are made by macros.
-pub fn snapshot_named(name: &str, text: &str) {
+pub(crate) fn snapshot_named(name: &str, text: &str) {
     insta::with_settings!({prepend_module_to_snapshot => false, snapshot_path => "../snapshots"}, {
         insta::assert_snapshot!(name, text);
     });
