@@ -8,7 +8,7 @@ use crate::archive::{Archive, CurvePoint};
 use crate::cost::CostModel;
 use crate::estimate::Estimate;
 use crate::plan::Plan;
-use crate::request::Usage;
+use crate::request::{ModelIdentity, Usage};
 
 /// The version of [`StudySummary`]'s JSON. Fields are only added; readers ignore what they do not know.
 pub const SUMMARY_VERSION: u32 = 1;
@@ -30,6 +30,12 @@ pub struct StudySummary {
     pub agent: Option<String>,
     /// The seed.
     pub seed: u32,
+    /// The version of the program that began the study.
+    #[serde(default)]
+    pub program: String,
+    /// Which weights every model had, by its name.
+    #[serde(default)]
+    pub models: BTreeMap<String, ModelIdentity>,
     /// Where the study stands.
     pub state: StudyState,
     /// Why it stopped, in words.

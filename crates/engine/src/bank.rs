@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use agenttts_core::{CallTokens, Request, RequestKey, Usage};
 use agenttts_models::{Call, ModelError, ModelErrorKind};
-use agenttts_store::{Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, Study};
+use agenttts_store::{
+    Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, StoreErrorKind, Study,
+};
 use async_trait::async_trait;
 
 use crate::budget::{Budget, amounts, lock};
@@ -143,7 +145,13 @@ impl Bank {
             identity: connected.model.identity().clone(),
             request: want.request.clone(),
         };
-        self.study.settle(reservation, settlement, Some((home, samples))).await.map_err(EngineError::from)?;
+        match self.study.settle(reservation, settlement, Some((home, samples))).await {
+            Ok(_) => {}
+            // Another study of this store drew the same stream in the meantime. Its samples are as good; the bill is
+            // booked, and what is still missing is found when the bank is read again.
+            Err(error) if error.kind == StoreErrorKind::SampleTaken => {}
+            Err(error) => return Err(EngineError::from(error).into()),
+        }
         self.settled.notify_waiters();
         self.budget.book(actual);
         *lock(&self.usage) += reply.billed;

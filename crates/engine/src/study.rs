@@ -1,12 +1,13 @@
 //! The study loop: ask the searcher, run what it proposes, archive, until something ends it; then confirm.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agenttts_core::pipeline::{SearchBudget, Snapshot};
 use agenttts_core::{
-    Archive, Constraint, Decoding, Exchange, Guideline, Purpose as AgentPurpose, Request, StudyState, StudySummary,
-    Temperature, Trial, TrialState,
+    Archive, Constraint, Decoding, Exchange, Guideline, ModelIdentity, Purpose as AgentPurpose, Request, StudyState,
+    StudySummary, Temperature, Trial, TrialState,
 };
 use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, Step, searcher};
 use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, Store, Study};
@@ -70,6 +71,12 @@ pub(crate) struct StudySettings {
     pub(crate) agent: Option<String>,
     search: Settings,
     pub(crate) search_budget: SearchBudget,
+    /// The version of the program that began the study.
+    #[serde(default)]
+    pub(crate) program: String,
+    /// Which weights every model had when the study began.
+    #[serde(default)]
+    pub(crate) models: BTreeMap<String, ModelIdentity>,
 }
 
 /// Begins a study and runs it to its end.
@@ -83,8 +90,9 @@ pub async fn start_study(
     options: SearchOptions,
     context: StudyContext,
 ) -> Result<StudySummary, EngineError> {
-    let settings = settings(&loaded, &options)?;
+    let mut settings = settings(&loaded, &options)?;
     let models = context.workshop.connect(&loaded.pipeline)?;
+    settings.models = models.identities();
     check_limits(&loaded, &settings.search_budget)?;
     let study = store
         .create_study(NewStudy {
@@ -120,6 +128,7 @@ pub async fn resume_study(
     settings.search.trials = options.trials.or(settings.search.trials);
     check_limits(&loaded, &settings.search_budget)?;
     let models = context.workshop.connect(&loaded.pipeline)?;
+    check_same_weights(&settings.models, &models.identities())?;
     study.set_settings(json(&settings)?).await?;
     study.set_state(StudyState::Running, None).await?;
     run(Arc::new(study), loaded, models, settings, context, true).await
@@ -150,7 +159,26 @@ fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<StudySettings, E
             ..Settings::default()
         },
         search_budget: loaded.pipeline.search_budget,
+        program: env!("CARGO_PKG_VERSION").into(),
+        models: BTreeMap::new(),
     })
+}
+
+/// Trials of different weights are not comparable: a study goes on with those that it began with.
+fn check_same_weights(
+    before: &BTreeMap<String, ModelIdentity>,
+    now: &BTreeMap<String, ModelIdentity>,
+) -> Result<(), EngineError> {
+    match before.iter().find(|(name, identity)| now.get(*name).is_some_and(|n| n != *identity)) {
+        Some((name, identity)) => Err(EngineError::input(
+            format!(
+                "model {name:?} has changed since the study began: it was {} ({}), and is {} ({}) now",
+                identity.model, identity.revision, now[name].model, now[name].revision
+            ),
+            "bring the earlier model back, or begin a new study: draws of unchanged models are reused",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A limit in dollars or FLOPs is only kept if every model can be counted in it.

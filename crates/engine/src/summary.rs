@@ -72,6 +72,8 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
         method: settings.method.clone(),
         agent: settings.agent.clone(),
         seed: pipeline.search.seed,
+        program: settings.program.clone(),
+        models: settings.models.clone(),
         state: row.state,
         stop_reason: row.stop_reason.clone(),
         cost_model: pipeline.cost_model,

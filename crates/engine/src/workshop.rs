@@ -1,12 +1,12 @@
 //! The models of a pipeline, connected.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use agenttts_core::pipeline::Facts;
-use agenttts_core::{Decoding, Message, ModelSpec, Pipeline, Request, Temperature};
+use agenttts_core::{Decoding, Message, ModelIdentity, ModelSpec, Pipeline, Request, Temperature};
 use agenttts_models::registry::Registry;
 use agenttts_models::{Call, ConnectOptions, Model, ModelError, connect};
 
@@ -65,6 +65,11 @@ pub struct Connected {
 }
 
 impl ModelSet {
+    /// Which weights every model has, by name.
+    pub fn identities(&self) -> BTreeMap<String, ModelIdentity> {
+        self.models.iter().map(|(name, c)| (name.clone(), c.model.identity().clone())).collect()
+    }
+
     /// The model of that name.
     pub fn get(&self, name: &str) -> Result<&Connected, EngineError> {
         self.models.get(name).ok_or_else(|| {

@@ -140,6 +140,12 @@ fn facts(s: &StudySummary) -> Vec<(&'static str, String)> {
             ),
         ),
     ];
+    if !s.program.is_empty() {
+        facts.push(("searched with", format!("agenttts {}", s.program)));
+    }
+    for (name, identity) in &s.models {
+        facts.push(("model", format!("{name}: {}, revision {}", identity.model, identity.revision)));
+    }
     for stage in &s.stages {
         let samples = match (stage.samples.iter().min(), stage.samples.iter().max()) {
             (Some(low), Some(high)) if low != high => format!("{low} to {high} samples"),
