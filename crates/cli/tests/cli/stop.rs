@@ -42,8 +42,8 @@ fn a_study_can_be_given_more_trials() {
 #[test]
 fn a_signal_stops_a_search_that_goes_on_later() {
     let bench = Bench::new();
-    bench.edit_pipeline("id = \"p60-t4\"", "id = \"slow-60ms-p60-t4\"");
-    bench.edit_pipeline("id = \"p90-t4\"", "id = \"slow-60ms-p90-t4\"");
+    bench.edit_pipeline("id = \"p60-t4\"", "id = \"slow-150ms-p60-t4\"");
+    bench.edit_pipeline("id = \"p90-t4\"", "id = \"slow-150ms-p90-t4\"");
     let whole = bench.run("search p --json --store whole.db").exits(0).json();
     for signal in ["INT", "TERM"] {
         let store = format!("--store {signal}.db");
