@@ -61,9 +61,30 @@ impl Estimate {
 
     /// The mean of `a[i] - b[i]`: both measured on the same examples, so their common difficulty cancels.
     ///
+    /// Zero-one scores get the interval of Agresti and Min (2005), which adds half an example to each of the four ways
+    /// in which a pair can come out, and so is never certain because all pairs agree. Other scores get Student's
+    /// interval; where all differences are equal, at least the `3 / n` within which an unseen kind of example may hide.
+    ///
     /// `None` when the lengths differ: the examples would not be the same.
     pub fn of_paired_difference(a: &[f64], b: &[f64]) -> Option<Self> {
-        (a.len() == b.len()).then(|| Estimate::of_values(&a.iter().zip(b).map(|(x, y)| x - y).collect::<Vec<_>>()))
+        if a.len() != b.len() {
+            return None;
+        }
+        let differences: Vec<f64> = a.iter().zip(b).map(|(x, y)| x - y).collect();
+        let base = Estimate::of_values(&differences);
+        let binary = |v: &[f64]| v.iter().all(|x| *x == 0.0 || *x == 1.0);
+        if differences.is_empty() {
+            return Some(base);
+        }
+        let (low, high) = if binary(a) && binary(b) {
+            agresti_min(&differences)
+        } else if base.se == 0.0 {
+            let hidden = 3.0 / f64::from(base.n);
+            (base.mean - hidden, base.mean + hidden)
+        } else {
+            (base.low, base.high)
+        };
+        Some(Estimate { low: low.min(base.mean).max(-1.0), high: high.max(base.mean).min(1.0), ..base })
     }
 
     /// Whether the interval excludes 0 (for differences).
@@ -116,6 +137,15 @@ fn wilson(p: f64, n: f64) -> (f64, f64) {
     ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
+/// Agresti and Min's 95% interval of a difference of paired proportions, from differences of -1, 0 and 1.
+fn agresti_min(differences: &[f64]) -> (f64, f64) {
+    let count = |d: f64| differences.iter().filter(|x| **x == d).count() as f64 + 0.5;
+    let (better, worse, n) = (count(1.0), count(-1.0), differences.len() as f64 + 2.0);
+    let centre = (better - worse) / n;
+    let half = Z95 * ((better + worse) - (better - worse).powi(2) / n).max(0.0).sqrt() / n;
+    (centre - half, centre + half)
+}
+
 /// Two-sided 95% quantile of Student's distribution.
 fn t95(freedom: u32) -> f64 {
     StudentsT::new(0.0, 1.0, f64::from(freedom)).map_or(Z95, |t| t.inverse_cdf(0.975))
@@ -155,7 +185,18 @@ mod tests {
         let hard = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0];
         let d = Estimate::of_paired_difference(&hard, &hard).unwrap();
         assert_eq!((d.mean, d.se), (0.0, 0.0));
+        assert!(d.low < -0.15 && d.high > 0.15, "agreement on 8 examples is no certainty: {d}");
         assert_eq!(Estimate::of_paired_difference(&hard, &hard[1..]), None);
+    }
+
+    #[test]
+    fn paired_differences_of_zero_one_scores_by_hand() {
+        // 12 pairs better, 3 worse, 25 alike: (12.5 - 3.5) / 42 = .2143; half width 1.96 * sqrt(16 - 81 / 42) / 42.
+        let a: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i < 12 || i >= 20))).collect();
+        let b: Vec<f64> = (0..40).map(|i| f64::from(u8::from((12..15).contains(&i) || i >= 20))).collect();
+        let d = Estimate::of_paired_difference(&a, &b).unwrap();
+        assert!((d.mean - 0.225).abs() < 1e-12);
+        assert!((d.low - 0.0392).abs() < 1e-3 && (d.high - 0.3894).abs() < 1e-3, "{d}");
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use agenttts_core::{CallTokens, Request, RequestKey, Usage};
+use agenttts_core::{CallTokens, CostModel, Request, RequestKey, Usage};
 use agenttts_models::{Call, ModelError, ModelErrorKind};
 use agenttts_store::{
     Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, StoreErrorKind, Study,
@@ -21,6 +21,9 @@ use crate::workshop::{Connected, ModelSet};
 /// failures themselves; this is for single draws that failed within a call.
 const ROUNDS: u32 = 3;
 
+/// Held while the missing samples of one request are drawn.
+type Flight = Arc<tokio::sync::Mutex<()>>;
+
 /// The bank of one running study.
 pub(crate) struct Bank {
     study: Arc<Study>,
@@ -29,7 +32,7 @@ pub(crate) struct Bank {
     observers: Observers,
     stop: StopHandle,
     /// Requests that are being drawn, so that two examples or stages with one request do not draw it twice.
-    flights: Mutex<HashMap<(RequestKey, u64), Arc<tokio::sync::Mutex<()>>>>,
+    flights: Mutex<HashMap<(RequestKey, u64), Flight>>,
     /// Told whenever a reservation is settled.
     settled: tokio::sync::Notify,
     usage: Mutex<Usage>,
@@ -73,7 +76,7 @@ impl Bank {
         self.confirming.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn flight(&self, key: RequestKey, stream: u64) -> Arc<tokio::sync::Mutex<()>> {
+    fn flight(&self, key: RequestKey, stream: u64) -> Flight {
         let mut flights = lock(&self.flights);
         // Finished flights are swept now and then, so that the map stays as small as what is under way.
         if flights.len() > 4_096 {
@@ -173,7 +176,7 @@ impl Bank {
                 Err(refused) => refused,
             };
             if let Some(unit) = limits.passed_by(&self.study.spent().plus(most)) {
-                return Err(refusal(unit, most.tokens));
+                return Err(refusal(unit, most));
             }
             if refused.used == self.study.spent() {
                 // The last open reservation settled in between: nothing to wait for.
@@ -299,13 +302,13 @@ fn upper_bound(connected: &Connected, request: &Request, n: u32) -> Result<CallT
     })
 }
 
-fn refusal(unit: LimitedUnit, tokens: u64) -> DrawError {
-    let limit = match unit {
-        LimitedUnit::Tokens => Limit::Tokens,
-        LimitedUnit::Usd => Limit::Usd,
-        LimitedUnit::Flops => Limit::Flops,
-        LimitedUnit::Calls => Limit::Calls,
+fn refusal(unit: LimitedUnit, most: Amounts) -> DrawError {
+    let next = |amount: String| format!("the next call could take up to {amount}");
+    let (limit, detail) = match unit {
+        LimitedUnit::Tokens => (Limit::Tokens, next(format!("{} tokens", most.tokens))),
+        LimitedUnit::Usd => (Limit::Usd, next(CostModel::Usd.display(most.usd))),
+        LimitedUnit::Flops => (Limit::Flops, next(CostModel::Flops.display(most.flops))),
+        LimitedUnit::Calls => (Limit::Calls, next(format!("{} calls", most.calls))),
     };
-    let detail = format!("the next call could take up to {tokens} tokens");
     DrawError::Halt(Halt::Limit { limit, detail })
 }
