@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn paired_differences_of_zero_one_scores_by_hand() {
         // 12 pairs better, 3 worse, 25 alike: (12.5 - 3.5) / 42 = .2143; half width 1.96 * sqrt(16 - 81 / 42) / 42.
-        let a: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i < 12 || i >= 20))).collect();
+        let a: Vec<f64> = (0..40).map(|i| f64::from(u8::from(!(12..20).contains(&i)))).collect();
         let b: Vec<f64> = (0..40).map(|i| f64::from(u8::from((12..15).contains(&i) || i >= 20))).collect();
         let d = Estimate::of_paired_difference(&a, &b).unwrap();
         assert!((d.mean - 0.225).abs() < 1e-12);

@@ -1,5 +1,7 @@
 //! Whole studies on fake models: search, confirmation, reuse, limits, stops and resumption.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
