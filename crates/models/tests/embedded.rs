@@ -11,9 +11,9 @@ use agenttts_models::{Call, Embedded, EmbeddedOptions, Model, ModelErrorKind, Pr
 
 /// A model file at hand, or `None` with a message.
 fn model(name: &str) -> Option<Embedded> {
-    let dir = std::env::var_os("AGENTTTS_MODELS").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/agenttts/models"))
-    })?;
+    let dir = std::env::var_os("AGENTTTS_MODELS")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/agenttts/models")))?;
     let path = dir.join(name).with_extension("gguf");
     if !path.exists() {
         println!("skipped: {} is not there; `agenttts models pull {name}` gets it", path.display());
