@@ -23,12 +23,13 @@ use super::text::Assembler;
 use super::weights::Weights;
 use crate::{ModelError, ModelErrorKind};
 
-/// Sequences for samples, that is samples that decode together.
-const SAMPLES: i32 = 64;
+/// Sequences for samples, that is samples that decode together. llama.cpp attends over every cell up to the highest used
+/// one, whosever it is, so each further sample makes all others dearer; on few cores little is gained beyond 16.
+const SAMPLES: i32 = 16;
 /// Sequences for prompts: of live requests, and kept ones.
 const PROMPTS: i32 = 40;
 const MOST_KEPT: usize = 8;
-const MOST_LIVE: usize = 32;
+const MOST_LIVE: usize = 16;
 /// All sequences that a context needs.
 pub(super) const SEQUENCES: u32 = (SAMPLES + PROMPTS) as u32;
 /// Tokens of one batch.
