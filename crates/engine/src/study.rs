@@ -1,15 +1,14 @@
 //! The study loop: ask the searcher, run what it proposes, archive, until something ends it; then confirm.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use agenttts_core::pipeline::{SearchBudget, Snapshot};
+use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{
-    Archive, Constraint, Decoding, Exchange, Guideline, ModelIdentity, Purpose as AgentPurpose, Request, StudyState,
-    StudySummary, Temperature, Trial, TrialState,
+    Archive, Constraint, Decoding, Exchange, Guideline, Purpose as AgentPurpose, Request, StudyState, StudySummary,
+    Temperature, Trial, TrialState,
 };
-use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, Step, searcher};
+use agenttts_search::{Ask, Proposal, Question, Searcher, Step, searcher};
 use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, Store, Study};
 use serde::{Deserialize, Serialize};
 
@@ -22,32 +21,15 @@ use crate::event::{Event, Observers};
 use crate::execute::{Execution, Executor};
 use crate::load::Loaded;
 use crate::recorder::Recorder;
+use crate::settings::{
+    ResumeOptions, SETTINGS_VERSION, SearchOptions, StudySettings, check_limits, check_same_weights, settings,
+};
 use crate::source::{CallKind, DrawError, Halt, Source, Want};
 use crate::stop::StopHandle;
 use crate::streams::{Purpose, stream};
 use crate::summary::{StudyResult, recommended, task_text};
 use crate::trial::run_plan;
 use crate::workshop::{ModelSet, Workshop};
-
-/// How a study is begun.
-#[derive(Clone, Debug, Default)]
-pub struct SearchOptions {
-    /// The study's name; chosen from the pipeline's where absent.
-    pub study: Option<String>,
-    /// The method; the pipeline's where absent.
-    pub method: Option<String>,
-    /// Insights of the paper to do without: 1, 2, 3.
-    pub without_insights: Vec<u8>,
-}
-
-/// What changes when a study goes on.
-#[derive(Clone, Debug, Default)]
-pub struct ResumeOptions {
-    /// Another search budget, whole.
-    pub search_budget: Option<SearchBudget>,
-    /// Another limit of trials.
-    pub trials: Option<u32>,
-}
 
 /// What a study runs with.
 #[derive(Clone)]
@@ -58,25 +40,6 @@ pub struct StudyContext {
     pub observers: Observers,
     /// How it is asked to stop.
     pub stop: StopHandle,
-}
-
-/// The version of [`StudySettings`]' JSON.
-const SETTINGS_VERSION: u32 = 1;
-
-/// What a study stores of how it searches.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StudySettings {
-    version: u32,
-    pub(crate) method: String,
-    pub(crate) agent: Option<String>,
-    search: Settings,
-    pub(crate) search_budget: SearchBudget,
-    /// The version of the program that began the study.
-    #[serde(default)]
-    pub(crate) program: String,
-    /// Which weights every model had when the study began.
-    #[serde(default)]
-    pub(crate) models: BTreeMap<String, ModelIdentity>,
 }
 
 /// Begins a study and runs it to its end.
@@ -132,76 +95,6 @@ pub async fn resume_study(
     study.set_settings(json(&settings)?).await?;
     study.set_state(StudyState::Running, None).await?;
     run(Arc::new(study), loaded, models, settings, context, true).await
-}
-
-fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<StudySettings, EngineError> {
-    let search = &loaded.pipeline.search;
-    let usual = if search.agent.is_some() { "agent" } else { "rules" };
-    let method = options.method.clone().or(search.method.clone()).unwrap_or_else(|| usual.into());
-    searcher(&method).map_err(|e| EngineError::input(e.to_string(), "see `agenttts search --help`"))?;
-    if method == "agent" && search.agent.is_none() {
-        return Err(EngineError::input(
-            "the method `agent` needs a model to ask",
-            "name one of the pipeline's models: --agent-model NAME, or agent = \"NAME\" in [search]",
-        ));
-    }
-    let insights =
-        options.without_insights.iter().fold(Settings::default().insights, |insights, &n| insights.without(n));
-    Ok(StudySettings {
-        version: SETTINGS_VERSION,
-        agent: search.agent.clone().filter(|_| method == "agent"),
-        method,
-        search: Settings {
-            seed: u64::from(search.seed),
-            batch: search.batch,
-            trials: Some(search.trials),
-            insights,
-            ..Settings::default()
-        },
-        search_budget: loaded.pipeline.search_budget,
-        program: env!("CARGO_PKG_VERSION").into(),
-        models: BTreeMap::new(),
-    })
-}
-
-/// Trials of different weights are not comparable: a study goes on with those that it began with.
-fn check_same_weights(
-    before: &BTreeMap<String, ModelIdentity>,
-    now: &BTreeMap<String, ModelIdentity>,
-) -> Result<(), EngineError> {
-    match before.iter().find(|(name, identity)| now.get(*name).is_some_and(|n| n != *identity)) {
-        Some((name, identity)) => Err(EngineError::input(
-            format!(
-                "model {name:?} has changed since the study began: it was {} ({}), and is {} ({}) now",
-                identity.model, identity.revision, now[name].model, now[name].revision
-            ),
-            "bring the earlier model back, or begin a new study: draws of unchanged models are reused",
-        )),
-        None => Ok(()),
-    }
-}
-
-/// A limit in dollars or FLOPs is only kept if every model can be counted in it.
-fn check_limits(loaded: &Loaded, budget: &SearchBudget) -> Result<(), EngineError> {
-    let lacking = |missing: &dyn Fn(&agenttts_core::ModelSpec) -> bool, limit: &str, fact: &str| match loaded
-        .pipeline
-        .models
-        .iter()
-        .find(|m| missing(m))
-    {
-        Some(model) => Err(EngineError::input(
-            format!("the search budget limits {limit}, and model {:?} has no `{fact}`", model.name),
-            format!("add {fact} to [models.{}], or limit tokens, calls or minutes instead", model.name),
-        )),
-        None => Ok(()),
-    };
-    if budget.usd.is_some() {
-        lacking(&|m| m.price.is_none(), "usd", "price")?;
-    }
-    if budget.flops.is_some() {
-        lacking(&|m| m.params.is_none(), "flops", "params_b")?;
-    }
-    Ok(())
 }
 
 async fn run(

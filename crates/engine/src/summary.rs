@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::EngineError;
 use crate::load::Loaded;
 use crate::plan_file::PlanFile;
-use crate::study::{StudySettings, parse};
+use crate::settings::StudySettings;
+use crate::study::parse;
 
 /// A line of the list of studies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
