@@ -308,7 +308,9 @@ fn refusal(unit: LimitedUnit, most: Amounts) -> DrawError {
         LimitedUnit::Tokens => (Limit::Tokens, next(format!("{} tokens", most.tokens))),
         LimitedUnit::Usd => (Limit::Usd, next(CostModel::Usd.display(most.usd))),
         LimitedUnit::Flops => (Limit::Flops, next(CostModel::Flops.display(most.flops))),
-        LimitedUnit::Calls => (Limit::Calls, next(format!("{} call{}", most.calls, if most.calls == 1 { "" } else { "s" }))),
+        LimitedUnit::Calls => {
+            (Limit::Calls, next(format!("{} call{}", most.calls, if most.calls == 1 { "" } else { "s" })))
+        }
     };
     DrawError::Halt(Halt::Limit { limit, detail })
 }
