@@ -23,14 +23,11 @@ use super::text::Assembler;
 use super::weights::Weights;
 use crate::{ModelError, ModelErrorKind};
 
-/// Sequences for samples, that is samples that decode together. Every step passes over all cells up to the highest used
-/// one, whosever it is, so each further sample makes all others dearer. Measured on 2 cores: 16 and 24 are equally fast.
+/// Sequences for samples, that is samples that decode together. `examples/throughput.rs` measures what others would give.
 const SAMPLES: i32 = 16;
-/// Sequences for prompts: of live requests, and kept ones. Each costs memory for a row of logits.
-const PROMPTS: i32 = 20;
-/// Samples of one request for which others wait.
-const SHARE: usize = 8;
-const MOST_KEPT: usize = 4;
+/// Sequences for prompts: of live requests, and kept ones.
+const PROMPTS: i32 = 40;
+const MOST_KEPT: usize = 8;
 const MOST_LIVE: usize = 16;
 /// All sequences that a context needs.
 pub(super) const SEQUENCES: u32 = (SAMPLES + PROMPTS) as u32;
@@ -205,22 +202,10 @@ impl Slot {
         self.live.iter().filter(|l| l.running.is_empty()).count()
     }
 
-    /// Sequences that live requests will soon use: each claims up to its share, so that one with very many samples does
-    /// not keep all others out.
-    fn claimed(&self) -> usize {
-        let claim = |l: &Live| {
-            let unstarted = (l.distinct() - l.begun_samples) as usize;
-            unstarted.min(SHARE.saturating_sub(l.running.len()))
-        };
-        self.live.iter().map(claim).sum()
-    }
-
-    /// Admits further requests while sequences would be idle otherwise. So a request's samples go side by side rather
-    /// than one each of many requests: fewer prompts lie in the cache, and the first answers come sooner.
     fn admit(&mut self) {
         while let Some(job) = self.waiting.front() {
             let need = job.prompt.len() + job.max_tokens as usize;
-            if self.live.len() >= MOST_LIVE || self.free_samples.len() <= self.claimed() {
+            if self.live.len() >= MOST_LIVE || self.free_samples.len() <= self.owed() {
                 return;
             }
             while self.reserved() + need > self.cells() || self.free_prompts.is_empty() {
