@@ -1,12 +1,13 @@
 //! Samples through the bank: what is there is taken, only the rest is reserved, drawn, and settled with its samples.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use agenttts_core::{CallTokens, CostModel, Request, RequestKey, Usage};
 use agenttts_models::{Call, ModelError, ModelErrorKind};
 use agenttts_store::{
-    Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, StoreErrorKind, Study,
+    Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, StoreError, StoreErrorKind, Study,
 };
 use async_trait::async_trait;
 
@@ -39,7 +40,9 @@ pub(crate) struct Bank {
     warned: Mutex<Vec<String>>,
     fingerprints: Mutex<HashMap<String, String>>,
     /// Overrides the purpose that calls are booked under, while the confirmation runs.
-    confirming: std::sync::atomic::AtomicBool,
+    confirming: AtomicBool,
+    /// Set when the store failed: nothing more is drawn.
+    broken: AtomicBool,
 }
 
 impl Bank {
@@ -62,7 +65,8 @@ impl Bank {
             usage: Mutex::new(usage),
             warned: Mutex::default(),
             fingerprints: Mutex::default(),
-            confirming: std::sync::atomic::AtomicBool::new(false),
+            confirming: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -73,7 +77,7 @@ impl Bank {
 
     /// From now on, calls are booked as the confirmation's.
     pub(crate) fn begin_confirmation(&self) {
-        self.confirming.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.confirming.store(true, Ordering::Relaxed);
     }
 
     fn flight(&self, key: RequestKey, stream: u64) -> Flight {
@@ -105,12 +109,6 @@ impl Bank {
         n: u32,
         drawn: &mut Usage,
     ) -> Result<Option<ModelError>, DrawError> {
-        if self.stop.is_stopped() {
-            return Err(DrawError::Halt(Halt::Stopped));
-        }
-        if let Some(detail) = self.budget.time_is_up() {
-            return Err(DrawError::Halt(Halt::Limit { limit: Limit::Minutes, detail }));
-        }
         let bound = upper_bound(connected, want.request, n).map_err(DrawError::of_model)?;
         let reservation = self.reserve(want, amounts(&connected.spec, &bound)).await?;
         let first_seed = key.seed(want.stream, first);
@@ -153,13 +151,32 @@ impl Bank {
             // Another study of this store drew the same stream in the meantime. Its samples are as good; the bill is
             // booked, and what is still missing is found when the bank is read again.
             Err(error) if error.kind == StoreErrorKind::SampleTaken => {}
-            Err(error) => return Err(EngineError::from(error).into()),
+            Err(error) => return Err(self.break_off(error)),
         }
         self.settled.notify_waiters();
         self.budget.book(actual);
         *lock(&self.usage) += reply.billed;
         *drawn += reply.billed;
         Ok(failure)
+    }
+
+    /// Whether another call may begin. Asked before each, also by those that had to wait for their reservation.
+    fn may_begin(&self) -> Result<(), DrawError> {
+        if self.stop.is_stopped() || self.broken.load(Ordering::SeqCst) {
+            return Err(DrawError::Halt(Halt::Stopped));
+        }
+        match self.budget.time_is_up() {
+            Some(detail) => Err(DrawError::Halt(Halt::Limit { limit: Limit::Minutes, detail })),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends all drawing after a failure of the store: the reservation that it hit stays open, so whoever waits for it to
+    /// settle would wait for ever.
+    fn break_off(&self, error: StoreError) -> DrawError {
+        self.broken.store(true, Ordering::SeqCst);
+        self.settled.notify_waiters();
+        EngineError::from(error).into()
     }
 
     /// Reserves what a call may take at most. Where only other calls' open reservations stand in the way, waits for them
@@ -169,25 +186,24 @@ impl Bank {
             let settled = self.settled.notified();
             tokio::pin!(settled);
             settled.as_mut().enable();
+            self.may_begin()?;
             let purpose = Purpose { kind: self.kind(want.kind).into(), model: want.model.into() };
             let limits = self.budget.limits();
-            let refused = match self.study.reserve(purpose, most, &limits).await.map_err(EngineError::from)? {
-                Ok(reservation) => return Ok(reservation),
-                Err(refused) => refused,
-            };
+            match self.study.reserve(purpose, most, &limits).await {
+                Ok(Ok(reservation)) => return Ok(reservation),
+                Ok(Err(_)) => {}
+                Err(error) => return Err(self.break_off(error)),
+            }
             if let Some(unit) = limits.passed_by(&self.study.spent().plus(most)) {
                 return Err(refusal(unit, most));
             }
-            if refused.used == self.study.spent() {
-                // The last open reservation settled in between: nothing to wait for.
-                continue;
-            }
+            // Every settlement since the refusal is heard: the ear was open before.
             settled.await;
         }
     }
 
     fn kind(&self, kind: CallKind) -> &'static str {
-        if self.confirming.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.confirming.load(Ordering::Relaxed) {
             return "confirmation";
         }
         match kind {

@@ -57,7 +57,11 @@ pub(crate) async fn run_plan(
         match result {
             Ok(execution) => executions[index] = Some(execution),
             // Others under way go on to their next call, are refused there too, and so drain.
-            Err(reason) => halt = halt.or(Some(reason)),
+            // The cause is told, not that others were stopped by it.
+            Err(reason) => match (&halt, &reason) {
+                (None, _) | (Some(Halt::Stopped), Halt::Fatal(_)) => halt = Some(reason),
+                _ => {}
+            },
         }
     }
     drop(runs);

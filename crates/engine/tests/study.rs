@@ -1,6 +1,6 @@
 //! Whole studies on fake models: search, confirmation, reuse, limits, stops and resumption.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 
 use std::fs;
 use std::path::Path;
@@ -236,4 +236,24 @@ async fn the_agent_method_asks_a_model_of_the_pipeline_and_survives_its_nonsense
         assert!(!summary.archive.exchanges.is_empty());
         assert!(summary.spend.by_kind.contains_key("agent"));
     }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_in_mid_study_ends_it_even_where_calls_wait_for_room_in_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let file = folder.path().join("store.db");
+    let store = Store::open(&file).unwrap();
+    // From now on nothing can be settled, so what is reserved stays reserved.
+    let saboteur = rusqlite::Connection::open(&file).unwrap();
+    let trigger = "CREATE TRIGGER broken BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'injected'); END";
+    saboteur.execute_batch(trigger).unwrap();
+    let budget = SearchBudget { tokens: Some(1_500), ..SearchBudget::default() };
+    let overrides = Overrides { search_budget: Some(budget), ..Overrides::default() };
+    let loaded = load(folder.path()).with_overrides(overrides).unwrap();
+    // Without an end the calls that wait would wait for ever.
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), search(&store, loaded)).await;
+    let error = ended.expect("the study hangs").unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Store, "{error}");
+    assert!(error.to_string().contains("injected"), "{error}");
 }
