@@ -32,9 +32,8 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
         // Once over the test split; on the search split greedily, and perhaps at the usual temperature.
         total = total.plus(times(query(loaded, baseline), factor * (test + 2.0 * search)));
     }
-    let spent = budget.spent(agenttts_core::Usage::default());
     let drawn: u64 = archive.measured().map(|(_, m)| m.drawn.tokens()).sum();
-    let seconds = if drawn > 0 { spent.seconds / drawn as f64 * total.tokens as f64 } else { 0.0 };
+    let seconds = if drawn > 0 { budget.seconds() / drawn as f64 * total.tokens as f64 } else { 0.0 };
     budget.at_most_half(Aside { amounts: total, seconds })
 }
 

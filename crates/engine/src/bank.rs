@@ -154,7 +154,6 @@ impl Bank {
             Err(error) => return Err(self.break_off(error)),
         }
         self.settled.notify_waiters();
-        self.budget.book(actual);
         *lock(&self.usage) += reply.billed;
         *drawn += reply.billed;
         Ok(failure)

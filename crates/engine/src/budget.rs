@@ -17,7 +17,6 @@ pub(crate) struct Budget {
     started: Instant,
     /// Seconds of earlier sessions.
     before: f64,
-    spent: Mutex<Amounts>,
 }
 
 /// What is set aside.
@@ -28,15 +27,9 @@ pub(crate) struct Aside {
 }
 
 impl Budget {
-    /// `spent` and `before` are what earlier sessions spent.
-    pub(crate) fn new(limits: SearchBudget, spent: Amounts, before: f64) -> Self {
-        Budget {
-            limits,
-            aside: Mutex::new(Aside::default()),
-            started: Instant::now(),
-            before,
-            spent: Mutex::new(spent),
-        }
+    /// `before` is the seconds of earlier sessions.
+    pub(crate) fn new(limits: SearchBudget, before: f64) -> Self {
+        Budget { limits, aside: Mutex::new(Aside::default()), started: Instant::now(), before }
     }
 
     /// Sets what searching must leave over.
@@ -84,15 +77,8 @@ impl Budget {
             .then(|| format!("{:.1} of {minutes} minutes are used", self.seconds() / 60.0))
     }
 
-    /// Books what a call turned out to take.
-    pub(crate) fn book(&self, actual: Amounts) {
-        let mut spent = lock(&self.spent);
-        *spent = spent.plus(actual);
-    }
-
     /// What is spent, with the limit that is nearest to its end.
-    pub(crate) fn spent(&self, usage: Usage) -> Spent {
-        let spent = *lock(&self.spent);
+    pub(crate) fn spent(&self, spent: Amounts, usage: Usage) -> Spent {
         let ratio = |used: f64, limit: f64| if limit > 0.0 { used / limit } else { 1.0 };
         let shares = [
             (Limit::Tokens, self.limits.tokens.map(|l| ratio(spent.tokens as f64, l as f64))),

@@ -9,7 +9,7 @@ use agenttts_core::{
     Temperature, Usage,
 };
 use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Combine, CompiledStage, JUDGE_MAX_TOKENS, Sample, aggregate};
+use agenttts_stage::{Combine, CompiledStage, JUDGE_MAX_TOKENS, ParseFailure, Sample, aggregate};
 use serde_json::Value;
 
 use crate::error::EngineError;
@@ -57,7 +57,7 @@ pub(crate) struct StageRun {
     /// Its samples.
     pub(crate) samples: Vec<GotSample>,
     /// What each sample parses to, or why it does not.
-    pub(crate) parsed: Vec<Result<Value, String>>,
+    pub(crate) parsed: Vec<Result<Value, ParseFailure>>,
     /// The fusion's or judge's reply.
     pub(crate) combined: Option<GotSample>,
     /// The share of samples that agree with the output.
@@ -173,15 +173,14 @@ impl Executor {
         if run.score.is_none() || (choice.aggregator.calls_model() && choice.samples > 1) {
             return Ok(());
         }
-        let parsed: Vec<_> = run.samples.iter().map(|s| stage.read(&s.draw.text, example).parsed).collect();
         let mut n = 1;
-        while n <= parsed.len() {
-            let value = match aggregate(choice.aggregator, &parsed[..n]) {
+        while n <= run.parsed.len() {
+            let value = match aggregate(choice.aggregator, &run.parsed[..n]) {
                 Ok(aggregate) => of(&aggregate.output)?.unwrap_or(0.0),
                 Err(_) => 0.0,
             };
             run.prefix_scores.push((n as u32, value));
-            n = if n < parsed.len() { (n * 2).min(parsed.len()) } else { n + 1 };
+            n = if n < run.parsed.len() { (n * 2).min(run.parsed.len()) } else { n + 1 };
         }
         Ok(())
     }
@@ -223,8 +222,7 @@ impl StageContext<'_> {
             Ok(got) => got,
             Err(error) => return failed(error),
         };
-        run.samples = got.samples;
-        let drawn = std::mem::take(&mut run.samples);
+        let drawn = got.samples;
         let samples: Vec<Sample<'_>> = drawn.iter().map(|s| stage.read(&s.draw.text, self.example)).collect();
         let aggregator = self.choice.aggregator;
         let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
@@ -239,7 +237,7 @@ impl StageContext<'_> {
             }
             Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
         };
-        run.parsed = samples.into_iter().map(|s| s.parsed.map_err(|e| e.to_string())).collect();
+        run.parsed = samples.into_iter().map(|s| s.parsed).collect();
         run.samples = drawn;
         let aggregate = match combined {
             Ok(Ok(aggregate)) => aggregate,

@@ -17,7 +17,7 @@ use crate::bank::Bank;
 use crate::budget::Budget;
 use crate::confirm::Confirm;
 use crate::error::EngineError;
-use crate::event::{Event, Observers};
+use crate::event::{Event, Observers, Spent};
 use crate::execute::{Execution, Executor};
 use crate::load::Loaded;
 use crate::recorder::Recorder;
@@ -111,7 +111,7 @@ async fn run(
     let recorder = Recorder::start(study.clone());
     let observers = context.observers.and(recorder.observer());
     let before = row.elapsed_ms as f64 / 1000.0;
-    let budget = Arc::new(Budget::new(settings.search_budget, spend.amounts, before));
+    let budget = Arc::new(Budget::new(settings.search_budget, before));
     let bank =
         Bank::new(study.clone(), models.clone(), budget.clone(), observers.clone(), context.stop.clone(), spend.usage);
     let searcher = searcher(&settings.method).map_err(|e| EngineError::Internal(e.to_string()))?;
@@ -266,7 +266,7 @@ impl Session {
             cost: measurement.cost.mean,
             best: before.is_none_or(|b| measurement.objective.mean > b),
             failures: measurement.failures,
-            spent: self.budget.spent(self.bank.usage()),
+            spent: self.spent(),
         });
         trial.state = TrialState::Measured(Box::new(measurement));
         self.study.put_trial(trial.clone(), outcomes).await?;
@@ -371,7 +371,11 @@ impl Session {
     }
 
     fn progress(&self, done: u32, total: u32) {
-        self.observers.send(Event::Progress { done, total, spent: self.budget.spent(self.bank.usage()) });
+        self.observers.send(Event::Progress { done, total, spent: self.spent() });
+    }
+
+    fn spent(&self) -> Spent {
+        self.budget.spent(self.study.spent(), self.bank.usage())
     }
 
     async fn save_elapsed(&self) -> Result<(), EngineError> {
