@@ -27,7 +27,7 @@ pub use problem::{Place, Problem, Problems};
 pub use request::{
     Constraint, Decoding, Draw, Finish, Message, ModelIdentity, Request, RequestKey, Role, Temperature, Usage,
 };
-pub use space::{PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
+pub use space::{JUDGE_MAX_TOKENS, PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
 pub use summary::{
     Confirmation, Confirmed, KindSpend, LimitUse, Recommended, Reuse, SUMMARY_VERSION, ScalingCurve, Spend,
     StageSummary, StudyState, StudySummary,

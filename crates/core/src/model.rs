@@ -25,6 +25,17 @@ pub enum ProviderKind {
     Fake,
 }
 
+impl ProviderKind {
+    /// Calls under way at once where the pipeline file does not say.
+    pub fn usual_concurrency(&self) -> u32 {
+        match self {
+            ProviderKind::Openai(_) => 16,
+            ProviderKind::Embedded => 32,
+            ProviderKind::Fake => 64,
+        }
+    }
+}
+
 /// An OpenAI-compatible HTTP API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenaiSpec {

@@ -28,8 +28,8 @@ pub struct StageSpace {
     pub fusion_decode_tokens: Option<u64>,
 }
 
-/// Tokens that a judge decodes to name its choice.
-const JUDGE_DECODE: u64 = 8;
+/// The most tokens that a judge's reply needs: a number, and a word or two that small models cannot help.
+pub const JUDGE_MAX_TOKENS: u32 = 8;
 
 /// One option of a stage: a choice and what it is expected to cost.
 #[derive(Clone, Debug, PartialEq)]
@@ -269,6 +269,28 @@ pub struct WantedChoice {
     pub temperature: Option<f64>,
 }
 
+impl StageSpace {
+    /// The calls that a choice is expected to make: its samples after one shared prompt, and the call that fuses or
+    /// judges them, whose prompt holds them all, with the model that reads it.
+    pub fn planned_calls<'a>(
+        &'a self,
+        model: &'a ModelSpec,
+        samples: u32,
+        aggregator: Aggregator,
+    ) -> (CallTokens, Option<(&'a ModelSpec, CallTokens)>) {
+        let sampling = CallTokens::planned(self.prompt_tokens, self.decode_tokens, samples);
+        let combining = (samples > 1 && aggregator.calls_model()).then(|| {
+            let prompt = self.prompt_tokens + u64::from(samples) * self.decode_tokens;
+            let (reader, decode) = match aggregator {
+                Aggregator::Judge => (self.judge.as_ref().unwrap_or(model), u64::from(JUDGE_MAX_TOKENS)),
+                _ => (model, self.fusion_decode_tokens.unwrap_or(self.decode_tokens)),
+            };
+            (reader, CallTokens::planned(prompt, decode, 1))
+        });
+        (sampling, combining)
+    }
+}
+
 impl PricedStage {
     /// The option of exactly this choice.
     pub fn option(&self, choice: &Choice) -> Option<&StageOption> {
@@ -333,8 +355,7 @@ fn price_stage(stage: StageSpace, cost_model: CostModel) -> Result<PricedStage, 
     Ok(PricedStage { stage, options, by_size, single })
 }
 
-/// The nominal cost of a stage: its samples after one shared prompt and, in all cost models but the paper's, the call
-/// that fuses or judges them, whose prompt holds them all.
+/// The nominal cost of a stage: its samples and, in all cost models but the paper's, the call that combines them.
 fn option_cost(
     stage: &StageSpace,
     model: &ModelSpec,
@@ -342,15 +363,10 @@ fn option_cost(
     aggregator: Aggregator,
     cost_model: CostModel,
 ) -> Result<Cost, MissingFact> {
-    let sampling = CallTokens::planned(stage.prompt_tokens, stage.decode_tokens, samples);
+    let (sampling, combining) = stage.planned_calls(model, samples, aggregator);
     let mut cost = cost_model.call(model, &sampling)?;
-    if samples > 1 && aggregator.calls_model() && cost_model != CostModel::PaperFlops {
-        let prompt = stage.prompt_tokens + u64::from(samples) * stage.decode_tokens;
-        let (reader, decode) = match aggregator {
-            Aggregator::Judge => (stage.judge.as_ref().unwrap_or(model), JUDGE_DECODE),
-            _ => (model, stage.fusion_decode_tokens.unwrap_or(stage.decode_tokens)),
-        };
-        cost += cost_model.call(reader, &CallTokens::planned(prompt, decode, 1))?;
+    if let Some((reader, call)) = combining.filter(|_| cost_model != CostModel::PaperFlops) {
+        cost += cost_model.call(reader, &call)?;
     }
     Ok(cost)
 }

@@ -1,6 +1,6 @@
 //! What a search must leave of its budget, so that its result can be confirmed.
 
-use agenttts_core::{Archive, CallTokens, Cost, Plan};
+use agenttts_core::{Archive, Cost, Plan};
 use agenttts_store::Amounts;
 
 use crate::budget::{Aside, Budget, amounts};
@@ -39,16 +39,12 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
 
 /// One query of a plan by expected lengths.
 fn query(loaded: &Loaded, plan: &Plan) -> Amounts {
-    let stages = plan.choices.iter().zip(&loaded.pipeline.stages);
-    stages.fold(Amounts::default(), |sum, (choice, stage)| {
+    let stages = plan.choices.iter().zip(loaded.space.stages());
+    stages.fold(Amounts::default(), |sum, (choice, priced)| {
         let Some(model) = loaded.pipeline.model(&choice.model) else { return sum };
-        let mut sum =
-            sum.plus(amounts(model, &CallTokens::planned(stage.prompt_tokens, stage.decode_tokens, choice.samples)));
-        if choice.aggregator.calls_model() && choice.samples > 1 {
-            let prompt = stage.prompt_tokens + u64::from(choice.samples) * stage.decode_tokens;
-            sum = sum.plus(amounts(model, &CallTokens::planned(prompt, stage.decode_tokens, 1)));
-        }
-        sum
+        let (sampling, combining) = priced.stage.planned_calls(model, choice.samples, choice.aggregator);
+        let combining = combining.map_or_else(Amounts::default, |(reader, call)| amounts(reader, &call));
+        sum.plus(amounts(model, &sampling)).plus(combining)
     })
 }
 

@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use agenttts_core::{
-    Aggregator, CallTokens, Choice, Cost, CostModel, Decoding, Example, Message, Pipeline, Plan, Request, StageSpec,
-    Temperature, Usage,
+    Aggregator, CallTokens, Choice, Cost, CostModel, Decoding, Example, JUDGE_MAX_TOKENS, Message, Pipeline, Plan,
+    Request, StageSpec, Temperature, Usage,
 };
 use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Combine, CompiledStage, JUDGE_MAX_TOKENS, ParseFailure, Sample, aggregate};
+use agenttts_stage::{Combine, CompiledStage, ParseFailure, Sample, aggregate};
 use serde_json::Value;
 
 use crate::error::EngineError;

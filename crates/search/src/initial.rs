@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use agenttts_core::{Choice, Cost, Plan, PricedStage, Space};
 
-use crate::ask::{Ask, InitialRule, Proposal};
+use crate::ask::{Ask, InitialRule, Proposal, Step};
 use crate::draw::{Use, rng, uniform_plans};
 
 /// The most samples that the released code's initial trials draw.
@@ -13,8 +13,16 @@ const RELEASED_CAP: u32 = 60;
 /// The most initial trials where there is no trial limit.
 const USUAL_MOST: usize = 32;
 
+/// How a method of the paper's loop answers before it has learned anything: at the trial limit, and in round 0.
+pub(crate) fn opening(ask: &Ask<'_>, method: &str) -> Option<Step> {
+    ask.limit_reached().or_else(|| {
+        let initial = || Step::Propose { guidelines: Vec::new(), proposals: initial_proposals(ask, method) };
+        (ask.round() == 0).then(initial)
+    })
+}
+
 /// The proposals of round 0, at most as many as the trial limit allows.
-pub(crate) fn initial_proposals(ask: &Ask<'_>, method: &str) -> Vec<Proposal> {
+fn initial_proposals(ask: &Ask<'_>, method: &str) -> Vec<Proposal> {
     let left = ask.trials_left().unwrap_or(usize::MAX);
     let most = ask.settings.trials.map_or(USUAL_MOST, |t| (t as usize / 2).max(4));
     let plans = initial_plans(ask.space, ask.settings.initial, most);

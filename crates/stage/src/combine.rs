@@ -13,9 +13,6 @@ use crate::parse::number::numbers;
 use crate::stage::{CompiledStage, FUSE, JUDGE, PROMPT};
 use crate::template::{RenderError, template_value};
 
-/// The most tokens that a judge's reply needs: a number, and a word or two that small models cannot help.
-pub const JUDGE_MAX_TOKENS: u32 = 8;
-
 /// The built-in fusion prompt: the task again, all drafts, and the demand for one answer in the task's own form.
 pub(crate) const FUSE_PROMPT: &str = "\
 {{ prompt }}

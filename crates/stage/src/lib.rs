@@ -18,7 +18,7 @@ mod stage;
 mod template;
 
 pub use aggregate::{Aggregate, Counts, NoOutput, aggregate};
-pub use combine::{Combine, JUDGE_MAX_TOKENS, Sample};
+pub use combine::{Combine, Sample};
 pub use metric::{MetricError, score};
 pub use normalise::normalise;
 pub use parse::{ParseFailure, Parser};

@@ -217,22 +217,25 @@ pub(crate) fn outcomes(connection: &Connection, study: i64, trial: u32) -> Resul
 }
 
 pub(crate) fn append_guideline(connection: &Connection, study: i64, guideline: &Guideline) -> Result<(), StoreError> {
-    let json = serde_json::to_string(guideline)?;
-    connection.execute(
-        "INSERT INTO guidelines (study, seq, guideline)
-         VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM guidelines WHERE study = ?1), ?2)",
-        params![study, json],
-    )?;
-    Ok(())
+    append(connection, study, ("guidelines", "guideline"), guideline)
 }
 
 pub(crate) fn append_exchange(connection: &Connection, study: i64, exchange: &Exchange) -> Result<(), StoreError> {
-    let json = serde_json::to_string(exchange)?;
-    connection.execute(
-        "INSERT INTO exchanges (study, seq, exchange)
-         VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM exchanges WHERE study = ?1), ?2)",
-        params![study, json],
-    )?;
+    append(connection, study, ("exchanges", "exchange"), exchange)
+}
+
+/// Adds a row of JSON after the study's last one.
+fn append(
+    connection: &Connection,
+    study: i64,
+    (table, column): (&str, &str),
+    value: &impl Serialize,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO {table} (study, seq, {column})
+         VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM {table} WHERE study = ?1), ?2)"
+    );
+    connection.prepare_cached(&sql)?.execute(params![study, serde_json::to_string(value)?])?;
     Ok(())
 }
 

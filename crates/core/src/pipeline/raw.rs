@@ -138,6 +138,16 @@ pub(crate) struct RawStage {
     pub judge: Option<RawJudge>,
 }
 
+impl RawStage {
+    /// The files that it names: templates, schema and grammar.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let constraint = self.constraint.iter().flat_map(|c| [&c.json_schema, &c.grammar]).flatten();
+        let fuse = self.fuse.iter().filter_map(|f| f.prompt.as_ref());
+        let judge = self.judge.iter().filter_map(|j| j.prompt.as_ref());
+        std::iter::once(&self.prompt).chain(constraint).chain(fuse).chain(judge)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawConstraint {

@@ -72,30 +72,16 @@ impl PipelineFile {
 
     /// The files that must be at hand to resolve this one: templates, schemas and grammars.
     pub fn needed_files(&self) -> Vec<String> {
-        let mut files = BTreeSet::new();
-        for stage in &self.raw.stages {
-            let stage = stage.get_ref();
-            files.insert(stage.prompt.get_ref().clone());
-            let constraint = stage.constraint.iter().flat_map(|c| [&c.json_schema, &c.grammar]).flatten();
-            let fuse = stage.fuse.iter().filter_map(|f| f.prompt.as_ref());
-            let judge = stage.judge.iter().filter_map(|j| j.prompt.as_ref());
-            files.extend(constraint.chain(fuse).chain(judge).map(|s| s.get_ref().clone()));
-        }
-        files.into_iter().collect()
+        let named = self.raw.stages.iter().flat_map(|s| s.get_ref().files());
+        named.map(|f| f.get_ref().clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// A problem at the place where a needed file is named.
     pub fn problem_at_file(&self, file: &str, message: impl Into<String>) -> Problem {
-        let named = |s: &Spanned<String>| (s.get_ref() == file).then(|| s.span());
-        let stages = self.raw.stages.iter().map(Spanned::get_ref);
-        let span = stages.clone().find_map(|s| {
-            let constraint = s.constraint.iter().flat_map(|c| [&c.json_schema, &c.grammar]).flatten();
-            let fuse = s.fuse.iter().filter_map(|f| f.prompt.as_ref());
-            let judge = s.judge.iter().filter_map(|j| j.prompt.as_ref());
-            std::iter::once(&s.prompt).chain(constraint).chain(fuse).chain(judge).find_map(named)
-        });
-        let span = span.or_else(|| named(&self.raw.data.search)).or_else(|| named(&self.raw.data.test));
-        self.place.problem(span.unwrap_or(0..0), message)
+        let data = [&self.raw.data.search, &self.raw.data.test];
+        let mut named = self.raw.stages.iter().flat_map(|s| s.get_ref().files()).chain(data);
+        let span = named.find(|f| f.get_ref() == file).map_or(0..0, Spanned::span);
+        self.place.problem(span, message)
     }
 
     /// The data files of the search and the test split.
@@ -198,8 +184,9 @@ impl PipelineFile {
                 Err(problem) => problems.push(problem),
             }
         }
-        for (name, kind, concurrency) in [("embedded", ProviderKind::Embedded, 32), ("fake", ProviderKind::Fake, 64)] {
+        for (name, kind) in [("embedded", ProviderKind::Embedded), ("fake", ProviderKind::Fake)] {
             if !self.raw.providers.contains_key(name) {
+                let concurrency = kind.usual_concurrency();
                 providers.push(ProviderSpec { name: name.into(), kind, concurrency });
             }
         }
@@ -373,12 +360,8 @@ fn provider(name: &str, raw: &Spanned<RawProvider>, place: &Source) -> Result<Pr
                 .hint(did_you_mean(other, &["embedded", "openai", "fake"])));
         }
     };
-    let default = match kind {
-        ProviderKind::Openai(_) => 16,
-        ProviderKind::Embedded => 32,
-        ProviderKind::Fake => 64,
-    };
-    Ok(ProviderSpec { name: name.to_owned(), kind, concurrency: number(&spec.concurrency).unwrap_or(default) })
+    let usual = kind.usual_concurrency();
+    Ok(ProviderSpec { name: name.to_owned(), kind, concurrency: number(&spec.concurrency).unwrap_or(usual) })
 }
 
 fn model(

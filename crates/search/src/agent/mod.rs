@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::ask::{Ask, Proposal, Question, Searcher, Step};
 use crate::draw::{Use, rng};
-use crate::initial::initial_proposals;
+use crate::initial::opening;
 use crate::random::all_tried;
 use crate::rules;
 use crate::surrogate::Surrogate;
@@ -36,11 +36,8 @@ impl Searcher for Agent {
     }
 
     fn ask(&self, ask: &Ask<'_>) -> Step {
-        if let Some(finished) = ask.limit_reached() {
-            return finished;
-        }
-        if ask.round() == 0 {
-            return Step::Propose { guidelines: Vec::new(), proposals: initial_proposals(ask, NAME) };
+        if let Some(step) = opening(ask, NAME) {
+            return step;
         }
         let mut rng = rng(ask.settings.seed, ask.round(), Use::Rules);
         let learned = |rng: &mut ChaCha8Rng| Surrogate::new(ask.space, ask.archive, ask.settings.insights, rng);

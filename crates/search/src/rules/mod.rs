@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::{Use, rng};
-use crate::initial::initial_proposals;
+use crate::initial::opening;
 use crate::random::all_tried;
 use crate::surrogate::{Pool, Surrogate};
 use candidates::{Candidate, Rule, candidates};
@@ -43,11 +43,8 @@ impl Searcher for Rules {
     }
 
     fn ask(&self, ask: &Ask<'_>) -> Step {
-        if let Some(finished) = ask.limit_reached() {
-            return finished;
-        }
-        if ask.round() == 0 {
-            return Step::Propose { guidelines: Vec::new(), proposals: initial_proposals(ask, NAME) };
+        if let Some(step) = opening(ask, NAME) {
+            return step;
         }
         let mut rng = rng(ask.settings.seed, ask.round(), Use::Rules);
         let surrogate = Surrogate::new(ask.space, ask.archive, ask.settings.insights, &mut rng);
