@@ -24,7 +24,7 @@ use super::weights::Weights;
 use crate::{ModelError, ModelErrorKind};
 
 /// Sequences for samples, that is samples that decode together. On 2 cores and short prompts 16 gave 1.4 times the tokens
-/// a second of 64 (`examples/throughput.rs`); for long prompts no difference was shown.
+/// a second of 64 (`examples/decoding.rs`); for long prompts no difference was shown.
 const SAMPLES: i32 = 16;
 /// Sequences for prompts: of live requests, and kept ones.
 const PROMPTS: i32 = 40;

@@ -1,5 +1,5 @@
 //! How many tokens a second an embedded model gives end to end, one request at a time and all at once:
-//! `throughput FILE.gguf [REQUESTS [SAMPLES [SHARED [TAIL [MAX_TOKENS [ALONE]]]]]]`.
+//! `decoding FILE.gguf [REQUESTS [SAMPLES [SHARED [TAIL [MAX_TOKENS [ALONE]]]]]]`.
 //!
 //! The requests begin with the same SHARED tokens and end with TAIL tokens of their own, like the few-shot prompts of a
 //! pipeline's stage over its examples. Both passes begin with nothing evaluated: prompts count. Load beside it spoils
@@ -20,7 +20,7 @@ const WORDS: &str = "a fox learns to read and tells other animals about rivers p
 async fn main() {
     let mut args = std::env::args().skip(1);
     let Some(path) = args.next() else {
-        eprintln!("usage: throughput FILE.gguf [REQUESTS [SAMPLES [SHARED [TAIL [MAX_TOKENS [ALONE]]]]]]");
+        eprintln!("usage: decoding FILE.gguf [REQUESTS [SAMPLES [SHARED [TAIL [MAX_TOKENS [ALONE]]]]]]");
         return;
     };
     let mut number = |default: u32| args.next().map_or(default, |t| t.parse().unwrap());
