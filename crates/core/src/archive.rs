@@ -53,8 +53,27 @@ pub struct Trial {
     pub origin: Origin,
     /// The stream that its samples are taken from: 0 is the study's shared stream, others are fresh draws.
     pub stream: u32,
+    /// The examples that it runs on, in the study's order of examples; absent = all of the search split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
     /// What became of it.
     pub state: TrialState,
+}
+
+/// Consecutive examples of a study's order of examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Span {
+    /// The first example, from 0.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl Span {
+    /// One past the last example.
+    pub fn end(self) -> u32 {
+        self.first.saturating_add(self.count)
+    }
 }
 
 impl Trial {

@@ -16,7 +16,7 @@ mod space;
 mod summary;
 pub mod text;
 
-pub use archive::{Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, Trial, TrialState};
+pub use archive::{Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, Span, Trial, TrialState};
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
 pub use data::{Example, Split, check_disjoint, parse_examples};
 pub use estimate::Estimate;

@@ -13,6 +13,9 @@ pub(crate) fn repair(space: &Space, wanted: &[WantedChoice]) -> (Plan, Vec<Strin
         space.stages().iter().enumerate().map(|(i, stage)| snap(stage, wanted.get(i), &mut notes)).collect();
     let before: Vec<usize> = options.clone();
     shrink_to_budget(space, &mut options);
+    if !space.fits(&options) {
+        options = nearest_listed(space, &options);
+    }
     for (stage, (&old, &new)) in space.stages().iter().zip(before.iter().zip(&options)) {
         if old != new {
             let (old, new) = (&stage.options[old].choice, &stage.options[new].choice);
@@ -72,6 +75,19 @@ fn snap(stage: &PricedStage, wanted: Option<&WantedChoice>, notes: &mut Vec<Stri
     found
 }
 
+/// The feasible plan that differs in the fewest stages, and among these in the fewest models and then samples: in a
+/// space whose plans are listed, stages that fit one by one need not fit together.
+fn nearest_listed(space: &Space, wanted: &[usize]) -> Vec<usize> {
+    let distance = |options: &Vec<usize>| {
+        let each = options.iter().zip(wanted).zip(space.stages()).map(|((&a, &b), s)| {
+            let (x, y) = (&s.options[a], &s.options[b]);
+            (usize::from(a != b), usize::from(x.model != y.model), x.choice.samples.abs_diff(y.choice.samples))
+        });
+        each.fold((0, 0, 0), |t, d| (t.0 + d.0, t.1 + d.1, t.2 + d.2))
+    };
+    space.feasible_indices().min_by_key(distance).unwrap_or_else(|| wanted.to_vec())
+}
+
 fn nearest_temperature(offered: &[Temperature], wanted: f64) -> Temperature {
     let distance = |t: &Temperature| {
         if wanted.is_finite() { (t.get() - wanted).abs() } else { 0.0 }
@@ -88,7 +104,7 @@ fn position(stage: &PricedStage, choice: Option<&Choice>) -> usize {
 fn shrink_to_budget(space: &Space, options: &mut [usize]) {
     let stages = space.stages();
     let cost = |options: &[usize]| -> Cost { options.iter().zip(stages).map(|(&o, s)| s.options[o].cost).sum() };
-    while cost(options) > space.budget() {
+    while cost(options) > space.budget() && !space.fits(options) {
         let excess = cost(options) - space.budget();
         let mut by_cost: Vec<usize> = (0..stages.len()).collect();
         by_cost.sort_by_key(|&i| std::cmp::Reverse((stages[i].options[options[i]].cost, i)));

@@ -1,5 +1,8 @@
 //! The space of all plans of a pipeline, with their nominal costs, counted and searched exactly.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::cost::{CallTokens, Cost, CostModel, MissingFact};
 use crate::model::ModelSpec;
 use crate::plan::{Aggregator, Choice, Plan};
@@ -62,6 +65,8 @@ pub struct Space {
     cost_model: CostModel,
     budget: Cost,
     stages: Vec<PricedStage>,
+    /// Where plans and costs are listed one by one: every plan's option indices and cost.
+    table: Option<Arc<BTreeMap<Vec<usize>, Cost>>>,
 }
 
 /// Why there is no space to search.
@@ -93,22 +98,34 @@ impl Space {
         if stages.is_empty() {
             return Err(SpaceError::Empty("(none)".into()));
         }
-        let space = Space { cost_model, budget, stages };
-        let cheapest = space.cheapest();
-        let cost = space.cost_of(&cheapest).unwrap_or(Cost::ZERO);
-        if cost > budget {
+        Space { cost_model, budget, stages, table: None }.checked()
+    }
+
+    /// The same space under another budget.
+    pub fn with_budget(&self, budget: Cost) -> Result<Self, SpaceError> {
+        Space { budget, ..self.clone() }.checked()
+    }
+
+    /// The space of the listed plans only, given as option indices, each at its listed cost: for tables of measured
+    /// plans, which need not hold every combination and whose costs need not add up over the stages.
+    pub fn with_table(self, table: BTreeMap<Vec<usize>, Cost>) -> Result<Self, SpaceError> {
+        if table.is_empty() {
+            return Err(SpaceError::Empty("(no plans are listed)".into()));
+        }
+        Space { table: Some(Arc::new(table)), ..self }.checked()
+    }
+
+    fn checked(self) -> Result<Self, SpaceError> {
+        let cheapest = self.cheapest();
+        let cost = self.cost_of(&cheapest).unwrap_or(Cost::ZERO);
+        if cost > self.budget {
             return Err(SpaceError::Infeasible {
-                budget: cost_model.display(budget),
-                cheapest: cost_model.display(cost),
+                budget: self.cost_model.display(self.budget),
+                cheapest: self.cost_model.display(cost),
                 plan: cheapest,
             });
         }
-        Ok(space)
-    }
-
-    /// The same stages under another budget.
-    pub fn with_budget(&self, budget: Cost) -> Result<Self, SpaceError> {
-        Space::new(self.stages.iter().map(|s| s.stage.clone()).collect(), self.cost_model, budget)
+        Ok(self)
     }
 
     /// The cost model.
@@ -128,6 +145,9 @@ impl Space {
 
     /// The number of plans, whatever they cost.
     pub fn size(&self) -> u128 {
+        if let Some(table) = &self.table {
+            return table.len() as u128;
+        }
         self.stages.iter().map(|s| s.options.len() as u128).product()
     }
 
@@ -141,6 +161,9 @@ impl Space {
     /// Two sorted halves of the stages are walked with two pointers, so a space of millions of plans takes
     /// milliseconds.
     pub fn count_within(&self, budget: Cost) -> u128 {
+        if let Some(table) = &self.table {
+            return table.values().filter(|&&c| c <= budget).count() as u128;
+        }
         let costs: Vec<Vec<Cost>> = self.stages.iter().map(|s| s.options.iter().map(|o| o.cost).collect()).collect();
         let (left, right) = costs.split_at(costs.len() / 2);
         let (mut left, mut right) = (sums(left), sums(right));
@@ -160,6 +183,10 @@ impl Space {
     /// The plan within the budget whose nominal cost is highest, found exactly, in the way of
     /// [`Space::count_within`]; `None` if no plan is within the budget.
     pub fn dearest(&self) -> Option<Plan> {
+        if let Some(table) = &self.table {
+            let fitting = table.iter().filter(|(_, c)| **c <= self.budget);
+            return fitting.max_by_key(|(_, c)| **c).map(|(options, _)| self.plan(options));
+        }
         let (left, right) = self.stages.split_at(self.stages.len() / 2);
         let (mut left, mut right) = (partial_plans(left), partial_plans(right));
         left.sort();
@@ -192,10 +219,23 @@ impl Space {
 
     /// The nominal cost of a plan of this space; `None` for any other plan.
     pub fn cost_of(&self, plan: &Plan) -> Option<Cost> {
-        if plan.choices.len() != self.stages.len() {
+        self.cost(&self.indices(plan)?)
+    }
+
+    /// The nominal cost of a plan given as option indices; `None` if it is not of this space.
+    pub fn cost(&self, options: &[usize]) -> Option<Cost> {
+        if let Some(table) = &self.table {
+            return table.get(options).copied();
+        }
+        if options.len() != self.stages.len() {
             return None;
         }
-        plan.choices.iter().zip(&self.stages).map(|(c, s)| Some(s.option(c)?.cost)).sum()
+        options.iter().zip(&self.stages).map(|(&o, s)| Some(s.options.get(o)?.cost)).sum()
+    }
+
+    /// Whether the plan given as option indices is of this space and within the budget.
+    pub fn fits(&self, options: &[usize]) -> bool {
+        self.cost(options).is_some_and(|c| c <= self.budget)
     }
 
     /// Whether the plan is one of this space and within the budget.
@@ -218,6 +258,9 @@ impl Space {
 
     /// The plan that costs least.
     pub fn cheapest(&self) -> Plan {
+        if let Some((options, _)) = self.table.iter().flat_map(|t| t.iter()).min_by_key(|(_, c)| **c) {
+            return self.plan(options);
+        }
         let options: Vec<usize> = self
             .stages
             .iter()
@@ -246,13 +289,16 @@ impl Space {
     }
 
     /// Every feasible plan as option indices, in lexicographic order of options.
-    pub fn feasible_indices(&self) -> impl Iterator<Item = Vec<usize>> + '_ {
+    pub fn feasible_indices(&self) -> Box<dyn Iterator<Item = Vec<usize>> + '_> {
+        if let Some(table) = &self.table {
+            return Box::new(table.iter().filter(|(_, c)| **c <= self.budget).map(|(options, _)| options.clone()));
+        }
         // The least that the stages from i on can cost prunes whole subtrees.
         let mut floor = vec![Cost::ZERO; self.stages.len() + 1];
         for (i, stage) in self.stages.iter().enumerate().rev() {
             floor[i] = floor[i + 1] + stage.options.iter().map(|o| o.cost).min().unwrap_or(Cost::ZERO);
         }
-        FeasiblePlans { space: self, floor, next: Some(vec![0; self.stages.len()]) }
+        Box::new(FeasiblePlans { space: self, floor, next: Some(vec![0; self.stages.len()]) })
     }
 }
 

@@ -8,7 +8,7 @@ use agenttts_core::{
     Archive, Constraint, Decoding, Exchange, Guideline, Purpose as AgentPurpose, Request, StudyState, StudySummary,
     Temperature, Trial, TrialState,
 };
-use agenttts_search::{Ask, Proposal, Question, Searcher, Step, searcher};
+use agenttts_search::{Ask, Proposal, Question, Searcher, Step, place, searcher};
 use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, Store, Study};
 use serde::{Deserialize, Serialize};
 
@@ -212,12 +212,12 @@ impl Session {
     ) -> Result<(), EngineError> {
         let first = self.archive.trials.len() as u32 + 1;
         let mut trials: Vec<Trial> = Vec::with_capacity(proposals.len());
+        let pool = self.loaded.pipeline.search_split.examples.len() as u32;
         for (number, proposal) in (first..).zip(proposals) {
             let nominal = self.loaded.space.cost_of(&proposal.plan).ok_or_else(|| {
                 EngineError::Internal(format!("{} proposed a plan outside the space", self.settings.method))
             })?;
-            let same = self.archive.trials.iter().chain(&trials).filter(|t| t.plan == proposal.plan);
-            let stream = if proposal.replicate { same.map(|t| t.stream + 1).max().unwrap_or(0) } else { 0 };
+            let stream = place(&self.archive, &proposal.plan, None, Some(pool)).0;
             trials.push(Trial {
                 number,
                 round,
@@ -225,6 +225,7 @@ impl Session {
                 plan: proposal.plan,
                 origin: proposal.origin,
                 stream,
+                span: None,
                 state: TrialState::Pending,
             });
         }

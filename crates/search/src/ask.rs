@@ -1,7 +1,10 @@
 //! What a search method is asked and what it answers: the one interface of this crate.
 
-use agenttts_core::{Archive, Guideline, Message, Origin, Plan, Purpose, Space, StageSpace};
+use agenttts_core::{Archive, Guideline, Message, Origin, Plan, Purpose, Space, Span, StageSpace, Trial, TrialState};
+
 use serde::{Deserialize, Serialize};
+
+use crate::recommend::{Recommendation, recommend};
 
 /// A search method: a pure function of the ask. The archive is its only memory, so a study resumes from the archive
 /// alone, and the same ask always gives the same step.
@@ -12,6 +15,12 @@ pub trait Searcher: Send + Sync {
     /// The next step of the study. Asked when no trial is pending; trials that are pending nevertheless count as
     /// proposed.
     fn ask(&self, ask: &Ask<'_>) -> Step;
+
+    /// The plan that the method would have used after this archive; `None` when nothing was measured. Unless a method
+    /// says otherwise, the one with the highest shrunken estimate (see [`recommend`]).
+    fn recommend(&self, ask: &Ask<'_>) -> Option<Recommendation> {
+        recommend(ask.space, ask.archive)
+    }
 }
 
 /// Everything that a method may look at.
@@ -26,22 +35,32 @@ pub struct Ask<'a> {
     pub settings: &'a Settings,
     /// The task in words, for an agent's prompt.
     pub task: &'a TaskText,
-    /// The price of the draws that a trial of this plan still lacks, in any one unit; absent where unknown.
-    pub price: Option<&'a dyn Fn(&Plan) -> f64>,
-    /// What is left of the search budget, in the unit of `price`.
+    /// Examples of the search split, the same for every plan, so that scores are paired by example. Absent where
+    /// examples never run out and are never shared between plans (landscapes).
+    pub pool: Option<u32>,
+    /// What trials cost; absent where unknown.
+    pub prices: Option<&'a dyn Prices>,
+    /// What is left of the search budget, in the unit of `prices`.
     pub remaining: Option<f64>,
 }
 
 impl<'a> Ask<'a> {
     /// An ask without prices.
     pub fn new(space: &'a Space, archive: &'a Archive, settings: &'a Settings, task: &'a TaskText) -> Self {
-        Ask { space, archive, settings, task, price: None, remaining: None }
+        Ask { space, archive, settings, task, pool: None, prices: None, remaining: None }
     }
 
-    /// With the price of a plan's missing draws and what is left to spend, both in one unit.
+    /// With a search split of so many examples, which all plans share.
     #[must_use]
-    pub fn with_prices(mut self, price: &'a dyn Fn(&Plan) -> f64, remaining: Option<f64>) -> Self {
-        self.price = Some(price);
+    pub fn with_pool(mut self, examples: u32) -> Self {
+        self.pool = Some(examples);
+        self
+    }
+
+    /// With what trials cost and what is left to spend, both in one unit.
+    #[must_use]
+    pub fn with_prices(mut self, prices: &'a dyn Prices, remaining: Option<f64>) -> Self {
+        self.prices = Some(prices);
         self.remaining = remaining;
         self
     }
@@ -71,9 +90,48 @@ impl<'a> Ask<'a> {
 
     /// Whether a trial of the plan can be paid with what is left; true where prices are unknown.
     pub(crate) fn affordable(&self, plan: &Plan) -> bool {
-        match (self.price, self.remaining) {
-            (Some(price), Some(left)) => price(plan) <= left,
+        match (self.prices, self.remaining) {
+            (Some(prices), Some(left)) => prices.price(plan, self.settings.examples.or(self.pool).unwrap_or(1)) <= left,
             _ => true,
+        }
+    }
+}
+
+/// What trials cost.
+pub trait Prices {
+    /// The price of the draws that a trial of the plan on its next `examples` examples (see [`place`]) still lacks.
+    fn price(&self, plan: &Plan, examples: u32) -> f64;
+}
+
+impl<F: Fn(&Plan, u32) -> f64> Prices for F {
+    fn price(&self, plan: &Plan, examples: u32) -> f64 {
+        self(plan, examples)
+    }
+}
+
+/// Where the next trial of a plan takes its draws from: a stream, and the examples within it.
+///
+/// A plan that was never tried begins at the first example of the shared stream 0. One that was tried goes on where it
+/// stopped; when it has seen all `pool` examples, it begins again on fresh draws, in a stream that it has not used.
+/// Without a pool examples never run out. `examples` is how many are wanted; `None` = as many as are left.
+pub fn place(archive: &Archive, plan: &Plan, examples: Option<u32>, pool: Option<u32>) -> (u32, Option<Span>) {
+    let whole = |trial: &Trial| trial.span.map_or(pool.unwrap_or(0), Span::end);
+    let mine = archive.trials.iter().filter(|t| &t.plan == plan && !matches!(t.state, TrialState::Abandoned(_)));
+    let last = mine.map(|t| (t.stream, whole(t))).max();
+    match pool {
+        None => {
+            let (stream, first) = last.unwrap_or((0, 0));
+            (stream, Some(Span { first, count: examples.unwrap_or(1).max(1) }))
+        }
+        Some(pool) => {
+            let (stream, first) = match last {
+                None => (0, 0),
+                Some((stream, end)) if end >= pool => (stream + 1, 0),
+                Some(unfinished) => unfinished,
+            };
+            let count = examples.unwrap_or(pool).clamp(1, (pool - first).max(1));
+            let all = first == 0 && count == pool;
+            (stream, (!all).then_some(Span { first, count }))
         }
     }
 }
@@ -88,6 +146,8 @@ pub struct Settings {
     pub batch: u32,
     /// The most trials, initial ones included; absent = only other limits end the search.
     pub trials: Option<u32>,
+    /// Examples of a trial, for methods that do not choose it themselves; absent = the whole search split.
+    pub examples: Option<u32>,
     /// Which of the paper's insights the methods `rules` and `agent` use.
     pub insights: Insights,
     /// How initial trials are chosen.
@@ -102,6 +162,7 @@ impl Default for Settings {
             seed: 0,
             batch: 5,
             trials: None,
+            examples: None,
             insights: Insights::ALL,
             initial: InitialRule::Paper,
             order: GridOrder::Seeded,
@@ -217,19 +278,26 @@ pub struct Proposal {
     pub plan: Plan,
     /// Who proposes it, why, and what was repaired.
     pub origin: Origin,
-    /// Whether the plan was tried before and is deliberately tried again: it needs fresh draws, from a stream that no
-    /// trial of this plan has used.
-    pub replicate: bool,
+    /// On how many examples; absent = on [`Settings::examples`]. A plan that was tried before goes on to further
+    /// examples, or to fresh draws of the same (see [`place`]).
+    pub examples: Option<u32>,
 }
 
 impl Proposal {
-    /// A plan that was not tried before.
+    /// A plan to try on the usual number of examples.
     pub fn new(plan: Plan, method: &str, reason: impl Into<String>) -> Self {
         Proposal {
             plan,
             origin: Origin { method: method.to_owned(), reason: reason.into(), repairs: Vec::new() },
-            replicate: false,
+            examples: None,
         }
+    }
+
+    /// The same plan on so many examples.
+    #[must_use]
+    pub fn on(mut self, examples: u32) -> Self {
+        self.examples = Some(examples);
+        self
     }
 }
 

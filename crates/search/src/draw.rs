@@ -60,7 +60,7 @@ pub(crate) fn uniform_plans(space: &Space, taken: &HashSet<Plan>, count: usize, 
         }
         if let Some(options) = walk(space, rng) {
             let plan = space.plan(&options);
-            if !taken.contains(&plan) && seen.insert(plan.clone()) {
+            if space.fits(&options) && !taken.contains(&plan) && seen.insert(plan.clone()) {
                 found.push(plan);
             }
         }

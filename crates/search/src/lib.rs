@@ -16,7 +16,8 @@ mod surrogate;
 mod words;
 
 pub use ask::{
-    Ask, GridOrder, InitialRule, Insights, Proposal, Question, Searcher, Settings, StageText, Step, TaskText,
+    Ask, GridOrder, InitialRule, Insights, Prices, Proposal, Question, Searcher, Settings, StageText, Step, TaskText,
+    place,
 };
 pub use initial::initial_plans;
 pub use method::{METHODS, UnknownMethod, searcher};

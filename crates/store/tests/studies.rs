@@ -25,6 +25,7 @@ fn trial(number: u32, state: TrialState) -> Trial {
         nominal_cost: Cost(i128::from(i64::MAX) * 10 + i128::from(number)),
         origin: Origin { method: "rules".into(), reason: "insight 1".into(), repairs: vec!["samples 99 -> 8".into()] },
         stream: number,
+        span: None,
         state,
     }
 }

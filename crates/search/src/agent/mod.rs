@@ -153,7 +153,6 @@ fn settle_plans(
                 continue;
             };
             let n = surrogate.belief(options);
-            proposal.replicate = true;
             proposal.origin.repairs.push(format!(
                 "the plan of trial {}, the best so far ({:.2} ± {:.2}), is tried again on fresh draws to confirm it",
                 before.number, n.mean, n.sd

@@ -208,9 +208,9 @@ fn crossovers(c: &mut Collector<'_>, a: &[usize], b: &[usize]) {
     }
 }
 
-/// What the plan costs, given as option indices.
+/// What the plan costs, given as option indices; more than any budget where it is not of the space.
 pub(crate) fn cost(space: &Space, options: &[usize]) -> Cost {
-    options.iter().zip(space.stages()).map(|(&o, s)| s.options[o].cost).sum()
+    space.cost(options).unwrap_or(Cost(i128::MAX / 4))
 }
 
 fn with(options: &[usize], stage: usize, option: usize) -> Vec<usize> {

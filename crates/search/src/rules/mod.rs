@@ -95,7 +95,7 @@ pub(crate) fn propose(
         let chosen = left.remove(at);
         let text = reason::reason(space, &all[chosen], pool.belief(chosen));
         let plan = space.plan(&all[chosen].options);
-        proposals.push(Proposal { replicate: all[chosen].rule == Rule::Replicate, ..Proposal::new(plan, NAME, text) });
+        proposals.push(Proposal::new(plan, NAME, text));
         pool.assume(chosen);
     }
     proposals

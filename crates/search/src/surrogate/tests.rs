@@ -58,6 +58,7 @@ fn trial(space: &Space, number: u32, option: usize, scores: Vec<f64>) -> Trial {
         nominal_cost: Cost(1),
         origin: Origin { method: "test".into(), reason: "test".into(), repairs: vec![] },
         stream: 0,
+        span: None,
         state: TrialState::Measured(Box::new(measured)),
     }
 }

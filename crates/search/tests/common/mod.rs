@@ -5,7 +5,7 @@ use agenttts_core::{
     Aggregator, Archive, CostModel, Estimate, Exchange, Measurement, ModelSpec, Plan, Space, StageSpace, Temperature,
     Trial, TrialState, Usage,
 };
-use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, StageText, Step, TaskText};
+use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, StageText, Step, TaskText, place};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -94,7 +94,7 @@ pub fn run_trials(space: &Space, archive: &mut Archive, proposals: &[Proposal]) 
     let round = archive.trials.iter().map(|t| t.round + 1).max().unwrap_or(0);
     for proposal in proposals {
         let number = archive.trials.len() as u32 + 1;
-        let stream = u32::from(proposal.replicate);
+        let (stream, span) = place(archive, &proposal.plan, proposal.examples, Some(50));
         archive.trials.push(Trial {
             number,
             round,
@@ -102,6 +102,7 @@ pub fn run_trials(space: &Space, archive: &mut Archive, proposals: &[Proposal]) 
             plan: proposal.plan.clone(),
             origin: proposal.origin.clone(),
             stream,
+            span,
             state: TrialState::Measured(Box::new(measure(space, &proposal.plan, number))),
         });
     }
