@@ -6,9 +6,11 @@ mod archive;
 mod cost;
 mod data;
 mod estimate;
+mod explanation;
 mod model;
 pub mod pipeline;
 mod plan;
+mod pooled;
 mod problem;
 mod repair;
 mod request;
@@ -20,9 +22,14 @@ pub use archive::{Archive, CurvePoint, Exchange, Guideline, Measurement, Origin,
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
 pub use data::{Example, Split, check_disjoint, parse_examples};
 pub use estimate::Estimate;
+pub use explanation::{
+    Credible, Explanation, Factor, FittedCurve, FittedPoint, Importance, Interplay, PairImportance, Part, Peak, Rival, Shift,
+    Verdict,
+};
 pub use model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Shape, Speed};
 pub use pipeline::{Pipeline, StageSpec};
 pub use plan::{Aggregator, Choice, Plan};
+pub use pooled::PooledPlan;
 pub use problem::{Place, Problem, Problems};
 pub use request::{
     Constraint, Decoding, Draw, Finish, Message, ModelIdentity, Request, RequestKey, Role, Temperature, Usage,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::{Archive, CurvePoint};
 use crate::cost::CostModel;
 use crate::estimate::Estimate;
+use crate::explanation::Explanation;
 use crate::plan::Plan;
 use crate::request::{ModelIdentity, Usage};
 
@@ -68,6 +69,9 @@ pub struct StudySummary {
     pub recommended: Option<Recommended>,
     /// How it did on the untouched test split, beside the baselines.
     pub confirmation: Option<Confirmation>,
+    /// Why that plan won; absent where nothing was measured, and in summaries of older programs.
+    #[serde(default)]
+    pub explanation: Option<Explanation>,
 }
 
 /// Where a study stands.
