@@ -13,12 +13,25 @@ pub trait Contestant: Send + Sync {
     /// Whether it belongs to the field that ours is compared with.
     fn is_outside(&self) -> bool;
 
-    /// Whether it names the number of examples of every trial itself. Others run with several fixed numbers, of which
-    /// the best counts.
-    fn chooses_examples(&self) -> bool;
+    /// On how many examples its trials run.
+    fn sizes(&self) -> Sizes;
 
     /// Begins one run.
     fn enter<'a>(&'a self, entry: &Entry<'_>) -> Result<Box<dyn Player + 'a>, Fault>;
+}
+
+/// On how many examples a contestant's trials run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// It names the number with every trial.
+    Own,
+    /// The environment's usual number.
+    Usual,
+    /// It runs with each of several usual numbers, and the one that is best in the end counts: no method of the field
+    /// shall lose because its trials were too long or too short.
+    BestOf,
+    /// Always this many.
+    Fixed(u32),
 }
 
 /// What a contestant is told at the beginning of a run.
@@ -81,7 +94,7 @@ pub struct Method {
     settings: Settings,
     responder: Option<Arc<dyn Responder>>,
     outside: bool,
-    chooses_examples: bool,
+    sizes: Sizes,
 }
 
 impl Method {
@@ -89,8 +102,12 @@ impl Method {
     pub fn new(searcher: Box<dyn Searcher>, settings: Settings) -> Self {
         let name = searcher.name().to_owned();
         let ours = name == "planner" || name == "rules" || (name.starts_with("agent") && name != "agent-hpo");
-        let chooses_examples = name == "planner" || name == "halving" || name == "agent";
-        Method { name, searcher, settings, responder: None, outside: !ours, chooses_examples }
+        let sizes = match name.as_str() {
+            "planner" | "agent" => Sizes::Own,
+            _ if ours => Sizes::Usual,
+            _ => Sizes::BestOf,
+        };
+        Method { name, searcher, settings, responder: None, outside: !ours, sizes }
     }
 
     /// Shown under another name, for variants of one method.
@@ -107,10 +124,10 @@ impl Method {
         self
     }
 
-    /// Whether it counts as one of the field that ours is compared with.
+    /// With trials on another number of examples.
     #[must_use]
-    pub fn outside(mut self, outside: bool) -> Self {
-        self.outside = outside;
+    pub fn sized(mut self, sizes: Sizes) -> Self {
+        self.sizes = sizes;
         self
     }
 }
@@ -124,8 +141,8 @@ impl Contestant for Method {
         self.outside
     }
 
-    fn chooses_examples(&self) -> bool {
-        self.chooses_examples
+    fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     fn enter<'a>(&'a self, entry: &Entry<'_>) -> Result<Box<dyn Player + 'a>, Fault> {
@@ -195,6 +212,8 @@ pub trait Peer {
 pub struct Outside<F>(
     /// Where its runs come from.
     pub F,
+    /// On how many examples its trials run: [`Sizes::BestOf`], or a fixed number.
+    pub Sizes,
 );
 
 impl<F: PeerFactory> Contestant for Outside<F> {
@@ -206,8 +225,8 @@ impl<F: PeerFactory> Contestant for Outside<F> {
         true
     }
 
-    fn chooses_examples(&self) -> bool {
-        false
+    fn sizes(&self) -> Sizes {
+        self.1
     }
 
     fn enter<'a>(&'a self, entry: &Entry<'_>) -> Result<Box<dyn Player + 'a>, Fault> {

@@ -6,6 +6,21 @@
 
 mod contestant;
 mod environment;
+mod harness;
+mod landscape;
+mod methods;
+mod results;
+mod source;
+mod tournament;
 
-pub use contestant::{Contestant, Entry, Fault, Method, Outside, Peer, PeerFactory, Player, Responder};
+pub use contestant::{Contestant, Entry, Fault, Method, Outside, Peer, PeerFactory, Player, Responder, Sizes};
 pub use environment::{Arena, Environment, Session, Truth, Unit};
+pub use harness::{ARRIVED, Match, Point, Run};
+pub use landscape::{Table, TableModel, TableRow, TableStage, read_landscape, write_landscape};
+pub use methods::{UnknownContestant, contestant};
+pub use results::{
+    CurvePoint, FaultNote, LandscapeSummary, MethodSummary, Overall, OverallPoint, PointSummary, RESULTS_VERSION,
+    Results, RunPoint, Time,
+};
+pub use source::open;
+pub use tournament::{Options, Series, play};
