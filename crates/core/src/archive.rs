@@ -28,14 +28,6 @@ impl Archive {
     pub fn contains(&self, plan: &Plan) -> bool {
         self.trials.iter().any(|t| &t.plan == plan)
     }
-
-    /// The measured trial with the highest mean objective; the cheaper, then the earlier one among equals.
-    pub fn best(&self) -> Option<(&Trial, &Measurement)> {
-        self.measured().max_by(|(a, x), (b, y)| {
-            let by_score = x.objective.mean.total_cmp(&y.objective.mean);
-            by_score.then(y.cost.mean.total_cmp(&x.cost.mean)).then(b.number.cmp(&a.number))
-        })
-    }
 }
 
 /// One measurement of one plan.
@@ -119,7 +111,7 @@ pub struct Measurement {
     pub stages: Vec<Option<Estimate>>,
     /// What one fresh query costs, in units of the study's cost model: the whole upstream, fusion included.
     pub cost: Estimate,
-    /// The objective of each example, in the order of the split.
+    /// The objective of each example, in the study's order of examples (see [`Trial::span`]).
     pub scores: Vec<f64>,
     /// Examples of which a stage failed.
     pub failures: u32,

@@ -59,6 +59,24 @@ impl Estimate {
         Estimate { mean, low: mean - half, high: mean + half, se, n: values.len() as u32 }
     }
 
+    /// What [`Estimate::of_values`] says of all values behind several of its estimates together, from their moments.
+    pub fn of_parts(parts: &[Estimate]) -> Self {
+        let n: f64 = parts.iter().map(|p| f64::from(p.n)).sum();
+        if n <= 1.0 {
+            return parts.iter().find(|p| p.n == 1).copied().unwrap_or_else(|| Estimate::of_values(&[]));
+        }
+        let mean = parts.iter().map(|p| f64::from(p.n) * p.mean).sum::<f64>() / n;
+        let within = |p: &Estimate| {
+            let n = f64::from(p.n);
+            if p.n > 1 { p.se * p.se * n * (n - 1.0) } else { 0.0 }
+        };
+        let about = |p: &Estimate| f64::from(p.n) * (p.mean - mean).powi(2);
+        let squares: f64 = parts.iter().map(|p| within(p) + about(p)).sum();
+        let se = (squares / (n - 1.0) / n).sqrt();
+        let half = t95(n as u32 - 1) * se;
+        Estimate { mean, low: mean - half, high: mean + half, se, n: n as u32 }
+    }
+
     /// The mean of `a[i] - b[i]`: both measured on the same examples, so their common difficulty cancels.
     ///
     /// Zero-one scores get the interval of Agresti and Min (2005), which adds half an example to each of the four ways
@@ -205,6 +223,16 @@ mod tests {
             let e = Estimate::of_scores(&values);
             prop_assert!(e.low <= e.mean + 1e-12 && e.mean <= e.high + 1e-12);
             prop_assert!(e.low >= 0.0 && e.high <= 1.0);
+        }
+
+        #[test]
+        fn parts_say_what_the_whole_says(values in prop::collection::vec(-9.0..9.0f64, 0..30), at in 0usize..30) {
+            let (a, b) = values.split_at(at.min(values.len()));
+            let parts = Estimate::of_parts(&[Estimate::of_values(a), Estimate::of_values(b)]);
+            let whole = Estimate::of_values(&values);
+            prop_assert_eq!(parts.n, whole.n);
+            let near = |x: f64, y: f64| x == y || (x - y).abs() < 1e-9;
+            prop_assert!(near(parts.mean, whole.mean) && near(parts.low, whole.low) && near(parts.se, whole.se));
         }
     }
 }
