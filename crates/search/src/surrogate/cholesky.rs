@@ -28,6 +28,24 @@ impl Cholesky {
         x
     }
 
+    /// `L z`: with standard normal `z`, a draw with the matrix as its covariance.
+    pub(crate) fn times(&self, z: &[f64]) -> Vec<f64> {
+        self.rows.iter().map(|row| dot(row, z)).collect()
+    }
+
+    /// `L⁻ᵀ b`: with `b = L⁻¹ a`, the solution `x` of the whole matrix times `x` = `a`.
+    pub(crate) fn solve_transposed(&self, b: &[f64]) -> Vec<f64> {
+        let mut x = b.to_vec();
+        for i in (0..self.rows.len().min(x.len())).rev() {
+            let row = &self.rows[i];
+            x[i] /= row[i];
+            for j in 0..i {
+                x[j] -= row[j] * x[i];
+            }
+        }
+        x
+    }
+
     /// The logarithm of the determinant of the matrix.
     pub(crate) fn log_determinant(&self) -> f64 {
         self.rows.iter().filter_map(|r| r.last()).map(|d| 2.0 * d.ln()).sum()
@@ -49,6 +67,8 @@ mod tests {
         factor.push(&[], 4.0);
         factor.push(&[2.0], 5.0);
         assert_eq!(factor.solve(&[2.0, 5.0]), vec![1.0, 2.0]);
+        assert_eq!(factor.times(&[1.0, 2.0]), vec![2.0, 5.0]);
+        assert_eq!(factor.solve_transposed(&[1.0, 2.0]), vec![0.0, 1.0]);
         assert!((factor.log_determinant() - 16f64.ln()).abs() < 1e-12);
     }
 

@@ -5,8 +5,9 @@
 //! of plans that share models, have samples near its own, or differ in one stage only. How much each of these tells is
 //! learned from the trials: several kernels are drawn, weighted by their evidence, and averaged.
 
-mod cholesky;
+pub(crate) mod cholesky;
 mod data;
+mod joint;
 mod kernel;
 #[cfg(test)]
 mod tests;
