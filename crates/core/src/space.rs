@@ -143,6 +143,11 @@ impl Space {
         &self.stages
     }
 
+    /// Whether plans and their costs are listed one by one, so that costs need not add up over the stages.
+    pub fn is_listed(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// The number of plans, whatever they cost.
     pub fn size(&self) -> u128 {
         if let Some(table) = &self.table {

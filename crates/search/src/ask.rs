@@ -42,12 +42,14 @@ pub struct Ask<'a> {
     pub prices: Option<&'a dyn Prices>,
     /// What is left of the search budget, in the unit of `prices`.
     pub remaining: Option<f64>,
+    /// An earlier study of a similar task, for methods that learn from one.
+    pub history: Option<&'a History>,
 }
 
 impl<'a> Ask<'a> {
     /// An ask without prices.
     pub fn new(space: &'a Space, archive: &'a Archive, settings: &'a Settings, task: &'a TaskText) -> Self {
-        Ask { space, archive, settings, task, pool: None, prices: None, remaining: None }
+        Ask { space, archive, settings, task, pool: None, prices: None, remaining: None, history: None }
     }
 
     /// With a search split of so many examples, which all plans share.
@@ -62,6 +64,13 @@ impl<'a> Ask<'a> {
     pub fn with_prices(mut self, prices: &'a dyn Prices, remaining: Option<f64>) -> Self {
         self.prices = Some(prices);
         self.remaining = remaining;
+        self
+    }
+
+    /// With an earlier study to learn from.
+    #[must_use]
+    pub fn with_history(mut self, history: &'a History) -> Self {
+        self.history = Some(history);
         self
     }
 
@@ -97,6 +106,17 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// A study of another task that a method may learn from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// That study's task in words.
+    pub task: TaskText,
+    /// That study's space.
+    pub space: Space,
+    /// What it has tried.
+    pub archive: Archive,
+}
+
 /// What trials cost.
 pub trait Prices {
     /// The price of the draws that a trial of the plan on its next `examples` examples (see [`place`]) still lacks.
@@ -115,9 +135,18 @@ impl<F: Fn(&Plan, u32) -> f64> Prices for F {
 /// stopped; when it has seen all `pool` examples, it begins again on fresh draws, in a stream that it has not used.
 /// Without a pool examples never run out. `examples` is how many are wanted; `None` = as many as are left.
 pub fn place(archive: &Archive, plan: &Plan, examples: Option<u32>, pool: Option<u32>) -> (u32, Option<Span>) {
-    let whole = |trial: &Trial| trial.span.map_or(pool.unwrap_or(0), Span::end);
-    let mine = archive.trials.iter().filter(|t| &t.plan == plan && !matches!(t.state, TrialState::Abandoned(_)));
-    let last = mine.map(|t| (t.stream, whole(t))).max();
+    let mine = archive.trials.iter().filter(|t| &t.plan == plan);
+    after(mine.filter_map(|t| reached(t, pool)).max(), examples, pool)
+}
+
+/// A trial's stream and one past its last example; `None` for trials that were given up.
+pub(crate) fn reached(trial: &Trial, pool: Option<u32>) -> Option<(u32, u32)> {
+    let end = || trial.span.map_or(pool.unwrap_or(0), Span::end);
+    (!matches!(trial.state, TrialState::Abandoned(_))).then(|| (trial.stream, end()))
+}
+
+/// As [`place`], after what was reached last.
+pub(crate) fn after(last: Option<(u32, u32)>, examples: Option<u32>, pool: Option<u32>) -> (u32, Option<Span>) {
     match pool {
         None => {
             let (stream, first) = last.unwrap_or((0, 0));
@@ -154,6 +183,8 @@ pub struct Settings {
     pub initial: InitialRule,
     /// The order in which `grid` goes through the plans.
     pub order: GridOrder,
+    /// How much the method `agent` is left to its language model.
+    pub agent: AgentStyle,
 }
 
 impl Default for Settings {
@@ -166,6 +197,7 @@ impl Default for Settings {
             insights: Insights::ALL,
             initial: InitialRule::Paper,
             order: GridOrder::Seeded,
+            agent: AgentStyle::Portfolio,
         }
     }
 }
@@ -212,6 +244,19 @@ pub enum InitialRule {
     #[default]
     Paper,
     /// The rule of the released code: at most 60 samples, and other stages jump to their smallest model.
+    Released,
+}
+
+/// How much the method `agent` is left to its language model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentStyle {
+    /// Its plans compete with those of the method without a model: they are tried where they promise as much.
+    #[default]
+    Portfolio,
+    /// The loop of the paper, unaided: its plans are tried as they are, and the best score wins.
+    Faithful,
+    /// The loop as the released code runs it, with its faults.
     Released,
 }
 

@@ -6,19 +6,26 @@
 mod agent;
 mod ask;
 mod draw;
+mod explain;
 mod grid;
 mod initial;
 mod method;
+mod observed;
+mod portfolio;
+mod prices;
 mod random;
 mod recommend;
 mod rules;
 mod surrogate;
+mod tried;
 mod words;
 
 pub use ask::{
-    Ask, GridOrder, InitialRule, Insights, Prices, Proposal, Question, Searcher, Settings, StageText, Step, TaskText,
-    place,
+    AgentStyle, Ask, GridOrder, History, InitialRule, Insights, Prices, Proposal, Question, Searcher, Settings,
+    StageText, Step, TaskText, place,
 };
+pub use explain::explain;
 pub use initial::initial_plans;
-pub use method::{METHODS, UnknownMethod, searcher};
-pub use recommend::{Recommendation, finalists, pareto, recommend};
+pub use method::{METHODS, UnknownMethod, needs_agent, needs_history, searcher};
+pub use prices::{DrawLog, DrawPrices, Lengths, Missing};
+pub use recommend::{Beliefs, Recommendation, estimates, finalists, pareto, recommend};

@@ -2,14 +2,15 @@
 
 use agenttts_core::text::nearest;
 
-use crate::agent::{self, Agent};
+use crate::agent::{self, Agent, Unaided};
 use crate::ask::Searcher;
 use crate::grid::{self, Grid};
 use crate::random::{self, Random};
 use crate::rules::{self, Rules};
 
 /// The names of all methods, in the order of the documentation.
-pub const METHODS: [&str; 4] = [agent::NAME, rules::NAME, random::NAME, grid::NAME];
+pub const METHODS: &[&str] =
+    &[agent::NAME, rules::NAME, random::NAME, grid::NAME, agent::ZERO_SHOT, agent::AGENT_HPO, agent::ML_COPILOT];
 
 /// The method of that name.
 pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
@@ -18,8 +19,21 @@ pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
         rules::NAME => Ok(Box::new(Rules)),
         random::NAME => Ok(Box::new(Random)),
         grid::NAME => Ok(Box::new(Grid)),
-        _ => Err(UnknownMethod { name: name.to_owned(), nearest: nearest(name, &METHODS).map(str::to_owned) }),
+        agent::ZERO_SHOT => Ok(Box::new(Unaided::ZeroShot)),
+        agent::AGENT_HPO => Ok(Box::new(Unaided::AgentHpo)),
+        agent::ML_COPILOT => Ok(Box::new(Unaided::MlCopilot)),
+        _ => Err(UnknownMethod { name: name.to_owned(), nearest: nearest(name, METHODS).map(str::to_owned) }),
     }
+}
+
+/// Whether the method of that name asks a language model.
+pub fn needs_agent(name: &str) -> bool {
+    [agent::NAME, agent::ZERO_SHOT, agent::AGENT_HPO, agent::ML_COPILOT].contains(&name)
+}
+
+/// Whether the method of that name learns from an earlier study (see [`History`](crate::History)).
+pub fn needs_history(name: &str) -> bool {
+    name == agent::ML_COPILOT
 }
 
 /// No method has that name.

@@ -165,7 +165,7 @@ fn an_unknown_method_suggests_the_nearest() {
     assert_eq!(error.to_string(), "there is no search method \"rulse\"; did you mean `rules`?");
     let error = searcher("xyzzyxyzzy").map(|s| s.name().to_owned()).unwrap_err();
     assert!(error.to_string().contains("methods: agent, rules, random, grid"), "{error}");
-    for name in METHODS {
+    for &name in METHODS {
         assert_eq!(searcher(name).unwrap().name(), name);
     }
 }

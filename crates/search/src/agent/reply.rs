@@ -11,13 +11,13 @@ const LONGEST_GUIDELINE: usize = 1200;
 
 /// A plan as the agent wrote it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Wanted {
+pub(super) struct Wanted {
     /// In the order of the stages.
-    pub(crate) choices: Vec<WantedChoice>,
+    pub(super) choices: Vec<WantedChoice>,
 }
 
 /// The guidelines of a reply, as one text. Prose is taken as it is: only its content matters.
-pub(crate) fn guideline(text: &str, _last: bool) -> Result<String, String> {
+pub(super) fn guideline(text: &str, _last: bool) -> Result<String, String> {
     let text = text.trim();
     let sentences = match document(text) {
         Ok(value) => {
@@ -36,7 +36,7 @@ pub(crate) fn guideline(text: &str, _last: bool) -> Result<String, String> {
 }
 
 /// The plans of a reply, at most `count`. Fewer are accepted only from the last try.
-pub(crate) fn plans(space: &Space, text: &str, count: usize, last: bool) -> Result<Vec<Wanted>, String> {
+pub(super) fn plans(space: &Space, text: &str, count: usize, last: bool) -> Result<Vec<Wanted>, String> {
     let value = document(text.trim())?;
     let least = if last { 1 } else { count };
     let schema = schema::understandable_plans(space, least);
@@ -46,6 +46,18 @@ pub(crate) fn plans(space: &Space, text: &str, count: usize, last: bool) -> Resu
         let place = if place.is_empty() { String::new() } else { format!("at {place}: ") };
         return Err(shortened(&format!("{place}{}", error.masked()), 300));
     }
+    listed(space, &value, count)
+}
+
+/// The plans of a reply as the released code reads them: whatever stands from the first brace to the last must be JSON.
+/// Unlike there, what it lacks is an error and no crash.
+pub(super) fn released_plans(space: &Space, text: &str, count: usize) -> Result<Vec<Wanted>, String> {
+    let inner = text.find('{').zip(text.rfind('}')).and_then(|(first, last)| text.get(first..=last));
+    let value: Value = serde_json::from_str(inner.unwrap_or_default()).map_err(|e| format!("not JSON: {e}"))?;
+    listed(space, &value, count)
+}
+
+fn listed(space: &Space, value: &Value, count: usize) -> Result<Vec<Wanted>, String> {
     let list = value.get("plans").and_then(Value::as_array).ok_or("there is no list \"plans\"")?;
     list.iter().take(count).map(|plan| wanted(space, plan)).collect()
 }
@@ -55,7 +67,8 @@ fn wanted(space: &Space, plan: &Value) -> Result<Wanted, String> {
         let name = &s.stage.name;
         let choice = plan.get(name).ok_or_else(|| format!("stage {name:?} is missing"))?;
         let model = choice.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let samples = choice.get("samples").and_then(Value::as_f64).unwrap_or(1.0);
+        let only = s.stage.samples.first().copied().unwrap_or(1);
+        let samples = choice.get("samples").and_then(Value::as_f64).unwrap_or(f64::from(only));
         let aggregator = match choice.get("aggregator").and_then(Value::as_str) {
             Some(text) => Some(Aggregator::from_name(text).ok_or_else(|| format!("there is no aggregator {text:?}"))?),
             None => None,

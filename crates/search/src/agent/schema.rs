@@ -4,7 +4,7 @@ use agenttts_core::{PricedStage, Space};
 use serde_json::{Map, Value, json};
 
 /// A reply to `Summarise`: a list of sentences.
-pub(crate) fn guidelines(space: &Space) -> Value {
+pub(super) fn guidelines(space: &Space) -> Value {
     json!({
         "type": "object",
         "properties": {
@@ -21,13 +21,13 @@ pub(crate) fn guidelines(space: &Space) -> Value {
 }
 
 /// A reply to `Propose`: exactly `count` plans of the space.
-pub(crate) fn plans(space: &Space, count: usize) -> Value {
+pub(super) fn plans(space: &Space, count: usize) -> Value {
     reply(space, count, Some(count), strict_choice)
 }
 
 /// What a reply must satisfy to be understood at all: names and numbers that the space does not offer can be repaired,
 /// and too many plans can be cut off.
-pub(crate) fn understandable_plans(space: &Space, least: usize) -> Value {
+pub(super) fn understandable_plans(space: &Space, least: usize) -> Value {
     reply(space, least, None, loose_choice)
 }
 
@@ -58,10 +58,10 @@ fn reply(space: &Space, least: usize, most: Option<usize>, choice: fn(&PricedSta
 fn strict_choice(stage: &PricedStage) -> Value {
     let s = &stage.stage;
     let names: Vec<&str> = s.models.iter().map(|m| m.name.as_str()).collect();
-    let mut properties = json!({
-        "model": {"enum": names},
-        "samples": {"type": "integer", "minimum": s.samples.first(), "maximum": s.samples.last()}
-    });
+    let mut properties = json!({"model": {"enum": names}});
+    if s.samples.len() > 1 {
+        properties["samples"] = json!({"type": "integer", "minimum": s.samples.first(), "maximum": s.samples.last()});
+    }
     if s.aggregators.len() > 1 {
         let names: Vec<&str> = s.aggregators.iter().map(|a| a.name()).collect();
         properties["aggregator"] = json!({"enum": names});
@@ -74,7 +74,8 @@ fn strict_choice(stage: &PricedStage) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
-fn loose_choice(_: &PricedStage) -> Value {
+fn loose_choice(stage: &PricedStage) -> Value {
+    let required: &[&str] = if stage.stage.samples.len() > 1 { &["model", "samples"] } else { &["model"] };
     json!({
         "type": "object",
         "properties": {
@@ -83,7 +84,7 @@ fn loose_choice(_: &PricedStage) -> Value {
             "aggregator": {"type": "string"},
             "temperature": {"type": "number"}
         },
-        "required": ["model", "samples"],
+        "required": required,
         "additionalProperties": false
     })
 }

@@ -31,6 +31,9 @@ const OPTIMISM: f64 = 1.5;
 /// What the whole budget counts for in a plan's promise: decides between plans that promise the same.
 const THRIFT: f64 = 1e-3;
 
+/// A difference of promises that is not worth an argument.
+pub(crate) const NEGLIGIBLE: f64 = 0.01;
+
 /// The most trials of one plan, replicates included.
 const MOST_TRIALS: usize = 3;
 
@@ -81,14 +84,12 @@ pub(crate) fn propose(
     all.extend(again.map(|e| Candidate { options: e.clone(), rule: Rule::Replicate, parent: None }));
     let cost: Vec<f64> = all.iter().map(|c| share(space, &c.options)).collect();
     let mut pool = Pool::new(surrogate, all.iter().map(|c| c.options.clone()).collect());
+    let promised = |pool: &Pool<'_>, i: usize| promised(pool, i, cost[i]);
     let mut left: Vec<usize> = (0..all.len()).collect();
     let mut proposals = Vec::new();
     while proposals.len() < count {
-        let promise = |i: usize| {
-            let b = pool.belief(i);
-            b.mean + OPTIMISM * b.sd - THRIFT * cost[i]
-        };
-        let best = left.iter().map(|&i| promise(i)).enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
+        let best =
+            left.iter().map(|&i| promised(&pool, i)).enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
         let Some((at, _)) = best else {
             break;
         };
@@ -99,6 +100,25 @@ pub(crate) fn propose(
         pool.assume(chosen);
     }
     proposals
+}
+
+/// What a plan promises by which [`propose`] chooses, after `others` are assumed to turn out as expected: an estimate of
+/// its score and of what may be learned. Below every other for a plan that is not of the space.
+pub(crate) fn promise(space: &Space, surrogate: &Surrogate, plan: &Plan, others: &[&Plan]) -> f64 {
+    let Some(options) = space.indices(plan) else { return f64::NEG_INFINITY };
+    let cost = share(space, &options);
+    let plans: Vec<Vec<usize>> = others.iter().filter_map(|p| space.indices(p)).chain([options]).collect();
+    let last = plans.len() - 1;
+    let mut pool = Pool::new(surrogate, plans);
+    for other in 0..last {
+        pool.assume(other);
+    }
+    promised(&pool, last, cost)
+}
+
+fn promised(pool: &Pool<'_>, candidate: usize, cost: f64) -> f64 {
+    let b = pool.belief(candidate);
+    b.mean + OPTIMISM * b.sd - THRIFT * cost
 }
 
 /// Whether fresh draws of a measured plan could tell anything: its draws are not all greedy, it was not tried
