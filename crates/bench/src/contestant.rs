@@ -1,9 +1,9 @@
 //! Who takes part: our search methods, and outside optimisers behind an ask-and-tell bridge.
 
-use std::sync::Arc;
-
 use agenttts_core::{Archive, Plan, Space, TrialState};
 use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, Step};
+
+use crate::agents::Agents;
 
 /// Something that takes part, and that can be run any number of times, on several threads at once.
 pub trait Contestant: Send + Sync {
@@ -50,8 +50,8 @@ pub trait Player {
     /// The next step.
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Step, Fault>;
 
-    /// The reply to a question that [`ask`](Player::ask) returned, or why there is none.
-    fn answer(&mut self, question: &Question) -> Result<String, String>;
+    /// The reply to a question that [`ask`](Player::ask) returned.
+    fn answer(&mut self, question: &Question) -> Result<String, Fault>;
 
     /// The plan that it would use after this archive; `None` when nothing was measured.
     fn recommend(&mut self, ask: &Ask<'_>) -> Result<Option<Plan>, Fault>;
@@ -83,8 +83,11 @@ impl Fault {
 
 /// Answers the questions of methods that use a language model.
 pub trait Responder: Send + Sync {
-    /// The reply, or why there is none. The same question and seed must give the same reply.
-    fn answer(&self, question: &Question, seed: u64) -> Result<String, String>;
+    /// The reply. The same question and seed must give the same reply.
+    ///
+    /// # Errors
+    /// Why there is none. The run ends: a method without its model is another method.
+    fn answer(&self, question: &Question, seed: u64) -> Result<String, Fault>;
 }
 
 /// One of our search methods.
@@ -92,7 +95,7 @@ pub struct Method {
     name: String,
     searcher: Box<dyn Searcher>,
     settings: Settings,
-    responder: Option<Arc<dyn Responder>>,
+    agents: Agents,
     outside: bool,
     sizes: Sizes,
 }
@@ -107,7 +110,7 @@ impl Method {
             _ if ours => Sizes::Usual,
             _ => Sizes::BestOf,
         };
-        Method { name, searcher, settings, responder: None, outside: !ours, sizes }
+        Method { name, searcher, settings, agents: Agents::default(), outside: !ours, sizes }
     }
 
     /// Shown under another name, for variants of one method.
@@ -117,10 +120,10 @@ impl Method {
         self
     }
 
-    /// With a model that answers its questions.
+    /// With a model that answers its questions, and earlier studies to learn from.
     #[must_use]
-    pub fn answered_by(mut self, responder: Arc<dyn Responder>) -> Self {
-        self.responder = Some(responder);
+    pub fn with_agents(mut self, agents: Agents) -> Self {
+        self.agents = agents;
         self
     }
 
@@ -172,13 +175,15 @@ impl Player for MethodPlayer<'_> {
         let settings = self.settled(ask);
         let mut ask = *ask;
         ask.settings = &settings;
+        ask.history = self.method.agents.history(ask.space);
         Ok(self.method.searcher.ask(&ask))
     }
 
-    fn answer(&mut self, question: &Question) -> Result<String, String> {
-        match &self.method.responder {
+    fn answer(&mut self, question: &Question) -> Result<String, Fault> {
+        match &self.method.agents.responder {
             Some(responder) => responder.answer(question, self.settings.seed),
-            None => Err("no model answers here".to_owned()),
+            None => Err(Fault::new("no model answers the method's questions")
+                .hint("name one with --agent-model, or a file of replies with --replies")),
         }
     }
 
@@ -267,11 +272,11 @@ impl Player for PeerPlayer<'_> {
         })
     }
 
-    fn answer(&mut self, _: &Question) -> Result<String, String> {
-        Err("a peer asks no questions".to_owned())
+    fn answer(&mut self, _: &Question) -> Result<String, Fault> {
+        Err(Fault::new("a peer asks no questions"))
     }
 
     fn recommend(&mut self, ask: &Ask<'_>) -> Result<Option<Plan>, Fault> {
-        Ok(ask.archive.best().map(|(trial, _)| trial.plan.clone()))
+        Ok(ask.archive.best().map(|best| best.plan.clone()))
     }
 }

@@ -143,12 +143,9 @@ impl Course<'_> {
                         return Ok(End::Early(format!("{MOST_QUESTIONS} questions without a proposal")));
                     }
                     let started = Instant::now();
-                    let answer = player.answer(&question);
+                    let reply = player.answer(&question);
                     self.thinking += started.elapsed();
-                    let (reply, error) = match answer {
-                        Ok(reply) => (Some(reply), None),
-                        Err(error) => (None, Some(error)),
-                    };
+                    let (reply, error) = (Some(reply?), None);
                     let (round, attempt, purpose) = (question.round, question.attempt, question.purpose);
                     let messages = question.messages;
                     self.archive.exchanges.push(Exchange { round, attempt, purpose, messages, reply, error });

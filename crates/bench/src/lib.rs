@@ -4,6 +4,7 @@
 //! A method sees an [`Ask`](agenttts_search::Ask) and nothing else: noisy measurements, never the [`Truth`] that judges
 //! it.
 
+mod agents;
 mod contestant;
 mod environment;
 mod harness;
@@ -13,11 +14,13 @@ mod results;
 mod source;
 mod tournament;
 
+pub use agents::{AgentModel, Agents, Drawn, Replies, earlier_study};
+pub use agenttts_search::Question;
 pub use contestant::{Contestant, Entry, Fault, Method, Outside, Peer, PeerFactory, Player, Responder, Sizes};
 pub use environment::{Arena, Environment, Session, Truth, Unit};
 pub use harness::{ARRIVED, Match, Point, Run};
 pub use landscape::{Table, TableModel, TableRow, TableStage, read_landscape, write_landscape};
-pub use methods::{UnknownContestant, contestant};
+pub use methods::{UnknownContestant, contestant, contestant_with, default_methods};
 pub use results::{
     CurvePoint, FaultNote, LandscapeSummary, MethodSummary, Overall, OverallPoint, PointSummary, RESULTS_VERSION,
     Results, RunPoint, Time,

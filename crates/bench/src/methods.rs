@@ -1,26 +1,73 @@
 //! Contestants by the names that are typed.
 
-use agenttts_search::{Settings, UnknownMethod, searcher};
+use agenttts_search::{AgentStyle, METHODS, Settings, UnknownMethod, needs_agent, searcher};
 
+use crate::agents::Agents;
 use crate::contestant::{Contestant, Method, Sizes};
 
-/// The contestant of a name: a search method, or `METHOD@N` for a method whose trials always run on N examples.
+/// Plans that a method asks its language model for at once: as in the paper, five rounds of ten.
+const ASKED_FOR: u32 = 10;
+
+/// The contestant of a name, without a language model; see [`contestant_with`].
+///
+/// # Errors
+/// As [`contestant_with`].
+pub fn contestant(name: &str) -> Result<Box<dyn Contestant>, UnknownContestant> {
+    contestant_with(name, &Agents::default())
+}
+
+/// The contestant of a name: a search method or a variant of one.
+///
+/// `agent-faithful` and `agent-released` are styles of `agent`; `-without-N` after a name leaves insight N out; `@N` at
+/// its end runs all trials on N examples.
 ///
 /// # Errors
 /// No method has that name, or N is no number from 1 on.
-pub fn contestant(name: &str) -> Result<Box<dyn Contestant>, UnknownContestant> {
-    let (method, fixed) = match name.split_once('@') {
+pub fn contestant_with(name: &str, agents: &Agents) -> Result<Box<dyn Contestant>, UnknownContestant> {
+    let (variant, fixed) = match name.split_once('@') {
         None => (name, None),
         Some((method, n)) => {
             let n = n.parse::<u32>().ok().filter(|n| *n >= 1);
             (method, Some(n.ok_or_else(|| UnknownContestant::Examples(name.to_owned()))?))
         }
     };
-    let method = Method::new(searcher(method)?, Settings::default());
-    Ok(match fixed {
-        None => Box::new(method),
-        Some(n) => Box::new(method.named(name).sized(Sizes::Fixed(n))),
-    })
+    let mut settings = Settings::default();
+    let mut style = variant;
+    while let Some((rest, number)) = style.rsplit_once("-without-") {
+        let number = number.parse().ok().filter(|n| (1..=3).contains(n));
+        let number = number.ok_or_else(|| UnknownContestant::Insight(name.to_owned()))?;
+        settings.insights = settings.insights.without(number);
+        style = rest;
+    }
+    let method = match style {
+        "agent-faithful" => {
+            settings.agent = AgentStyle::Faithful;
+            "agent"
+        }
+        "agent-released" => {
+            settings.agent = AgentStyle::Released;
+            "agent"
+        }
+        plain => plain,
+    };
+    // Methods that are nothing but their model run on what a usual trial has: four sizes would take four times the calls.
+    let unaided = needs_agent(method) && style != "agent";
+    if unaided {
+        settings.batch = ASKED_FOR;
+    }
+    let mut contestant = Method::new(searcher(method)?, settings).named(name).with_agents(agents.clone());
+    if unaided {
+        contestant = contestant.sized(Sizes::Usual);
+    }
+    if let Some(n) = fixed {
+        contestant = contestant.sized(Sizes::Fixed(n));
+    }
+    Ok(Box::new(contestant))
+}
+
+/// The methods that a comparison runs where none are named: all that need no model.
+pub fn default_methods() -> impl Iterator<Item = &'static str> {
+    METHODS.iter().copied().filter(|m| !needs_agent(m))
 }
 
 /// No contestant has that name.
@@ -32,4 +79,7 @@ pub enum UnknownContestant {
     /// The part after `@`.
     #[error("{0:?} does not name a number of examples after the @, as random@25 does")]
     Examples(String),
+    /// The part after `-without-`.
+    #[error("{0:?} does not name one of the insights 1, 2 and 3, as agent-faithful-without-2 does")]
+    Insight(String),
 }
