@@ -1,6 +1,9 @@
 //! Which measured plan to confirm and use, and which plans trade quality against cost.
 
+use std::collections::HashMap;
+
 use agenttts_core::{Archive, Plan, Space};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::ask::Insights;
 use crate::draw::{Use, rng};
@@ -34,22 +37,27 @@ pub fn recommend(space: &Space, archive: &Archive) -> Option<Recommendation> {
 
 /// The `k` plans most worth confirming, in the order of [`recommend`].
 pub fn finalists(space: &Space, archive: &Archive, k: usize) -> Vec<Recommendation> {
-    let all = judged(space, archive);
-    let lucky = archive.best().map(|(t, m)| (t, m.objective.mean));
-    let lucky = lucky.and_then(|(t, score)| Some((t.number, score, all.iter().find(|r| r.plan == t.plan)?.clone())));
+    let all = estimates(space, archive);
+    let leader = archive.best();
+    let leader = leader.as_ref().and_then(|l| Some((l, all.iter().find(|r| &r.plan == l.plan)?.clone())));
     let explained = all.into_iter().take(k).enumerate().map(|(i, mut r)| {
         let place = if i == 0 { "highest estimate".to_owned() } else { format!("estimate number {}", i + 1) };
         r.why = format!("{place} ({:.3} ± {:.3}) of the measured plans", r.mean, r.sd);
         if !r.within_budget {
             r.why.push_str("; measured, it costs more than the budget");
         }
-        if let Some((number, score, other)) = lucky.as_ref().filter(|(_, _, l)| i == 0 && l.plan != r.plan) {
+        if let Some((pooled, other)) = leader.as_ref().filter(|(_, l)| i == 0 && l.plan != r.plan) {
             let but = if other.within_budget {
-                format!("but with related plans and replicates its estimate is {:.3}", other.mean)
+                format!("but with related plans its estimate is {:.3}", other.mean)
             } else {
                 "but measured, it costs more than the budget".to_owned()
             };
-            r.why.push_str(&format!("; trial {number} scored {score:.3}, {but}"));
+            let (score, trial) = (pooled.objective.mean, pooled.first_trial());
+            let who = match pooled.trials.len() {
+                1 => format!("trial {trial}"),
+                n => format!("the plan of trial {trial} (with {} more)", n - 1),
+            };
+            r.why.push_str(&format!("; {who} scored {score:.3}, {but}"));
         }
         r
     });
@@ -58,7 +66,7 @@ pub fn finalists(space: &Space, archive: &Archive, k: usize) -> Vec<Recommendati
 
 /// The measured plans that no other beats in both estimate and cost, cheapest first.
 pub fn pareto(space: &Space, archive: &Archive) -> Vec<Recommendation> {
-    let mut all = judged(space, archive);
+    let mut all = estimates(space, archive);
     all.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(b.mean.total_cmp(&a.mean)));
     let mut best = f64::NEG_INFINITY;
     all.retain(|r| {
@@ -73,13 +81,15 @@ pub fn pareto(space: &Space, archive: &Archive) -> Vec<Recommendation> {
 }
 
 /// All measured plans of the space: those within the budget first, then by estimate; the cheaper of equals first.
-fn judged(space: &Space, archive: &Archive) -> Vec<Recommendation> {
-    let surrogate = Surrogate::new(space, archive, Insights::ALL, &mut rng(0, 0, Use::Recommend));
+pub fn estimates(space: &Space, archive: &Archive) -> Vec<Recommendation> {
+    let beliefs = Beliefs::new(space, archive);
+    let surrogate = &beliefs.surrogate;
+    let costs = measured_costs(archive);
     let budget = space.cost_model().units(space.budget());
     let judge = |o: &Observation| {
         let Belief { mean, sd } = surrogate.belief(&o.options);
         let plan = space.plan(&o.options);
-        let cost = measured_cost(space, archive, &plan);
+        let cost = costs.get(&plan).copied().unwrap_or_else(|| nominal_cost(space, &plan));
         let trial = o.trials.first().copied().unwrap_or(0);
         let within_budget = cost <= budget * (1.0 + 1e-9) + 1e-9;
         Recommendation { trial, plan, mean, sd, cost, within_budget, why: String::new() }
@@ -95,15 +105,48 @@ fn judged(space: &Space, archive: &Archive) -> Vec<Recommendation> {
     all
 }
 
-/// The mean measured cost over the plan's trials, or its nominal cost.
-fn measured_cost(space: &Space, archive: &Archive, plan: &Plan) -> f64 {
-    let costs: Vec<f64> = archive
-        .measured()
-        .filter(|(t, m)| &t.plan == plan && m.cost.n > 0 && m.cost.mean.is_finite())
-        .map(|(_, m)| m.cost.mean)
-        .collect();
-    if costs.is_empty() {
-        return space.cost_of(plan).map_or(f64::INFINITY, |c| space.cost_model().units(c));
+/// What one query of each measured plan costs on average over its trials, where they tell.
+fn measured_costs(archive: &Archive) -> HashMap<&Plan, f64> {
+    let told = archive.plans().into_iter().filter(|p| p.cost.n > 0 && p.cost.mean.is_finite());
+    told.map(|p| (p.plan, p.cost.mean)).collect()
+}
+
+fn nominal_cost(space: &Space, plan: &Plan) -> f64 {
+    space.cost_of(plan).map_or(f64::INFINITY, |c| space.cost_model().units(c))
+}
+
+/// What is believed of the true scores of plans, measured or not.
+pub struct Beliefs<'a> {
+    space: &'a Space,
+    surrogate: Surrogate,
+}
+
+impl<'a> Beliefs<'a> {
+    /// What the trials of an archive tell.
+    pub fn new(space: &'a Space, archive: &Archive) -> Self {
+        let surrogate = Surrogate::new(space, archive, Insights::ALL, &mut rng(0, 0, Use::Recommend));
+        Beliefs { space, surrogate }
     }
-    costs.iter().sum::<f64>() / costs.len() as f64
+
+    /// Mean and standard deviation of the belief about a plan; `None` for plans outside the space.
+    pub fn of(&self, plan: &Plan) -> Option<(f64, f64)> {
+        let Belief { mean, sd } = self.surrogate.belief(&self.space.indices(plan)?);
+        Some((mean, sd))
+    }
+
+    /// Mean and standard deviation of the belief about how much better `a` is than `b`.
+    pub fn difference(&self, a: &Plan, b: &Plan) -> Option<(f64, f64)> {
+        let Belief { mean, sd } = self.surrogate.difference(&self.space.indices(a)?, &self.space.indices(b)?);
+        Some((mean, sd))
+    }
+
+    /// The probability that `a` is better than `b`; one half where they are one plan.
+    pub fn chance_better(&self, a: &Plan, b: &Plan) -> Option<f64> {
+        let (mean, sd) = self.difference(a, b)?;
+        if a == b {
+            return Some(0.5);
+        }
+        // A difference that is known exactly is no chance.
+        Some(Normal::new(mean, sd.max(1e-9)).map_or(0.5, |n| n.sf(0.0)))
+    }
 }
