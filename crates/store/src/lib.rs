@@ -22,7 +22,7 @@ mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use ledger::{Amounts, LimitedUnit, Limits, Purpose, Reservation, Settlement, SpendTotals};
-pub use samples::{NewSample, Sample, SampleHome};
+pub use samples::{NewSample, Sample, SampleHome, Taking};
 pub use schema::SCHEMA_VERSION;
 pub use studies::{ExampleOutcome, NewStudy, StageOutcome, StudyRow};
 
@@ -74,6 +74,16 @@ impl Store {
     /// The stored samples of a request in a stream with an index below `n`, in order of index; there may be gaps.
     pub fn samples(&self, key: &RequestKey, stream: u64, n: u32) -> Result<Vec<Sample>, StoreError> {
         samples::read(&self.read(), key, stream, n).map_err(|e| e.at(&self.path))
+    }
+
+    /// How many samples of a request a stream holds.
+    pub fn sample_count(&self, key: &RequestKey, stream: u64) -> Result<u32, StoreError> {
+        samples::count(&self.read(), key, stream).map_err(|e| e.at(&self.path))
+    }
+
+    /// What drawing these samples took, in the order of their ids; ids that are not there are left out.
+    pub fn takings(&self, ids: &[i64]) -> Result<Vec<Taking>, StoreError> {
+        samples::takings(&self.read(), ids).map_err(|e| e.at(&self.path))
     }
 
     /// All studies, oldest first.

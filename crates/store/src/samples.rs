@@ -16,6 +16,21 @@ pub struct Sample {
     pub draw: Draw,
 }
 
+/// What drawing a stored sample took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taking {
+    /// The sample's id.
+    pub id: i64,
+    /// Tokens of the whole prompt.
+    pub prompt_tokens: u32,
+    /// Tokens decoded.
+    pub decode_tokens: u32,
+    /// Time from the start of the call to the end of the draw, in microseconds.
+    pub latency_us: u64,
+    /// The most samples that shared one prompt; 0 = no limit.
+    pub prompt_shared_by: u32,
+}
+
 /// A sample to store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewSample {
@@ -62,6 +77,30 @@ pub(crate) fn read(connection: &Connection, key: &RequestKey, stream: u64, n: u3
                 latency_us: row.get::<_, i64>(6)?.cast_unsigned(),
                 prompt_shared_by: row.get(7)?,
             },
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many samples of a request a stream holds.
+pub(crate) fn count(connection: &Connection, key: &RequestKey, stream: u64) -> Result<u32, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM samples WHERE key = ?1 AND stream = ?2")?;
+    Ok(statement.query_row(params![&key.0[..], stream.cast_signed()], |row| row.get(0))?)
+}
+
+/// What drawing these samples took, in the order of their ids; ids that are not there are left out.
+pub(crate) fn takings(connection: &Connection, ids: &[i64]) -> Result<Vec<Taking>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, prompt_tokens, decode_tokens, latency_us, prompt_shared_by FROM samples
+         WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",
+    )?;
+    let rows = statement.query_map([serde_json::to_string(ids)?], |row| {
+        Ok(Taking {
+            id: row.get(0)?,
+            prompt_tokens: row.get(1)?,
+            decode_tokens: row.get(2)?,
+            latency_us: row.get::<_, i64>(3)?.cast_unsigned(),
+            prompt_shared_by: row.get(4)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -52,6 +52,9 @@ pub struct StudyRow {
 pub struct ExampleOutcome {
     /// The example's id.
     pub example: String,
+    /// Its place in the split, from 0; older studies do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// The objective.
     pub objective: f64,
     /// What one such query costs, in units of the study's cost model.

@@ -71,6 +71,22 @@ async fn the_first_draw_of_an_index_is_kept_and_the_second_refused_without_a_tra
 }
 
 #[tokio::test]
+async fn draws_are_counted_and_what_they_took_is_told() {
+    let place = Place::new();
+    let study = place.open().create_study(new_study("a")).await.unwrap();
+    let held = study.reserve(purpose("sample"), amounts(1, 0, 0, 1), &Limits::default()).await.unwrap().unwrap();
+    let new = vec![sample(0, "a"), sample(1, "b")];
+    let ids = study.settle(held, settlement(amounts(9, 0, 0, 1)), Some((home("q", 0), new))).await.unwrap();
+    let store = study.store();
+    assert_eq!((store.sample_count(&key("q"), 0).unwrap(), store.sample_count(&key("q"), 1).unwrap()), (2, 0));
+    let taken = store.takings(&[ids[1], 999, ids[0]]).unwrap();
+    assert_eq!(taken.iter().map(|t| t.id).collect::<Vec<_>>(), ids);
+    let drawn = &store.samples(&key("q"), 0, 1).unwrap()[0].draw;
+    assert_eq!((taken[0].prompt_tokens, taken[0].latency_us), (drawn.prompt_tokens, drawn.latency_us));
+    assert_eq!(store.takings(&[]).unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_failed_operation_takes_none_of_its_group_with_it() {
     let place = Place::new();
     let study = std::sync::Arc::new(place.open().create_study(new_study("a")).await.unwrap());

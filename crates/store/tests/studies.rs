@@ -49,6 +49,7 @@ fn measured(scores: Vec<f64>, seconds: f64) -> TrialState {
 fn outcome(example: &str, score: f64) -> ExampleOutcome {
     ExampleOutcome {
         example: example.into(),
+        index: Some(3),
         objective: score,
         cost: 0.1 + 0.2,
         failure: (score == 0.0).then(|| "no number in the reply".into()),
