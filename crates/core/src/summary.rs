@@ -29,6 +29,12 @@ pub struct StudySummary {
     pub method: String,
     /// The agent's model, where the method has one.
     pub agent: Option<String>,
+    /// The earlier study that the method learned from, where it did.
+    #[serde(default)]
+    pub history: Option<String>,
+    /// Examples of a trial, where they were set; absent = all, or as the method chose.
+    #[serde(default)]
+    pub examples_per_trial: Option<u32>,
     /// The seed.
     pub seed: u32,
     /// The version of the program that began the study.
@@ -57,8 +63,12 @@ pub struct StudySummary {
     pub test_examples: u32,
     /// Trials, guidelines and exchanges.
     pub archive: Archive,
-    /// Numbers of the measured trials that no other beats in both mean cost and mean objective, cheapest first.
+    /// The measured plans that no other beats in both cost and estimate, cheapest first, each by its first trial.
     pub pareto: Vec<u32>,
+    /// The measured plans with all their trials pooled, in order of their first trial. Summaries of older programs have
+    /// none: [`Archive::plans`] tells all but the estimates.
+    #[serde(default)]
+    pub plans: Vec<PlanSummary>,
     /// Scaling curves: for every stage and model the metric against samples.
     pub curves: Vec<ScalingCurve>,
     /// What was spent.
@@ -72,6 +82,23 @@ pub struct StudySummary {
     /// Why that plan won; absent where nothing was measured, and in summaries of older programs.
     #[serde(default)]
     pub explanation: Option<Explanation>,
+}
+
+/// A measured plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// Its first trial.
+    pub trial: u32,
+    /// All its measured trials, in order.
+    pub trials: Vec<u32>,
+    /// The plan.
+    pub plan: Plan,
+    /// The objective over all examples that it ran on; an example with several draws counts once.
+    pub objective: Estimate,
+    /// What one query costs, in units of the cost model.
+    pub cost: Estimate,
+    /// What is believed of its true objective, related plans included: mean and standard deviation.
+    pub estimate: Option<[f64; 2]>,
 }
 
 /// Where a study stands.

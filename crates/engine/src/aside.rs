@@ -21,12 +21,11 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
         (loaded.pipeline.test_split.examples.len() as f64, loaded.pipeline.search_split.examples.len() as f64);
     let baselines = [space.largest_once(), space.smallest_once()];
     let leader = archive.best();
-    let factor = leader.map_or(UNMEASURED, |(trial, measured)| {
-        let nominal = query(loaded, &trial.plan).tokens as f64;
-        let real = measured.fresh.tokens() as f64 / measured.scores.len().max(1) as f64;
-        if nominal > 0.0 { MARGIN * real / nominal } else { UNMEASURED }
+    let factor = leader.as_ref().map_or(UNMEASURED, |leader| {
+        let nominal = query(loaded, leader.plan).tokens as f64;
+        if nominal > 0.0 { MARGIN * leader.tokens_per_query() / nominal } else { UNMEASURED }
     });
-    let winner = leader.map_or_else(|| space.largest_once(), |(trial, _)| trial.plan.clone());
+    let winner = leader.map_or_else(|| space.largest_once(), |leader| leader.plan.clone());
     let mut total = times(query(loaded, &winner), factor * test);
     for baseline in &baselines {
         // Once over the test split; on the search split greedily, and perhaps at the usual temperature.

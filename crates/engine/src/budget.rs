@@ -64,6 +64,26 @@ impl Budget {
         }
     }
 
+    /// What is left of the limits, but for what is set aside, in tokens. Other limits are converted at the rate of what
+    /// was spent so far; `None` without a limit, or where only others are set and nothing was spent yet.
+    pub(crate) fn tokens_left(&self, spent: Amounts) -> Option<f64> {
+        let limits = self.limits();
+        let at_rate =
+            |left: f64, used: f64| (spent.tokens > 0 && used > 0.0).then(|| left.max(0.0) / used * spent.tokens as f64);
+        let left = |limit: Cost, used: Cost| at_rate((limit.0 - used.0) as f64, used.0 as f64);
+        let calls = |limit: u64| at_rate(limit as f64 - spent.calls as f64, spent.calls as f64);
+        let aside = lock(&self.aside).seconds;
+        let time = |minutes: f64| at_rate(minutes * 60.0 - aside - self.seconds(), self.seconds());
+        let all = [
+            limits.tokens.map(|l| l.saturating_sub(spent.tokens) as f64),
+            limits.usd.and_then(|l| left(l, spent.usd)),
+            limits.flops.and_then(|l| left(l, spent.flops)),
+            limits.calls.and_then(calls),
+            self.limits.minutes.and_then(time),
+        ];
+        all.into_iter().flatten().min_by(f64::total_cmp)
+    }
+
     /// Seconds over all sessions.
     pub(crate) fn seconds(&self) -> f64 {
         self.before + self.started.elapsed().as_secs_f64()
@@ -107,4 +127,26 @@ pub(crate) fn amounts(model: &ModelSpec, call: &CallTokens) -> Amounts {
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic elsewhere cannot leave plain numbers half-written.
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_counts_in_tokens_whatever_is_limited() {
+        let spent = Amounts { tokens: 1_000, calls: 10, ..Amounts::default() };
+        let left = |limits: SearchBudget, spent| Budget::new(limits, 0.0).tokens_left(spent);
+        let tokens = SearchBudget { tokens: Some(5_000), ..SearchBudget::default() };
+        assert_eq!(left(tokens, spent), Some(4_000.0));
+        let calls = SearchBudget { calls: Some(30), ..SearchBudget::default() };
+        assert_eq!(left(calls, spent), Some(2_000.0), "a hundred tokens a call");
+        assert_eq!(left(calls, Amounts::default()), None, "nothing tells the rate yet");
+        assert_eq!(left(SearchBudget { calls: Some(11), ..tokens }, spent), Some(100.0), "the tightest counts");
+        assert_eq!(left(SearchBudget::default(), spent), None);
+
+        let budget = Budget::new(tokens, 0.0);
+        budget.set_aside(Aside { amounts: Amounts { tokens: 1_500, ..Amounts::default() }, seconds: 0.0 });
+        assert_eq!(budget.tokens_left(spent), Some(2_500.0));
+    }
 }

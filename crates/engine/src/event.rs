@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agenttts_core::{Estimate, Plan, Purpose, Usage};
+use agenttts_core::{Archive, Estimate, Plan, Purpose, Span, Usage};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened in a study.
@@ -23,6 +23,12 @@ pub enum Event {
         trials: u32,
         /// Examples of the search split.
         examples: u32,
+        /// Examples of a trial, where the method leaves it to the settings and they say.
+        #[serde(default)]
+        examples_per_trial: Option<u32>,
+        /// The earlier study that the method learns from.
+        #[serde(default)]
+        history: Option<String>,
     },
     /// Plans were proposed.
     Proposed {
@@ -82,8 +88,17 @@ pub enum Event {
         objective: Estimate,
         /// Mean cost of a query, in units of the cost model.
         cost: f64,
-        /// Whether it has the best mean so far.
+        /// The examples that it ran on; absent = the whole search split.
+        #[serde(default)]
+        span: Option<Span>,
+        /// The objective over all trials of the plan, where this was not the first.
+        #[serde(default)]
+        pooled: Option<Estimate>,
+        /// Whether its plan leads now.
         best: bool,
+        /// The plan that leads now.
+        #[serde(default)]
+        leader: Option<Leader>,
         /// Failed examples.
         failures: u32,
         /// What was spent so far.
@@ -106,6 +121,28 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+}
+
+/// The measured plan that leads by its own scores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leader {
+    /// Its first trial.
+    pub trial: u32,
+    /// The plan.
+    pub plan: Plan,
+    /// Its objective, all its trials pooled.
+    pub objective: Estimate,
+    /// Mean cost of a query, in units of the cost model.
+    pub cost: f64,
+}
+
+impl Leader {
+    /// The leading plan of an archive; `None` when nothing was measured.
+    pub fn of(archive: &Archive) -> Option<Self> {
+        let best = archive.best()?;
+        let (trial, objective, cost) = (best.first_trial(), best.objective, best.cost.mean);
+        Some(Leader { trial, plan: best.plan.clone(), objective, cost })
+    }
 }
 
 /// Running totals of a study.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use agenttts_core::{
-    Aggregator, CallTokens, Choice, Cost, CostModel, Decoding, Example, JUDGE_MAX_TOKENS, Message, Pipeline, Plan,
-    Request, StageSpec, Temperature, Usage,
+    Aggregator, CallTokens, Choice, Cost, CostModel, Decoding, Draw, Example, JUDGE_MAX_TOKENS, Message, Pipeline,
+    Plan, Request, RequestKey, StageSpec, Temperature, Usage,
 };
 use agenttts_models::{ModelError, ModelErrorKind};
 use agenttts_stage::{Combine, CompiledStage, ParseFailure, Sample, aggregate};
@@ -106,6 +106,40 @@ impl Executor {
 
     pub(crate) fn pipeline(&self) -> &Pipeline {
         &self.pipeline
+    }
+
+    /// The bank's keys of a stage's samples for this example and these outputs upstream, for each model of the stage's
+    /// pool and each temperature. None where the prompt cannot be rendered.
+    pub(crate) fn keys(
+        &self,
+        stage: usize,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Vec<(usize, Temperature, RequestKey)> {
+        let Ok(messages) = self.stages[stage].render(example, outputs) else { return Vec::new() };
+        let spec = &self.pipeline.stages[stage];
+        let mut keys = Vec::new();
+        for (index, &model) in spec.models.iter().enumerate() {
+            let name = &self.pipeline.models[model].name;
+            let Ok(connected) = self.models.get(name) else { continue };
+            for &temperature in &spec.temperatures {
+                let request = self.request(stage, name, messages.clone(), temperature);
+                keys.push((index, temperature, request.key(connected.model.identity())));
+            }
+        }
+        keys
+    }
+
+    fn request(&self, stage: usize, model: &str, messages: Vec<Message>, temperature: Temperature) -> Request {
+        let spec = &self.pipeline.stages[stage];
+        let decoding = Decoding {
+            temperature,
+            top_p: spec.top_p.or(self.pipeline.model(model).and_then(|m| m.top_p)),
+            max_tokens: spec.max_tokens,
+            stop: spec.stop.clone(),
+            constraint: spec.constraint.clone(),
+        };
+        Request { messages, decoding }
     }
 
     /// Runs one example. A failure of the example is part of the result; an error means that all must stop.
@@ -254,16 +288,7 @@ impl StageContext<'_> {
     }
 
     fn request(&self, messages: Vec<Message>, temperature: Temperature) -> Request {
-        let spec = self.spec();
-        let model = self.executor.pipeline.model(&self.choice.model);
-        let decoding = Decoding {
-            temperature,
-            top_p: spec.top_p.or(model.and_then(|m| m.top_p)),
-            max_tokens: spec.max_tokens,
-            stop: spec.stop.clone(),
-            constraint: spec.constraint.clone(),
-        };
-        Request { messages, decoding }
+        self.executor.request(self.index, &self.choice.model, messages, temperature)
     }
 
     /// The model, the purpose and the request of the call that fuses or judges the samples.
@@ -302,7 +327,7 @@ impl StageContext<'_> {
             let message = format!("{model}: asked for {n} samples, got {}", got.samples.len());
             return Err(DrawError::Failed(ModelError::new(ModelErrorKind::BadReply, message)));
         }
-        let tokens = call_tokens(&got.samples);
+        let tokens = call_tokens(got.samples.iter().map(|s| Taken::of(&s.draw)));
         let spec = &self.executor.models.get(model)?.spec;
         let cost = self
             .executor
@@ -324,17 +349,33 @@ impl StageContext<'_> {
     }
 }
 
+/// What drawing one sample took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    pub(crate) prompt_tokens: u32,
+    pub(crate) decode_tokens: u32,
+    pub(crate) latency_us: u64,
+    pub(crate) prompt_shared_by: u32,
+}
+
+impl Taken {
+    fn of(draw: &Draw) -> Self {
+        let Draw { prompt_tokens, decode_tokens, latency_us, prompt_shared_by, .. } = *draw;
+        Taken { prompt_tokens, decode_tokens, latency_us, prompt_shared_by }
+    }
+}
+
 /// The tokens that these samples of one request take when drawn afresh.
-fn call_tokens(samples: &[GotSample]) -> CallTokens {
-    let n = samples.len() as u32;
-    let shared_by = samples.iter().map(|s| s.draw.prompt_shared_by).filter(|&s| s > 0).min();
+pub(crate) fn call_tokens(samples: impl Iterator<Item = Taken> + Clone) -> CallTokens {
+    let n = samples.clone().count() as u32;
+    let shared_by = samples.clone().map(|s| s.prompt_shared_by).filter(|&s| s > 0).min();
     CallTokens {
-        prompt: samples.iter().map(|s| u64::from(s.draw.prompt_tokens)).max().unwrap_or(0),
+        prompt: samples.clone().map(|s| u64::from(s.prompt_tokens)).max().unwrap_or(0),
         cached_prompt: 0,
         prompts: shared_by.map_or(1, |s| n.div_ceil(s)),
         samples: n,
-        decode: samples.iter().map(|s| u64::from(s.draw.decode_tokens)).sum(),
-        latency_us: samples.iter().map(|s| s.draw.latency_us).max(),
+        decode: samples.clone().map(|s| u64::from(s.decode_tokens)).sum(),
+        latency_us: samples.map(|s| s.latency_us).max(),
     }
 }
 

@@ -80,9 +80,10 @@ impl PlanFile {
         let number = trial.or_else(|| summary.recommended.as_ref().map(|r| r.trial))?;
         let trial = summary.archive.trials.iter().find(|t| t.number == number)?;
         let confirmed = summary.confirmation.as_ref().and_then(|c| c.plans.iter().find(|p| p.plan == trial.plan));
+        let pooled = || summary.archive.plans().into_iter().find(|p| p.plan == &trial.plan);
         let found = confirmed
             .map(|c| ("test", c.objective, c.cost))
-            .or_else(|| trial.measurement().map(|m| ("search", m.objective, m.cost)));
+            .or_else(|| pooled().map(|p| ("search", p.objective, p.cost)));
         let measured = found.map(|(split, quality, cost)| Measured {
             split: split.into(),
             objective: summary.objective.clone(),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use agenttts_core::ModelIdentity;
 use agenttts_core::pipeline::SearchBudget;
-use agenttts_search::{Settings, searcher};
+use agenttts_search::{METHODS, Settings, needs_agent, needs_history, searcher};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 use crate::load::Loaded;
+use crate::order::ExampleOrder;
 
 /// How a study is begun.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct SearchOptions {
     pub method: Option<String>,
     /// Insights of the paper to do without: 1, 2, 3.
     pub without_insights: Vec<u8>,
+    /// The earlier study to learn from, for methods that do; chosen where absent.
+    pub history: Option<String>,
 }
 
 /// What changes when a study goes on.
@@ -30,8 +33,8 @@ pub struct ResumeOptions {
     pub trials: Option<u32>,
 }
 
-/// The version of [`StudySettings`]' JSON.
-pub(crate) const SETTINGS_VERSION: u32 = 1;
+/// The version of [`StudySettings`]' JSON. 2: examples have an order of their own, and trials may run on part of them.
+pub(crate) const SETTINGS_VERSION: u32 = 2;
 
 /// What a study stores of how it searches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,12 @@ pub(crate) struct StudySettings {
     pub(crate) agent: Option<String>,
     pub(crate) search: Settings,
     pub(crate) search_budget: SearchBudget,
+    /// The order of the examples.
+    #[serde(default)]
+    pub(crate) order: ExampleOrder,
+    /// The earlier study that the method learns from.
+    #[serde(default)]
+    pub(crate) history: Option<String>,
     /// The version of the program that began the study.
     #[serde(default)]
     pub(crate) program: String,
@@ -51,32 +60,47 @@ pub(crate) struct StudySettings {
 
 pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<StudySettings, EngineError> {
     let search = &loaded.pipeline.search;
-    let usual = if search.agent.is_some() { "agent" } else { "rules" };
-    let method = options.method.clone().or(search.method.clone()).unwrap_or_else(|| usual.into());
+    let method =
+        options.method.clone().or(search.method.clone()).unwrap_or_else(|| usual_method(search.agent.is_some()));
     searcher(&method).map_err(|e| EngineError::input(e.to_string(), "see `agenttts search --help`"))?;
-    if method == "agent" && search.agent.is_none() {
+    if needs_agent(&method) && search.agent.is_none() {
         return Err(EngineError::input(
-            "the method `agent` needs a model to ask",
+            format!("the method `{method}` needs a model to ask"),
             "name one of the pipeline's models: --agent-model NAME, or agent = \"NAME\" in [search]",
+        ));
+    }
+    if let Some(named) = options.history.as_ref().filter(|_| !needs_history(&method)) {
+        return Err(EngineError::input(
+            format!("the method `{method}` does not learn from an earlier study, such as {named}"),
+            "`--history` is for the method `mlcopilot`",
         ));
     }
     let insights =
         options.without_insights.iter().fold(Settings::default().insights, |insights, &n| insights.without(n));
     Ok(StudySettings {
         version: SETTINGS_VERSION,
-        agent: search.agent.clone().filter(|_| method == "agent"),
+        agent: search.agent.clone().filter(|_| needs_agent(&method)),
         method,
         search: Settings {
             seed: u64::from(search.seed),
             batch: search.batch,
             trials: Some(search.trials),
+            examples: search.examples_per_trial,
             insights,
             ..Settings::default()
         },
         search_budget: loaded.pipeline.search_budget,
+        order: ExampleOrder::Seeded,
+        history: None,
         program: env!("CARGO_PKG_VERSION").into(),
         models: BTreeMap::new(),
     })
+}
+
+/// The method where nobody names one.
+fn usual_method(agent: bool) -> String {
+    let wanted = if agent { "agent" } else { "planner" };
+    if METHODS.contains(&wanted) { wanted.into() } else { "rules".into() }
 }
 
 /// Trials of different weights are not comparable: a study goes on with those that it began with.

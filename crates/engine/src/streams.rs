@@ -9,6 +9,8 @@ pub(crate) enum Purpose {
     Confirmation,
     /// The agent's replies in a round.
     Agent(u32),
+    /// The order of the examples: no draws.
+    Order,
 }
 
 /// The stream of a study with this seed for this purpose.
@@ -17,13 +19,14 @@ pub(crate) fn stream(seed: u32, purpose: Purpose) -> u64 {
         Purpose::Trial(n) => (1u64, n),
         Purpose::Confirmation => (2, 0),
         Purpose::Agent(round) => (3, round),
+        Purpose::Order => (4, 0),
     };
     // Streams are kept as non-negative 63-bit numbers, which every database can hold.
     mix(mix(u64::from(seed)) ^ (tag << 32 | u64::from(number))) >> 1
 }
 
 /// SplitMix64's finaliser: distinct inputs give distinct, unrelated outputs.
-fn mix(seed: u64) -> u64 {
+pub(crate) fn mix(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

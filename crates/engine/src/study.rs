@@ -1,14 +1,15 @@
 //! The study loop: ask the searcher, run what it proposes, archive, until something ends it; then confirm.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{
-    Archive, Constraint, Decoding, Exchange, Guideline, Purpose as AgentPurpose, Request, StudyState, StudySummary,
-    Temperature, Trial, TrialState,
+    Archive, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Purpose as AgentPurpose, Request, Span,
+    StudyState, StudySummary, Temperature, Trial, TrialState,
 };
-use agenttts_search::{Ask, Proposal, Question, Searcher, Step, place, searcher};
+use agenttts_search::{Ask, DrawPrices, History, Proposal, Question, Searcher, Step, needs_history, place, searcher};
 use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, Store, Study};
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +17,11 @@ use crate::aside::set_aside;
 use crate::bank::Bank;
 use crate::budget::Budget;
 use crate::confirm::Confirm;
+use crate::drawn::{Drawn, Sources};
 use crate::error::EngineError;
-use crate::event::{Event, Observers, Spent};
+use crate::event::{Event, Leader, Observers, Spent};
 use crate::execute::{Execution, Executor};
+use crate::history;
 use crate::load::Loaded;
 use crate::recorder::Recorder;
 use crate::settings::{
@@ -57,6 +60,9 @@ pub async fn start_study(
     let models = context.workshop.connect(&loaded.pipeline)?;
     settings.models = models.identities();
     check_limits(&loaded, &settings.search_budget)?;
+    if needs_history(&settings.method) {
+        settings.history = Some(history::choose(store, &loaded.pipeline, options.history.as_deref())?);
+    }
     let study = store
         .create_study(NewStudy {
             name: options.study,
@@ -115,9 +121,17 @@ async fn run(
     let bank =
         Bank::new(study.clone(), models.clone(), budget.clone(), observers.clone(), context.stop.clone(), spend.usage);
     let searcher = searcher(&settings.method).map_err(|e| EngineError::Internal(e.to_string()))?;
+    let split = &loaded.pipeline.search_split.examples;
+    let order = settings.order.of(split.len(), loaded.pipeline.search.seed);
+    let examples: Vec<Example> = order.iter().map(|&i| split[i].clone()).collect();
     let mut session = Session {
+        drawn: Drawn::new(&loaded, &examples),
+        history: settings.history.as_deref().map(|name| history::load(&store, name)).transpose()?,
+        examples,
+        order,
         archive: store.archive(study.id())?,
         width: width(&loaded),
+        fresh_draws: !models.is_recorded(),
         executor: Executor::new(&loaded, models),
         study,
         loaded,
@@ -130,7 +144,10 @@ async fn run(
     };
     let name = session.study.name().to_owned();
     session.started(resumed);
-    let ended = session.go().await;
+    let ended = match session.begin() {
+        Ok(()) => session.go().await,
+        Err(error) => Err(error),
+    };
     let outcome = session.finish(ended).await;
     drop(session);
     recorder.finish().await;
@@ -139,7 +156,7 @@ async fn run(
 }
 
 /// Examples that are run at once: enough to keep every provider busy.
-fn width(loaded: &Loaded) -> usize {
+pub(crate) fn width(loaded: &Loaded) -> usize {
     let used = |p: &&agenttts_core::ProviderSpec| loaded.pipeline.models.iter().any(|m| m.provider == p.name);
     let all: u32 = loaded.pipeline.providers.iter().filter(used).map(|p| p.concurrency).sum();
     (all as usize).clamp(1, 256)
@@ -162,7 +179,14 @@ struct Session {
     observers: Observers,
     stop: StopHandle,
     archive: Archive,
+    /// The examples of the search split in the study's order, and the place of each in the split.
+    examples: Vec<Example>,
+    order: Vec<usize>,
+    drawn: Drawn,
+    history: Option<History>,
     width: usize,
+    /// Whether a plan can be tried again on fresh draws.
+    fresh_draws: bool,
 }
 
 impl Session {
@@ -173,8 +197,45 @@ impl Session {
             method: self.settings.method.clone(),
             feasible: self.loaded.space.feasible() as f64,
             trials: self.settings.search.trials.unwrap_or(0),
-            examples: self.loaded.pipeline.search_split.examples.len() as u32,
+            examples: self.pool(),
+            examples_per_trial: self.settings.search.examples,
+            history: self.settings.history.clone(),
         });
+    }
+
+    fn pool(&self) -> u32 {
+        self.examples.len() as u32
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        let store = self.study.store();
+        Sources { loaded: &self.loaded, executor: Some(&self.executor), store, study: self.study.id() }
+    }
+
+    /// Looks up what the bank holds already.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        let mut drawn = std::mem::take(&mut self.drawn);
+        drawn.begin(&self.sources(), &self.examples)?;
+        self.drawn = drawn;
+        Ok(())
+    }
+
+    /// Asks the method for the next step; with the round that it is of.
+    fn ask(&mut self) -> Result<(u32, Step), EngineError> {
+        self.budget.set_aside(set_aside(&self.loaded, &self.archive, &self.budget));
+        let mut drawn = std::mem::take(&mut self.drawn);
+        drawn.catch_up(&self.sources(), &self.archive)?;
+        self.drawn = drawn;
+        let task = task_text(&self.loaded.pipeline);
+        let prices = DrawPrices::new(&self.loaded.space, &self.archive, Some(self.pool()), self.drawn.log());
+        let remaining = self.budget.tokens_left(self.study.spent());
+        let mut ask = Ask::new(&self.loaded.space, &self.archive, &self.settings.search, &task)
+            .with_pool(self.pool())
+            .with_prices(&prices, remaining);
+        if let Some(history) = &self.history {
+            ask = ask.with_history(history);
+        }
+        Ok((ask.round(), self.searcher.ask(&ask)))
     }
 
     /// Runs trials until the searcher has finished or something halts it.
@@ -188,10 +249,8 @@ impl Session {
             if self.stop.is_stopped() {
                 return Ok(End::Halted(Halt::Stopped));
             }
-            let task = task_text(&self.loaded.pipeline);
-            let ask = Ask::new(&self.loaded.space, &self.archive, &self.settings.search, &task);
-            let round = ask.round();
-            match self.searcher.ask(&ask) {
+            let (round, step) = self.ask()?;
+            match step {
                 Step::Propose { guidelines, proposals } => self.propose(round, guidelines, proposals).await?,
                 Step::Question(question) => {
                     if let Err(halt) = self.answer(question).await? {
@@ -212,12 +271,15 @@ impl Session {
     ) -> Result<(), EngineError> {
         let first = self.archive.trials.len() as u32 + 1;
         let mut trials: Vec<Trial> = Vec::with_capacity(proposals.len());
-        let pool = self.loaded.pipeline.search_split.examples.len() as u32;
-        for (number, proposal) in (first..).zip(proposals) {
+        let mut seen = HashSet::new();
+        // Two trials of one plan in one round would run on the same draws: the second would say nothing new.
+        let distinct = proposals.into_iter().filter(|p| seen.insert(p.plan.clone()));
+        for (number, proposal) in (first..).zip(distinct) {
             let nominal = self.loaded.space.cost_of(&proposal.plan).ok_or_else(|| {
                 EngineError::Internal(format!("{} proposed a plan outside the space", self.settings.method))
             })?;
-            let stream = place(&self.archive, &proposal.plan, None, Some(pool)).0;
+            let examples = proposal.examples.or(self.settings.search.examples);
+            let (stream, span) = place(&self.archive, &proposal.plan, examples, Some(self.pool()));
             trials.push(Trial {
                 number,
                 round,
@@ -225,8 +287,13 @@ impl Session {
                 plan: proposal.plan,
                 origin: proposal.origin,
                 stream,
-                span: None,
-                state: TrialState::Pending,
+                span,
+                // Its number is used up, but nothing is spent on it.
+                state: if stream > 0 && !self.fresh_draws {
+                    TrialState::Abandoned("a tape has no fresh draws of a plan".into())
+                } else {
+                    TrialState::Pending
+                },
             });
         }
         self.study.append_round(guidelines.clone(), trials.clone()).await?;
@@ -246,9 +313,12 @@ impl Session {
         let mut trial = self.archive.trials[index].clone();
         let number = trial.number;
         self.observers.send(Event::TrialStarted { trial: number, plan: trial.plan.clone() });
-        let examples = &self.loaded.pipeline.search_split.examples;
-        let total = examples.len() as u32;
-        let progress = |done| self.progress(done, total);
+        let span = trial.span.unwrap_or(Span { first: 0, count: self.pool() });
+        let range = span.first as usize..span.end() as usize;
+        let (Some(examples), Some(places)) = (self.examples.get(range.clone()), self.order.get(range)) else {
+            return Err(EngineError::Internal(format!("trial {number} wants examples that the split does not have")));
+        };
+        let progress = |done| self.progress(done, span.count);
         let seed = self.loaded.pipeline.search.seed;
         let draws = stream(seed, Purpose::Trial(trial.stream));
         let run = run_plan(&self.executor, &trial.plan, examples, draws, &self.bank, self.width, &progress).await;
@@ -257,21 +327,26 @@ impl Session {
             Ok(run) => run,
             Err(halt) => return Ok(Err(halt)),
         };
-        let outcomes = run.executions.iter().map(outcome).collect();
-        let measurement = run.measurement;
-        let before = self.archive.best().map(|(_, m)| m.objective.mean);
+        let outcomes = run.executions.iter().zip(places).map(|(e, &place)| outcome(e, place)).collect();
+        let Measurement { objective, failures, .. } = run.measurement;
+        let cost = run.measurement.cost.mean;
+        trial.state = TrialState::Measured(Box::new(run.measurement));
+        self.study.put_trial(trial.clone(), outcomes).await?;
+        self.archive.trials[index] = trial.clone();
+        let leader = Leader::of(&self.archive);
+        let pooled = self.archive.plans().into_iter().find(|p| p.plan == &trial.plan && p.trials.len() > 1);
         self.observers.send(Event::TrialMeasured {
             trial: number,
-            plan: trial.plan.clone(),
-            objective: measurement.objective,
-            cost: measurement.cost.mean,
-            best: before.is_none_or(|b| measurement.objective.mean > b),
-            failures: measurement.failures,
+            objective,
+            cost,
+            span: trial.span,
+            pooled: pooled.map(|p| p.objective),
+            best: leader.as_ref().is_some_and(|l| l.plan == trial.plan),
+            plan: trial.plan,
+            leader,
+            failures,
             spent: self.spent(),
         });
-        trial.state = TrialState::Measured(Box::new(measurement));
-        self.study.put_trial(trial.clone(), outcomes).await?;
-        self.archive.trials[index] = trial;
         Ok(Ok(()))
     }
 
@@ -341,7 +416,9 @@ impl Session {
     }
 
     async fn confirm(&mut self, state: StudyState, reason: String) -> Result<(StudyState, String), EngineError> {
-        let Some(recommended) = recommended(&self.loaded.space, &self.archive) else { return Ok((state, reason)) };
+        let Some(recommended) = recommended(&self.loaded, &self.settings, &self.archive) else {
+            return Ok((state, reason));
+        };
         self.budget.set_aside(crate::budget::Aside::default());
         self.bank.begin_confirmation();
         let progress = |done, total| self.progress(done, total);
@@ -387,9 +464,11 @@ impl Session {
 /// The temperature of the agent's replies: enough for another reply when it is asked again.
 const AGENT_TEMPERATURE: Option<Temperature> = Temperature::from_thousandths(700);
 
-fn outcome(execution: &Execution) -> ExampleOutcome {
+/// What an example at this place of the split did.
+fn outcome(execution: &Execution, place: usize) -> ExampleOutcome {
     ExampleOutcome {
         example: execution.example.clone(),
+        index: u32::try_from(place).ok(),
         objective: execution.objective,
         cost: execution.cost_units,
         failure: execution.failure.as_ref().map(ToString::to_string),

@@ -2,10 +2,10 @@
 
 use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{
-    Archive, Confirmation, CostModel, Estimate, KindSpend, LimitUse, Pipeline, Recommended, Reuse, SUMMARY_VERSION,
-    ScalingCurve, Space, Spend, StageSummary, StudyState, StudySummary,
+    Archive, Confirmation, CostModel, Estimate, KindSpend, LimitUse, Pipeline, PlanSummary, Recommended, Reuse,
+    SUMMARY_VERSION, ScalingCurve, Space, Spend, StageSummary, StudyState, StudySummary,
 };
-use agenttts_search::{StageText, TaskText, recommend};
+use agenttts_search::{Ask, StageText, TaskText, estimates, explain, pareto, recommend, searcher};
 use agenttts_store::{SpendTotals, Store, StudyRow};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub struct StudyLine {
     pub state: StudyState,
     /// Trials measured.
     pub trials: u32,
-    /// The best trial's objective.
+    /// The objective of the leading plan.
     pub best: Option<Estimate>,
     /// When it began, in milliseconds since 1970.
     pub started_ms: i64,
@@ -62,8 +62,10 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
     // A study that was resumed may have outrun its last result.
     let (recommended, confirmation) = match result {
         Some(result) => (Some(result.recommended), result.confirmation),
-        None => (recommended(&loaded.space, &archive), None),
+        None => (recommended(&loaded, &settings, &archive), None),
     };
+    let won = recommended.as_ref().map(|r| &r.plan);
+    let explanation = explain(&loaded.space, &archive, won, u64::from(pipeline.search.seed));
     let totals = store.spend(row.id)?;
     Ok(StudySummary {
         version: SUMMARY_VERSION,
@@ -72,6 +74,8 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
         description: pipeline.description.clone(),
         method: settings.method.clone(),
         agent: settings.agent.clone(),
+        history: settings.history.clone(),
+        examples_per_trial: settings.search.examples,
         seed: pipeline.search.seed,
         program: settings.program.clone(),
         models: settings.models.clone(),
@@ -84,12 +88,14 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
         space: [loaded.space.size() as f64, loaded.space.feasible() as f64],
         search_examples: pipeline.search_split.examples.len() as u32,
         test_examples: pipeline.test_split.examples.len() as u32,
-        pareto: front(&archive),
+        pareto: pareto(&loaded.space, &archive).iter().map(|r| r.trial).collect(),
+        plans: plans(&loaded.space, &archive),
         curves: curves(&loaded, &archive),
         spend: spend(&loaded, &settings, &row, &totals),
         reuse: reuse(&archive),
         recommended,
         confirmation,
+        explanation,
         archive,
     })
 }
@@ -102,7 +108,7 @@ pub fn list_studies(store: &Store) -> Result<Vec<StudyLine>, EngineError> {
         let settings: StudySettings = parse(&row.settings)?;
         lines.push(StudyLine {
             trials: archive.measured().count() as u32,
-            best: archive.best().map(|(_, m)| m.objective),
+            best: archive.best().map(|p| p.objective),
             name: row.name,
             pipeline: row.pipeline,
             method: settings.method,
@@ -131,8 +137,16 @@ pub fn plan_file(store: &Store, study: &str, trial: Option<u32>) -> Result<PlanF
 }
 
 /// What the search recommends so far.
-pub(crate) fn recommended(space: &Space, archive: &Archive) -> Option<Recommended> {
-    recommend(space, archive).map(|r| Recommended { trial: r.trial, plan: r.plan, why: r.why })
+pub(crate) fn recommended(loaded: &Loaded, settings: &StudySettings, archive: &Archive) -> Option<Recommended> {
+    let task = task_text(&loaded.pipeline);
+    let pool = loaded.pipeline.search_split.examples.len() as u32;
+    let ask = Ask::new(&loaded.space, archive, &settings.search, &task).with_pool(pool);
+    let found = match searcher(&settings.method) {
+        Ok(method) => method.recommend(&ask),
+        // A method that another version has.
+        Err(_) => recommend(&loaded.space, archive),
+    };
+    found.map(|r| Recommended { trial: r.trial, plan: r.plan, why: r.why })
 }
 
 /// The task in words, for a method's agent.
@@ -145,7 +159,7 @@ pub(crate) fn task_text(pipeline: &Pipeline) -> TaskText {
     }
 }
 
-fn objective_name(pipeline: &Pipeline) -> String {
+pub(crate) fn objective_name(pipeline: &Pipeline) -> String {
     let stage = &pipeline.stages[pipeline.objective];
     let metric = stage.metric.as_ref().map_or("score", |m| m.kind.name());
     format!("{} of {}", metric, stage.name)
@@ -163,22 +177,20 @@ fn stages(loaded: &Loaded) -> Vec<StageSummary> {
         .collect()
 }
 
-/// Numbers of the measured trials that no other beats in both mean cost and mean objective, cheapest first.
-fn front(archive: &Archive) -> Vec<u32> {
-    let mut measured: Vec<_> = archive.measured().collect();
-    measured.sort_by(|(a, x), (b, y)| {
-        let by_cost = x.cost.mean.total_cmp(&y.cost.mean);
-        by_cost.then(y.objective.mean.total_cmp(&x.objective.mean)).then(a.number.cmp(&b.number))
-    });
-    let mut best = f64::NEG_INFINITY;
-    let mut front = Vec::new();
-    for (trial, m) in measured {
-        if m.objective.mean > best {
-            best = m.objective.mean;
-            front.push(trial.number);
-        }
-    }
-    front
+/// The measured plans, pooled.
+pub(crate) fn plans(space: &Space, archive: &Archive) -> Vec<PlanSummary> {
+    let believed = estimates(space, archive);
+    let pooled = archive.plans().into_iter();
+    pooled
+        .map(|p| PlanSummary {
+            trial: p.first_trial(),
+            trials: p.trials.iter().map(|(t, _)| t.number).collect(),
+            plan: p.plan.clone(),
+            objective: p.objective,
+            cost: p.cost,
+            estimate: believed.iter().find(|r| &r.plan == p.plan).map(|r| [r.mean, r.sd]),
+        })
+        .collect()
 }
 
 /// For every stage and model the curve of the trial with most samples there; among these, with the best objective.
@@ -241,13 +253,13 @@ fn spend(loaded: &Loaded, settings: &StudySettings, row: &StudyRow, totals: &Spe
     }
 }
 
-/// Tokens that the trials drew, against what each distinct (plan, stream) would have drawn from nothing.
+/// Tokens that the trials drew, against what each distinct (plan, stream, span) would have drawn from nothing.
 fn reuse(archive: &Archive) -> Reuse {
     let mut reuse = Reuse::default();
     let mut seen = std::collections::HashSet::new();
     for (trial, measured) in archive.measured() {
         reuse.drawn += measured.drawn.tokens();
-        if seen.insert((&trial.plan, trial.stream)) {
+        if seen.insert((&trial.plan, trial.stream, trial.span)) {
             reuse.fresh += measured.fresh.tokens();
         }
     }

@@ -236,12 +236,15 @@ pub struct SearchBudget {
 /// How to search; every setting can be overridden on the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchSettings {
-    /// The method's name; `agent` if an agent is named, otherwise `rules`.
+    /// The method's name; where absent, one that asks the agent if one is named, and else one that asks nobody.
     pub method: Option<String>,
     /// The most trials.
     pub trials: u32,
     /// Trials proposed at once.
     pub batch: u32,
+    /// Examples of a trial, for methods that do not choose it themselves; absent = the whole search split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples_per_trial: Option<u32>,
     /// The seed of all choices.
     pub seed: u32,
     /// The agent's model, by name.

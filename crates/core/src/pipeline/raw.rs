@@ -54,6 +54,7 @@ pub(crate) struct RawSearch {
     pub method: Option<Spanned<String>>,
     pub trials: Option<Spanned<u32>>,
     pub batch: Option<Spanned<u32>>,
+    pub examples_per_trial: Option<Spanned<u32>>,
     pub seed: Option<u32>,
     pub agent: Option<Spanned<String>>,
     #[serde(default)]

@@ -274,6 +274,10 @@ impl PipelineFile {
         SearchSettings {
             trials: count(&raw.trials, DEFAULT_TRIALS, "trials"),
             batch: count(&raw.batch, DEFAULT_BATCH, "batch"),
+            examples_per_trial: raw
+                .examples_per_trial
+                .is_some()
+                .then(|| count(&raw.examples_per_trial, 1, "examples_per_trial")),
             method: raw.method.as_ref().map(|m| m.get_ref().clone()),
             seed: raw.seed.unwrap_or(1),
             agent: raw.agent.as_ref().map(|a| a.get_ref().clone()),

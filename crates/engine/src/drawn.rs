@@ -1,0 +1,174 @@
+//! What a study has drawn, read back from its store, so that trials can be priced by what they still lack.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use agenttts_core::{Archive, Example, Trial};
+use agenttts_search::{DrawLog, Lengths};
+use agenttts_store::{ExampleOutcome, Store};
+use serde_json::Value;
+
+use crate::error::EngineError;
+use crate::execute::Executor;
+use crate::load::Loaded;
+use crate::streams::{Purpose, stream};
+
+/// The draws of a study. Made from its store alone, so a study that goes on prices as if it had never stopped.
+#[derive(Default)]
+pub(crate) struct Drawn {
+    log: DrawLog,
+    /// The place of every example in the study's order, by its id.
+    places: HashMap<String, u32>,
+    /// Trials that were taken in.
+    taken: usize,
+    lengths: HashMap<(usize, usize), Sums>,
+}
+
+/// Lengths of a stage's samples of one model, summed.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    samples: f64,
+    prompt: f64,
+    decode: f64,
+    shared_by: u32,
+}
+
+/// Where draws are looked up.
+pub(crate) struct Sources<'a> {
+    pub(crate) loaded: &'a Loaded,
+    /// Absent where models are not at hand: then only the study's own draws count.
+    pub(crate) executor: Option<&'a Executor>,
+    pub(crate) store: &'a Store,
+    /// The study's id.
+    pub(crate) study: i64,
+}
+
+impl Drawn {
+    /// Nothing yet, for a study that goes through the examples in this order.
+    pub(crate) fn new(loaded: &Loaded, examples: &[Example]) -> Self {
+        let stages = loaded.pipeline.stages.len();
+        Drawn {
+            log: DrawLog::new((0..stages).map(|i| loaded.pipeline.ancestors(i)).collect()),
+            places: (0..).zip(examples).map(|(i, e)| (e.id.clone(), i)).collect(),
+            taken: 0,
+            lengths: HashMap::new(),
+        }
+    }
+
+    /// The log as it stands.
+    pub(crate) fn log(&self) -> &DrawLog {
+        &self.log
+    }
+
+    /// Takes in what the bank holds of the first prompts of the shared stream: perhaps of another study.
+    pub(crate) fn begin(&mut self, from: &Sources<'_>, examples: &[Example]) -> Result<(), EngineError> {
+        for (place, example) in (0..).zip(examples) {
+            for stage in 0..from.loaded.pipeline.stages.len() {
+                if from.loaded.pipeline.stages[stage].from.is_empty() {
+                    let prompt = prompt_id(&[]);
+                    self.log.first_prompt(stage, 0, place, prompt);
+                    self.look_up(from, stage, (0, place, prompt), example, &BTreeMap::new())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the measured trials that were not taken in yet.
+    pub(crate) fn catch_up(&mut self, from: &Sources<'_>, archive: &Archive) -> Result<(), EngineError> {
+        let measured: Vec<&Trial> = archive.measured().map(|(t, _)| t).collect();
+        for trial in measured.iter().skip(self.taken) {
+            let outcomes = from.store.outcomes(from.study, trial.number)?;
+            self.measure_lengths(from, trial, &outcomes)?;
+            for outcome in &outcomes {
+                self.take_in(from, trial, outcome)?;
+            }
+        }
+        self.taken = measured.len();
+        Ok(())
+    }
+
+    fn take_in(&mut self, from: &Sources<'_>, trial: &Trial, outcome: &ExampleOutcome) -> Result<(), EngineError> {
+        let Some(&place) = self.places.get(&outcome.example) else { return Ok(()) };
+        let pipeline = &from.loaded.pipeline;
+        let example = pipeline.search_split.examples.iter().find(|e| e.id == outcome.example);
+        let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
+        let mut prompts: Vec<Option<u64>> = Vec::with_capacity(pipeline.stages.len());
+        let mut reached = true;
+        for (stage, spec) in pipeline.stages.iter().enumerate() {
+            let read: Vec<&Value> = spec.from.iter().filter_map(|&f| outputs.get(&pipeline.stages[f].name)).collect();
+            let prompt = reached.then(|| prompt_id(&read));
+            if let (Some(prompt), Some(example)) = (prompt, example)
+                && !self.log.knows(stage, trial.stream, place, prompt)
+            {
+                self.look_up(from, stage, (trial.stream, place, prompt), example, &outputs)?;
+            }
+            prompts.push(prompt);
+            match outcome.stages.get(stage).and_then(|s| s.output.clone()) {
+                Some(output) => {
+                    outputs.insert(spec.name.clone(), output);
+                }
+                // A stage that failed ends its example.
+                None => reached = false,
+            }
+        }
+        self.log.record(&from.loaded.space, &trial.plan, trial.stream, place, &prompts);
+        Ok(())
+    }
+
+    /// Asks the bank for the samples of one prompt, of every model and temperature of its stage.
+    fn look_up(
+        &mut self,
+        from: &Sources<'_>,
+        stage: usize,
+        (trial_stream, place, prompt): (u32, u32, u64),
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Result<(), EngineError> {
+        let Some(executor) = from.executor else { return Ok(()) };
+        let draws = stream(from.loaded.pipeline.search.seed, Purpose::Trial(trial_stream));
+        for (model, temperature, key) in executor.keys(stage, example, outputs) {
+            let there = from.store.sample_count(&key, draws)?;
+            self.log.found(stage, trial_stream, place, prompt, model, temperature, there);
+        }
+        Ok(())
+    }
+
+    fn measure_lengths(
+        &mut self,
+        from: &Sources<'_>,
+        trial: &Trial,
+        outcomes: &[ExampleOutcome],
+    ) -> Result<(), EngineError> {
+        let options = from.loaded.space.indices(&trial.plan).unwrap_or_default();
+        for (stage, option) in options.into_iter().enumerate() {
+            let ids: Vec<i64> =
+                outcomes.iter().filter_map(|o| o.stages.get(stage)).flat_map(|s| s.samples.clone()).collect();
+            let model = from.loaded.space.stages()[stage].options[option].model;
+            let sums = self.lengths.entry((stage, model)).or_default();
+            for taking in from.store.takings(&ids)? {
+                sums.samples += 1.0;
+                sums.prompt += f64::from(taking.prompt_tokens);
+                sums.decode += f64::from(taking.decode_tokens);
+                sums.shared_by = match (sums.shared_by, taking.prompt_shared_by) {
+                    (a, 0) | (0, a) => a,
+                    (a, b) => a.min(b),
+                };
+            }
+            if sums.samples > 0.0 {
+                let mean = |sum: f64| sum / sums.samples;
+                let lengths =
+                    Lengths { prompt: mean(sums.prompt), decode: mean(sums.decode), shared_by: sums.shared_by };
+                self.log.set_lengths(stage, model, lengths);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number for a prompt: within an example, a prompt is told by the outputs that it reads.
+fn prompt_id(read: &[&Value]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    read.iter().for_each(|v| v.to_string().hash(&mut hasher));
+    hasher.finish()
+}
