@@ -29,7 +29,7 @@ mod tape;
 mod trial;
 mod workshop;
 
-pub use agenttts_search::METHODS;
+pub use agenttts_search::{AgentStyle, METHODS};
 pub use error::{EngineError, EngineErrorKind};
 pub use event::{Event, Leader, Limit, Observer, Observers, Spent};
 pub use forecast::{Forecast, forecast};

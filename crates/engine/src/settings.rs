@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agenttts_core::ModelIdentity;
 use agenttts_core::pipeline::SearchBudget;
-use agenttts_search::{METHODS, Settings, needs_agent, needs_history, searcher};
+use agenttts_search::{AgentStyle, METHODS, Settings, needs_agent, needs_history, searcher};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
@@ -22,6 +22,8 @@ pub struct SearchOptions {
     pub without_insights: Vec<u8>,
     /// The earlier study to learn from, for methods that do; chosen where absent.
     pub history: Option<String>,
+    /// How much the method `agent` is left to its language model.
+    pub agent_style: AgentStyle,
 }
 
 /// What changes when a study goes on.
@@ -75,6 +77,12 @@ pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<Study
             "`--history` is for the method `mlcopilot`",
         ));
     }
+    if options.agent_style != AgentStyle::Portfolio && method != "agent" {
+        return Err(EngineError::input(
+            format!("the method `{method}` has no faithful or released style"),
+            "`--faithful` and `--released` are for the method `agent`: --method agent",
+        ));
+    }
     let insights =
         options.without_insights.iter().fold(Settings::default().insights, |insights, &n| insights.without(n));
     Ok(StudySettings {
@@ -87,6 +95,7 @@ pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<Study
             trials: Some(search.trials),
             examples: search.examples_per_trial,
             insights,
+            agent: options.agent_style,
             ..Settings::default()
         },
         search_budget: loaded.pipeline.search_budget,

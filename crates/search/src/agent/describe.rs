@@ -72,7 +72,7 @@ pub(super) fn names_of_tried(space: &Space, archive: &Archive) -> String {
     let mut text = String::from("Proposed before (one choice per stage, in order):\n");
     let mut seen = HashSet::new();
     for trial in archive.trials.iter().filter(|t| seen.insert(&t.plan)) {
-        let _ = writeln!(text, "{}", words::plan(space, &trial.plan));
+        let _ = writeln!(text, "{}", short(space, &trial.plan));
     }
     text
 }
@@ -121,7 +121,6 @@ fn describe(space: &Space, task: &TaskText, adds_up: bool, i: usize, text: &mut 
     let stage = &space.stages()[i];
     let s = &stage.stage;
     let (description, metric) = task.stage(i, s);
-    let metric = metric.map(|m| format!(", measured by {}", one_line(m))).unwrap_or_default();
     let range = match (s.samples.first(), s.samples.last()) {
         (Some(a), Some(b)) if a != b && (b - a) as usize + 1 == s.samples.len() => format!("{a} to {b} samples"),
         (Some(_), Some(_)) if s.samples.len() > 1 => {
@@ -131,7 +130,12 @@ fn describe(space: &Space, task: &TaskText, adds_up: bool, i: usize, text: &mut 
         (Some(1), _) | (None, _) => "1 sample".to_owned(),
         (Some(n), _) => format!("{n} samples"),
     };
-    let _ = write!(text, "{}. {:?}: {}{metric}; ", i + 1, s.name, shortened(&one_line(&description), 300));
+    let description = one_line(&description);
+    let description = if description == s.name { String::new() } else { format!("{}; ", shortened(&description, 300)) };
+    let _ = write!(text, "{}. {:?}: {description}", i + 1, s.name);
+    if let Some(metric) = metric {
+        let _ = write!(text, "measured by {}; ", one_line(metric));
+    }
     if adds_up {
         let _ = write!(text, "prompt {} and sample {} tokens; ", s.prompt_tokens, s.decode_tokens);
     }
@@ -210,7 +214,19 @@ fn unit(cost_model: CostModel) -> &'static str {
 
 fn line(space: &Space, plan: &Plan, score: &str) -> String {
     let cost = space.cost_of(plan).map(|c| space.cost_model().display(c)).unwrap_or_default();
-    format!("{} = {score}, {cost}", words::plan(space, plan))
+    format!("{} = {score}, {cost}", short(space, plan))
+}
+
+/// A plan without what its stages leave no choice of.
+fn short(space: &Space, plan: &Plan) -> String {
+    let choices = plan.choices.iter().zip(space.stages()).map(|(choice, stage)| {
+        if stage.options.len() == stage.stage.models.len() {
+            choice.model.clone()
+        } else {
+            words::choice(choice, stage)
+        }
+    });
+    choices.collect::<Vec<_>>().join(" + ")
 }
 
 fn score(e: &Estimate) -> String {
