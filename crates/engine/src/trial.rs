@@ -1,5 +1,6 @@
 //! A plan over a split: every example through all stages, side by side, and what that measures.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -95,7 +96,9 @@ fn outage(executions: &[Execution]) -> Option<Halt> {
     })
 }
 
-fn measure(executor: &Executor, executions: &[Execution], seconds: f64) -> Measurement {
+/// What these executions of one plan measure.
+pub(crate) fn measure<E: Borrow<Execution>>(executor: &Executor, executions: &[E], seconds: f64) -> Measurement {
+    let executions: Vec<&Execution> = executions.iter().map(Borrow::borrow).collect();
     let scores: Vec<f64> = executions.iter().map(|e| e.objective).collect();
     let stages = (0..executor.stage_count())
         .map(|i| {
@@ -112,7 +115,7 @@ fn measure(executor: &Executor, executions: &[Execution], seconds: f64) -> Measu
         scores,
         failures: executions.iter().filter(|e| e.failure.is_some()).count() as u32,
         failure_reasons: reasons.into_iter().take(REASONS).collect(),
-        curves: (0..executor.stage_count()).map(|i| curve(executions, i)).collect(),
+        curves: (0..executor.stage_count()).map(|i| curve(&executions, i)).collect(),
         fresh: executions.iter().map(|e| e.fresh).sum(),
         drawn: executions.iter().map(|e| e.drawn).sum::<Usage>(),
         seconds,
@@ -120,13 +123,13 @@ fn measure(executor: &Executor, executions: &[Execution], seconds: f64) -> Measu
 }
 
 /// The stage's metric with the first 1, 2, 4, ... samples, over the examples that reached the stage.
-fn curve(executions: &[Execution], stage: usize) -> Vec<CurvePoint> {
+fn curve(executions: &[&Execution], stage: usize) -> Vec<CurvePoint> {
     let Some(counts) = executions.iter().map(|e| &e.stages[stage].prefix_scores).find(|p| !p.is_empty()) else {
         return Vec::new();
     };
     let counts: Vec<u32> = counts.iter().map(|(n, _)| *n).collect();
     let point = |(k, &samples): (usize, &u32)| {
-        let at = |e: &Execution| e.stages[stage].prefix_scores.get(k).map_or(0.0, |(_, s)| *s);
+        let at = |e: &&Execution| e.stages[stage].prefix_scores.get(k).map_or(0.0, |(_, s)| *s);
         let values: Vec<f64> = executions.iter().map(at).collect();
         CurvePoint { samples, score: Estimate::of_scores(&values) }
     };

@@ -12,6 +12,7 @@ use agenttts_models::{Call, ConnectOptions, Model, ModelError, connect};
 
 use crate::error::EngineError;
 use crate::load::FactsLookup;
+use crate::tape::{self, Tape};
 
 /// Where models come from.
 #[derive(Clone, Debug)]
@@ -20,17 +21,29 @@ pub struct Workshop {
     pub models_dir: PathBuf,
     /// How models are connected.
     pub options: ConnectOptions,
+    /// The tape that plays all models, where one does.
+    tape: Option<Arc<Tape>>,
 }
 
 impl Workshop {
     /// Embedded models from a folder, keys from the environment.
     pub fn new(models_dir: PathBuf) -> Self {
         let options = ConnectOptions::default().with_registry(Registry::open(&models_dir));
-        Workshop { models_dir, options }
+        Workshop { models_dir, options, tape: None }
+    }
+
+    /// The same, but all models are played from a tape: nothing is called, and draws that are not on the tape are errors.
+    #[must_use]
+    pub fn with_tape(mut self, tape: Arc<Tape>) -> Self {
+        self.tape = Some(tape);
+        self
     }
 
     /// Looks up what an embedded model's file says of it.
     pub fn facts(&self) -> Box<FactsLookup> {
+        if let Some(tape) = self.tape.clone() {
+            return Box::new(move |id| tape.snapshot.facts.get(id).copied());
+        }
         let registry = Registry::open(&self.models_dir);
         Box::new(move |id| {
             let found = registry.find(id).ok()?;
@@ -40,12 +53,15 @@ impl Workshop {
 
     /// Connects all models of a pipeline. Nothing is sent and no weights are loaded yet.
     pub fn connect(&self, pipeline: &Pipeline) -> Result<ModelSet, EngineError> {
+        if let Some(tape) = &self.tape {
+            return tape::connect(tape, pipeline);
+        }
         let connected = connect(&pipeline.providers, &pipeline.models, &self.options)?;
         let models = pipeline.models.iter().filter_map(|spec| {
             let model = connected.get(&spec.name)?.clone();
             Some((spec.name.clone(), Connected { spec: spec.clone(), model }))
         });
-        Ok(ModelSet { models: models.collect() })
+        Ok(ModelSet { models: models.collect(), recorded: false })
     }
 }
 
@@ -53,6 +69,7 @@ impl Workshop {
 #[derive(Clone)]
 pub struct ModelSet {
     models: HashMap<String, Connected>,
+    recorded: bool,
 }
 
 /// A model with what the pipeline says of it.
@@ -65,6 +82,16 @@ pub struct Connected {
 }
 
 impl ModelSet {
+    /// Models that a tape plays.
+    pub(crate) fn recorded(models: HashMap<String, Connected>) -> Self {
+        ModelSet { models, recorded: true }
+    }
+
+    /// Whether a tape plays them: there is one stream of draws then, and no fresh ones.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
     /// Which weights every model has, by name.
     pub fn identities(&self) -> BTreeMap<String, ModelIdentity> {
         self.models.iter().map(|(name, c)| (name.clone(), c.model.identity().clone())).collect()

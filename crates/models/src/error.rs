@@ -40,12 +40,14 @@ pub enum ModelErrorKind {
     BadFile,
     /// The engine failed.
     Engine,
+    /// A tape plays the model, and this draw is not on it.
+    NotOnTape,
 }
 
 impl ModelErrorKind {
     /// Whether every further call would fail alike, so that the study should stop rather than count failures.
     pub fn is_fatal(self) -> bool {
-        matches!(self, Self::MissingKey | Self::Unauthorised | Self::UnknownModel | Self::BadFile)
+        matches!(self, Self::MissingKey | Self::Unauthorised | Self::UnknownModel | Self::BadFile | Self::NotOnTape)
     }
 
     /// Whether the same call may succeed later.
