@@ -11,6 +11,7 @@ mod harness;
 mod landscape;
 mod methods;
 mod results;
+mod simulate;
 mod source;
 mod tournament;
 
@@ -25,5 +26,6 @@ pub use results::{
     CurvePoint, FaultNote, LandscapeSummary, MethodSummary, Overall, OverallPoint, PointSummary, RESULTS_VERSION,
     Results, RunPoint, Time,
 };
+pub use simulate::{SIMULATED, simulate};
 pub use source::open;
 pub use tournament::{Options, Series, play};

@@ -6,8 +6,9 @@ use agenttts_core::{Problem, Problems};
 
 use crate::environment::Arena;
 use crate::landscape::read_landscape;
+use crate::simulate::{SIMULATED, simulate};
 
-/// All arenas that the names stand for, in their order: a landscape's CSV file, or a folder of them.
+/// All arenas that the names stand for, in their order: a landscape's CSV file, a folder of them, or a simulated one.
 ///
 /// # Errors
 /// Names that stand for nothing, files that are no landscapes, two arenas of one name.
@@ -30,6 +31,10 @@ pub fn open(names: &[String]) -> Result<Vec<Arena>, Problems> {
 }
 
 fn open_one(name: &str) -> Result<Vec<Arena>, Problems> {
+    if name.starts_with(SIMULATED) {
+        let arena = simulate(name)?.arena().map_err(|e| Problem::new(format!("{name}: {e}")))?;
+        return Ok(vec![arena]);
+    }
     let path = Path::new(name);
     if path.is_dir() {
         let files = files(path)?;

@@ -16,12 +16,21 @@ impl Drop for Watch {
 
 /// Stops the study at the first signal, and the program at the second.
 pub(crate) fn watch(stop: StopHandle, say: impl Fn(&str) + Send + Sync + 'static) -> Watch {
+    let stopping =
+        "stopping: calls under way are awaited and kept (Ctrl-C again exits at once; nothing that is stored is lost)";
+    watch_with(move || stop.stop(), stopping, say)
+}
+
+/// Does something at the first signal and says so, and ends the program at the second.
+pub(crate) fn watch_with(
+    first: impl FnOnce() + Send + 'static,
+    words: &'static str,
+    say: impl Fn(&str) + Send + Sync + 'static,
+) -> Watch {
     Watch(tokio::spawn(async move {
         if signal().await {
-            stop.stop();
-            say(
-                "stopping: calls under way are awaited and kept (Ctrl-C again exits at once; nothing that is stored is lost)",
-            );
+            first();
+            say(words);
         }
         if signal().await {
             std::process::exit(i32::from(Exit::Interrupted as u8));

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::environment::{Arena, Environment, Session, Truth, Unit};
 
 pub use read::read_landscape;
+pub(crate) use table::model_spec;
 pub use table::{Table, TableModel, TableRow, TableStage};
 pub use write::write_landscape;
 

@@ -113,7 +113,10 @@ impl Table {
         match (stage.prompt_tokens, stage.decode_tokens) {
             (Some(prompt), Some(decode)) if by_params && known => {
                 (aggregator, prompt_tokens, decode_tokens) = (Aggregator::Fuse, prompt, decode);
-                specs = models.iter().map(|m| ModelSpec { params: m.params_b.map(params), ..spec(&m.name) }).collect();
+                specs = models
+                    .iter()
+                    .map(|m| ModelSpec { params: m.params_b.map(params), ..model_spec(&m.name) })
+                    .collect();
             }
             _ => {
                 // A vote calls no model, so that nothing is added to the fitted costs.
@@ -167,7 +170,7 @@ impl Table {
 
     /// A model with the facts that give it the line's costs where a prompt and a sample have one token each.
     fn fitted(&self, model: &TableModel, line: Line) -> ModelSpec {
-        let mut spec = ModelSpec { params: model.params_b.map(params), ..spec(&model.name) };
+        let mut spec = ModelSpec { params: model.params_b.map(params), ..model_spec(&model.name) };
         match self.cost_model {
             CostModel::Usd => {
                 let prompt = (line.fixed * 1e12) as u64;
@@ -202,7 +205,8 @@ fn temperature() -> Temperature {
     Temperature::new(0.9).unwrap_or(Temperature::GREEDY)
 }
 
-fn spec(name: &str) -> ModelSpec {
+/// A model of which nothing is known but its name.
+pub(crate) fn model_spec(name: &str) -> ModelSpec {
     ModelSpec {
         name: name.to_owned(),
         provider: "table".to_owned(),

@@ -1,5 +1,6 @@
 //! What can be typed. Nothing here has a meaning yet: the commands give it one.
 
+mod bench;
 mod budget;
 mod number;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use bench::{BenchArgs, BenchCommand, SimulateArgs};
 pub(crate) use budget::BudgetArg;
 use number::{amount, signed_amount};
 
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Price one stage by hand
     Cost(CostArgs),
+    /// Compare search methods on landscapes: tables of every plan's score and cost, where no model is called
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]

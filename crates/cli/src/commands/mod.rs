@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bench;
 mod check;
 mod cost;
 mod init;
@@ -29,5 +30,6 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Run(args) => run::run(context, &args).await,
         Command::Models(args) => models::models(context, &args.command).await,
         Command::Cost(args) => cost::cost(context, &args),
+        Command::Bench(args) => bench::bench(context, args).await,
     }
 }

@@ -1,5 +1,6 @@
 //! What a person or a script sees. The only place that writes to stdout and stderr.
 
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod number;
 mod problem;

@@ -1,0 +1,58 @@
+//! What can be typed after `agenttts bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(override_usage = "agenttts bench [OPTIONS] LANDSCAPE...\n       agenttts bench COMMAND")]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BenchCommand>,
+    /// Landscapes: CSV files with a TOML file beside each, folders of them, or simulated ones such as sim:insights:7
+    #[arg(required = true, value_name = "LANDSCAPE")]
+    pub(crate) landscapes: Vec<String>,
+    /// The methods to compare; METHOD@N runs all its trials on N examples [default: all that need no model]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) methods: Vec<String>,
+    /// Runs of every method on every landscape
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) seeds: u32,
+    /// The search budget of a run: examples evaluated, in all trials together [default: 2500]
+    #[arg(long, value_name = "N")]
+    pub(crate) evaluations: Option<u32>,
+    /// Runs at once; the outcome does not depend on it [default: one for every core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// The language model of methods that ask one: a pulled model or a GGUF file. What it replies goes into --replies
+    #[arg(long, value_name = "NAME_OR_GGUF")]
+    pub(crate) agent_model: Option<String>,
+    /// The model's replies, one a line: those that are there are replayed, so that no model is needed
+    #[arg(long, value_name = "JSONL")]
+    pub(crate) replies: Option<PathBuf>,
+    /// Landscapes of earlier tasks that mlcopilot learns from: the one most like each landscape, never itself
+    #[arg(long, value_name = "LANDSCAPES", value_delimiter = ',')]
+    pub(crate) history: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also write results.json, index.html and a regret curve of every landscape as SVG into this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Write a simulated landscape as CSV and TOML files
+    Simulate(SimulateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Its name, such as sim:insights:7
+    pub(crate) name: String,
+    /// The folder to write it into
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}

@@ -1,0 +1,17 @@
+//! `agenttts bench`: search methods compared on landscapes.
+
+mod agent;
+mod compare;
+mod simulate;
+
+use crate::args::{BenchArgs, BenchCommand};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+pub(super) async fn bench(context: &Context, args: BenchArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        None => compare::compare(context, args).await,
+        Some(BenchCommand::Simulate(args)) => simulate::simulate(context, args),
+    }
+}
