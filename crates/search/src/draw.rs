@@ -25,6 +25,11 @@ pub(crate) enum Use {
     Rules = 2,
     Order = 3,
     Recommend = 4,
+    Tpe = 5,
+    Halving = 6,
+    Evolution = 7,
+    Coordinate = 8,
+    Bo = 9,
 }
 
 /// Up to `count` plans, uniform over the feasible plans that are not in `taken`, without repetition. Fewer only when
@@ -45,8 +50,12 @@ pub(crate) fn uniform_plans(space: &Space, taken: &HashSet<Plan>, count: usize, 
         }
     }
     // Feasible plans are rare or nearly used up: list them, or in a huge space walk to them.
-    let listed: Vec<Vec<usize>> = space.feasible_indices().take(LISTED + 1).collect();
+    let mut listed: Vec<Vec<usize>> = space.feasible_indices().take(LISTED + 1).collect();
     if listed.len() <= LISTED {
+        if taken.is_empty() && seen.is_empty() {
+            listed.shuffle(rng);
+            return listed.iter().take(count).map(|o| space.plan(o)).collect();
+        }
         let mut rest: Vec<Plan> =
             listed.iter().map(|o| space.plan(o)).filter(|p| !taken.contains(p) && !seen.contains(p)).collect();
         rest.shuffle(rng);

@@ -7,7 +7,10 @@ use rand::seq::SliceRandom;
 
 use crate::ask::{Ask, GridOrder, Proposal, Searcher, Step};
 use crate::draw::{Use, rng};
+use crate::observed::best_observed;
 use crate::random::all_tried;
+use crate::recommend::Recommendation;
+use crate::tried::Purse;
 
 /// All feasible plans, in lexicographic or seeded order.
 pub(crate) struct Grid;
@@ -16,6 +19,9 @@ pub(crate) const NAME: &str = "grid";
 
 /// The most plans that are put in order; a spread of a larger space has this many.
 const MOST: u128 = 1 << 20;
+
+/// Further plans that are looked at where some may be too dear for what is left.
+const SPARE: usize = 256;
 
 /// The golden ratio's fraction: its multiples fill 0..1 evenly.
 const GOLDEN: f64 = 0.618_033_988_749_895;
@@ -40,7 +46,8 @@ impl Searcher for Grid {
             order.iter().enumerate().map(|(turn, &i)| (position(i, order.len(), feasible), turn)).collect();
         places.sort_unstable();
         let taken: HashSet<&Plan> = ask.archive.trials.iter().map(|t| &t.plan).collect();
-        let room = ask.room();
+        let mut purse = Purse::new(ask);
+        let room = if purse.is_limited() { ask.room() + SPARE } else { ask.room() };
         let mut next: Vec<(usize, Plan)> = Vec::new();
         let mut places = places.into_iter().peekable();
         for (index, options) in (0u128..).zip(ask.space.feasible_indices()) {
@@ -77,10 +84,16 @@ impl Searcher for Grid {
                 format!("number {} of {}", turn + 1, order.len())
             }
         };
+        let plans = purse.choose(next.iter().map(|(_, plan)| plan.clone()), ask.room());
+        let proposals = next.into_iter().filter(|(_, plan)| plans.contains(plan));
         Step::Propose {
             guidelines: Vec::new(),
-            proposals: next.into_iter().map(|(turn, plan)| Proposal::new(plan, NAME, reason(turn))).collect(),
+            proposals: proposals.map(|(turn, plan)| Proposal::new(plan, NAME, reason(turn))).collect(),
         }
+    }
+
+    fn recommend(&self, ask: &Ask<'_>) -> Option<Recommendation> {
+        best_observed(ask)
     }
 }
 

@@ -6,8 +6,10 @@
 mod agent;
 mod ask;
 mod draw;
+mod encoding;
 mod explain;
 mod grid;
+mod halving;
 mod initial;
 mod method;
 mod observed;
@@ -17,6 +19,7 @@ mod random;
 mod recommend;
 mod rules;
 mod surrogate;
+mod tpe;
 mod tried;
 mod words;
 

@@ -5,12 +5,23 @@ use agenttts_core::text::nearest;
 use crate::agent::{self, Agent, Unaided};
 use crate::ask::Searcher;
 use crate::grid::{self, Grid};
+use crate::halving::{self, Halving};
 use crate::random::{self, Random};
 use crate::rules::{self, Rules};
+use crate::tpe::{self, Tpe};
 
 /// The names of all methods, in the order of the documentation.
-pub const METHODS: &[&str] =
-    &[agent::NAME, rules::NAME, random::NAME, grid::NAME, agent::ZERO_SHOT, agent::AGENT_HPO, agent::ML_COPILOT];
+pub const METHODS: &[&str] = &[
+    agent::NAME,
+    rules::NAME,
+    random::NAME,
+    grid::NAME,
+    tpe::NAME,
+    halving::NAME,
+    agent::ZERO_SHOT,
+    agent::AGENT_HPO,
+    agent::ML_COPILOT,
+];
 
 /// The method of that name.
 pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
@@ -19,6 +30,8 @@ pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
         rules::NAME => Ok(Box::new(Rules)),
         random::NAME => Ok(Box::new(Random)),
         grid::NAME => Ok(Box::new(Grid)),
+        tpe::NAME => Ok(Box::new(Tpe)),
+        halving::NAME => Ok(Box::new(Halving)),
         agent::ZERO_SHOT => Ok(Box::new(Unaided::ZeroShot)),
         agent::AGENT_HPO => Ok(Box::new(Unaided::AgentHpo)),
         agent::ML_COPILOT => Ok(Box::new(Unaided::MlCopilot)),

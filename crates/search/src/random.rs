@@ -1,16 +1,18 @@
 //! The baseline: plans drawn uniformly from those within the budget.
 
-use std::collections::HashSet;
-
-use agenttts_core::Plan;
-
 use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::{Use, rng, uniform_plans};
+use crate::observed::best_observed;
+use crate::recommend::Recommendation;
+use crate::tried::{Purse, proposed};
 
 /// Uniform over the feasible plans, seeded, without repetition.
 pub(crate) struct Random;
 
 pub(crate) const NAME: &str = "random";
+
+/// Plans drawn for each that is proposed, where some may be too dear for what is left.
+const SPARE: usize = 20;
 
 impl Searcher for Random {
     fn name(&self) -> &str {
@@ -21,9 +23,13 @@ impl Searcher for Random {
         if let Some(finished) = ask.limit_reached() {
             return finished;
         }
-        let taken: HashSet<Plan> = ask.archive.trials.iter().map(|t| t.plan.clone()).collect();
+        let taken = proposed(ask.archive);
+        let mut purse = Purse::new(ask);
         let mut rng = rng(ask.settings.seed, ask.round(), Use::Uniform);
-        let proposals: Vec<Proposal> = uniform_plans(ask.space, &taken, ask.room(), &mut rng)
+        let drawn = if purse.is_limited() { SPARE * ask.room() } else { ask.room() };
+        let plans = uniform_plans(ask.space, &taken, drawn, &mut rng);
+        let proposals: Vec<Proposal> = purse
+            .choose(plans, ask.room())
             .into_iter()
             .map(|plan| Proposal::new(plan, NAME, "drawn uniformly"))
             .collect();
@@ -31,6 +37,10 @@ impl Searcher for Random {
             return all_tried(taken.len());
         }
         Step::Propose { guidelines: Vec::new(), proposals }
+    }
+
+    fn recommend(&self, ask: &Ask<'_>) -> Option<Recommendation> {
+        best_observed(ask)
     }
 }
 
