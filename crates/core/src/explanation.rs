@@ -146,7 +146,7 @@ pub struct FittedCurve {
     pub points: Vec<FittedPoint>,
     /// Where it is highest within the plan budget; absent where no count fits.
     pub peak: Option<Peak>,
-    /// The fewest samples that are not clearly worse than the peak: one-sided, at 95%.
+    /// The fewest samples that are not clearly worse than the peak: not, with 95%, by more than 0.01.
     pub enough: Option<u32>,
     /// Whether the most samples within the budget are clearly worse than the peak.
     pub falls: bool,
@@ -170,9 +170,9 @@ pub struct FittedPoint {
 pub struct Peak {
     /// Samples at the highest point of the mean curve.
     pub samples: u32,
-    /// 95% of the belief about where the true peak is lie between this count and `high`.
+    /// With 97.5% no count below this one is within 0.01 of the true curve's highest point.
     pub low: u32,
-    /// The upper end.
+    /// With 97.5% no count above this one is, among those within the budget.
     pub high: u32,
 }
 

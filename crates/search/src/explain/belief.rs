@@ -26,9 +26,12 @@ pub(super) fn of_normal(belief: Belief) -> Credible {
     Credible { mean, low: mean - Z95 * sd, high: mean + Z95 * sd }
 }
 
-/// Whether a difference is above 0 with 95%.
-pub(super) fn clearly_positive(difference: Belief) -> bool {
-    difference.mean > Z95_ONE_SIDED * difference.sd
+/// What a difference of scores must exceed to be worth a sample. A smooth curve may be sure to rise by next to nothing.
+pub(super) const WORTHWHILE: f64 = 0.01;
+
+/// Whether a difference is worthwhile with 95%.
+pub(super) fn clearly_worthwhile(difference: Belief) -> bool {
+    difference.mean - WORTHWHILE > Z95_ONE_SIDED * difference.sd
 }
 
 /// The value below which the share `q` of the sorted values lies.

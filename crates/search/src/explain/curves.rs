@@ -6,7 +6,7 @@ use agenttts_core::{Archive, FittedCurve, FittedPoint, Peak, Space};
 use rand_chacha::ChaCha8Rng;
 
 use super::DRAWS;
-use super::belief::{clearly_positive, of_normal, quantile};
+use super::belief::{WORTHWHILE, clearly_worthwhile, of_normal, quantile};
 use super::design::{option_near, spaced};
 use crate::surrogate::{Pool, Surrogate};
 
@@ -55,7 +55,7 @@ pub(super) fn curves(
                 let at = |samples: u32| line.counts.iter().position(|&c| c == samples).unwrap_or(0);
                 let worse = |samples: u32| {
                     let difference = surrogate.difference(&line.plans[at(peak.samples)], &line.plans[at(samples)]);
-                    clearly_positive(difference)
+                    clearly_worthwhile(difference)
                 };
                 let fitting = || curve.points.iter().filter(|p| p.within_budget).map(|p| p.samples);
                 curve.enough = fitting().find(|&s| s >= peak.samples || !worse(s));
@@ -112,17 +112,19 @@ impl Line {
         // The fewest samples among equals.
         let highest =
             (0..plans.len()).rev().max_by(|&a, &b| beliefs.belief(a).mean.total_cmp(&beliefs.belief(b).mean))?;
-        let mut peaks: Vec<u32> = surrogate
-            .draws(&plans, DRAWS, rng)
-            .iter()
-            .filter_map(|draw| (0..draw.len()).rev().max_by(|&a, &b| draw[a].total_cmp(&draw[b])))
-            .map(|i| self.counts[fitting[i]])
-            .collect();
-        peaks.sort_unstable();
+        let (mut first, mut last): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+        for draw in surrogate.draws(&plans, DRAWS, rng) {
+            let most = draw.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let high: Vec<usize> = (0..draw.len()).filter(|&i| draw[i] >= most - WORTHWHILE).collect();
+            first.extend(high.first().map(|&i| self.counts[fitting[i]]));
+            last.extend(high.last().map(|&i| self.counts[fitting[i]]));
+        }
+        first.sort_unstable();
+        last.sort_unstable();
         let samples = self.counts[fitting[highest]];
-        if peaks.is_empty() {
+        if first.is_empty() {
             return Some(Peak { samples, low: samples, high: samples });
         }
-        Some(Peak { samples, low: quantile(&peaks, 0.025).min(samples), high: quantile(&peaks, 0.975).max(samples) })
+        Some(Peak { samples, low: quantile(&first, 0.025).min(samples), high: quantile(&last, 0.975).max(samples) })
     }
 }

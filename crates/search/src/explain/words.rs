@@ -89,7 +89,7 @@ fn samples(curve: &FittedCurve, chosen: u32) -> Option<String> {
     }
     let last = *within.last()?;
     let mut words = if enough == last {
-        format!("{name}: every step up to {last} still gains")
+        format!("{name}: nothing below {last} does as well")
     } else {
         format!("{name}: beyond {enough} nothing measurable is gained")
     };

@@ -48,9 +48,8 @@ impl Surrogate {
         let means = projections.iter().map(|v| self.centre + dot(v, &fit.scores)).collect();
         let mut factor = Cholesky::default();
         for (i, (plan, mine)) in plans.iter().zip(&projections).enumerate() {
-            let with = |(other, theirs): (&&[usize], &Vec<f64>)| {
-                self.covariance(&fit.theta, plan, other) - dot(mine, theirs)
-            };
+            let with =
+                |(other, theirs): (&&[usize], &Vec<f64>)| self.covariance(&fit.theta, plan, other) - dot(mine, theirs);
             let row: Vec<f64> = plans[..i].iter().zip(&projections).map(with).collect();
             factor.push(&row, with((plan, mine)));
         }
