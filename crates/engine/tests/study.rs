@@ -2,117 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 
-use std::fs;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+mod support;
 
+use std::sync::Arc;
+
+use agenttts_core::StudyState;
 use agenttts_core::pipeline::{Overrides, SearchBudget};
-use agenttts_core::{StudyState, StudySummary};
 use agenttts_engine::{
-    EngineError, EngineErrorKind, Event, Loaded, Observer, Observers, PlanFile, ResumeOptions, Runner, SearchOptions,
-    StopHandle, StudyContext, Workshop, load_pipeline, plan_file, resume_study, start_study,
+    EngineErrorKind, Event, PlanFile, ResumeOptions, Runner, SearchOptions, StopHandle, Workshop, plan_file,
+    resume_study, start_study,
 };
 use agenttts_store::Store;
-
-const PIPELINE: &str = r#"
-version = 1
-name = "sums"
-description = "Pick the record, then add."
-
-[plan_budget]
-cost_model = "flops"
-limit = 3000
-
-[search]
-trials = 12
-batch = 4
-
-[data]
-search = "search.jsonl"
-test = "test.jsonl"
-
-[models.small]
-provider = "fake"
-id = "p55"
-params_b = 1
-
-[models.large]
-provider = "fake"
-id = "p75"
-params_b = 10
-
-[[stages]]
-name = "pick"
-models = ["small", "large"]
-samples = [1, 2, 4, 8]
-prompt = "pick.j2"
-max_tokens = 20
-metric = { kind = "exact-match", gold = "gold" }
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-
-[[stages]]
-name = "answer"
-models = ["small", "large"]
-samples = [1, 2, 4, 8]
-prompt = "answer.j2"
-max_tokens = 20
-metric = { kind = "exact-match", gold = "answer" }
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-"#;
-
-fn write_pipeline(folder: &Path, toml: &str) {
-    fs::write(folder.join("pipeline.toml"), toml).unwrap();
-    fs::write(folder.join("pick.j2"), "{{ question }}\nanswer: {{ gold }}\nwrong: shed | barn | mill").unwrap();
-    let right = "{% if pick == gold %}answer: {{ answer }}{% else %}answer: none{% endif %}";
-    fs::write(folder.join("answer.j2"), format!("{{{{ question }}}}\n{right}\nwrong: 1 | 2 | 3")).unwrap();
-    let lines = |range: std::ops::Range<u32>| -> String {
-        let line = |i| format!("{{\"question\": \"sum {i}\", \"gold\": \"hut{i}\", \"answer\": \"{}\"}}\n", i + 10);
-        range.map(line).collect()
-    };
-    fs::write(folder.join("search.jsonl"), lines(0..30)).unwrap();
-    fs::write(folder.join("test.jsonl"), lines(100..115)).unwrap();
-}
-
-fn load(folder: &Path) -> Loaded {
-    load_pipeline(folder, &|_| None).unwrap_or_else(|e| panic!("{e}"))
-}
-
-#[derive(Default)]
-struct Seen(Mutex<Vec<Event>>);
-
-impl Observer for Seen {
-    fn on(&self, event: &Event) {
-        self.0.lock().unwrap().push(event.clone());
-    }
-}
-
-/// Asks for a stop after so many measured trials.
-struct StopAfter(u32, StopHandle);
-
-impl Observer for StopAfter {
-    fn on(&self, event: &Event) {
-        if matches!(event, Event::TrialMeasured { trial, .. } if *trial >= self.0) {
-            self.1.stop();
-        }
-    }
-}
-
-fn context(observers: Vec<Arc<dyn Observer>>, stop: StopHandle) -> StudyContext {
-    StudyContext { workshop: Workshop::new("no-models".into()), observers: Observers::new(observers), stop }
-}
-
-async fn search(store: &Store, loaded: Loaded) -> Result<StudySummary, EngineError> {
-    start_study(store, loaded, SearchOptions::default(), context(vec![], StopHandle::new())).await
-}
-
-/// The part of a summary that must not depend on how the study got there.
-fn table(summary: &StudySummary) -> Vec<(u32, String, Vec<f64>, f64)> {
-    let row = |t: &agenttts_core::Trial| {
-        let m = t.measurement().unwrap();
-        (t.number, t.plan.to_string(), m.scores.clone(), m.cost.mean)
-    };
-    summary.archive.trials.iter().map(row).collect()
-}
+use support::*;
 
 #[tokio::test]
 async fn a_study_finds_confirms_and_writes_a_plan_that_runs() {

@@ -57,7 +57,7 @@ pub struct Replan {
     pub max_latency: Option<f64>,
     /// Measured plans, and those of them that fit what is asked for now.
     pub measured: [u32; 2],
-    /// Plans of the space within the budget by their expected cost.
+    /// Plans of the space whose expected cost is within the budget.
     pub feasible: f64,
     /// The names of the stages.
     pub stages: Vec<String>,
@@ -87,7 +87,7 @@ pub struct Candidate {
     /// What it scored, all its trials pooled.
     pub objective: Option<Estimate>,
     /// The cost of one query, in units of the cost model: from the tokens of its samples where it was run, else from
-    /// expected lengths, without an interval.
+    /// expected lengths, corrected by how far they were off for the measured plans, without an interval.
     pub cost: Estimate,
     /// Seconds of one query: stage after stage, each until its slowest sample and the call that combines them are there.
     /// Measured while the search made many calls at once. Absent where a stage's model was never timed.
@@ -131,7 +131,8 @@ pub fn replan(store: &Store, study: &str, options: &ReplanOptions) -> Result<(Re
     let takings = Takings::read(store, row.id, &archive, &loaded)?;
     let archive = takings.recosted(&archive, &terms.pipeline, terms.cost_model)?;
     let latencies = takings.latencies();
-    let choice = Choosing { terms: &terms, archive: &archive, latencies: &latencies, options };
+    let off = off(&terms.space, &archive);
+    let choice = Choosing { terms: &terms, archive: &archive, latencies: &latencies, options, off };
     let chosen = choice.choose()?;
     let recommended_before = summary(store, &row.name)?.recommended.map(|r| r.plan);
     let before = recommended_before.filter(|p| p != &chosen.recommended.plan).and_then(|p| choice.candidate(&p, None));
@@ -145,7 +146,7 @@ pub fn replan(store: &Store, study: &str, options: &ReplanOptions) -> Result<(Re
         budget: terms.budget,
         max_latency: options.max_latency,
         measured: chosen.measured,
-        feasible: terms.space.feasible() as f64,
+        feasible: terms.space.count_within(terms.limit()) as f64,
         stages: loaded.pipeline.stages.iter().map(|s| s.name.clone()).collect(),
         recommended: chosen.recommended,
         why: chosen.why,
@@ -192,8 +193,18 @@ impl Terms {
             None => (cost_model == pipeline.cost_model).then_some(pipeline.plan_budget),
         };
         pipeline.cost_model = cost_model;
-        let space = pipeline.space_under(cost_model, budget.unwrap_or(Cost(i128::MAX / 4))).map_err(of_space)?;
+        // The budget is kept by measured costs, where there are any, so it does not belong to the space.
+        let space = pipeline.space_under(cost_model, Cost(i128::MAX / 4)).map_err(of_space)?;
         Ok(Terms { pipeline, space, cost_model, budget: budget.map(|b| cost_model.units(b)) })
+    }
+
+    fn limit(&self) -> Cost {
+        self.budget.and_then(|units| self.cost_model.amount(units)).unwrap_or(self.space.budget())
+    }
+
+    /// Whether so many units are within the budget, but for rounding.
+    fn affords(&self, units: f64) -> bool {
+        self.budget.is_none_or(|budget| units <= budget + budget.abs() * 1e-9 + 1e-9)
     }
 }
 
@@ -209,8 +220,7 @@ fn unknown_model(name: &str, pipeline: &Pipeline) -> EngineError {
 fn of_space(error: SpaceError) -> EngineError {
     let hint = match &error {
         SpaceError::MissingFact(missing) => missing_hint(missing),
-        SpaceError::Infeasible { .. } => "raise --budget".into(),
-        SpaceError::Empty(_) => "this study cannot be planned again".into(),
+        SpaceError::Infeasible { .. } | SpaceError::Empty(_) => "this study cannot be planned again".into(),
     };
     EngineError::input(error.to_string(), hint)
 }
@@ -240,6 +250,8 @@ struct Choosing<'a> {
     archive: &'a Archive,
     latencies: &'a Latencies,
     options: &'a ReplanOptions,
+    /// What measured plans cost, as a share of what was expected.
+    off: f64,
 }
 
 impl Choosing<'_> {
@@ -251,7 +263,7 @@ impl Choosing<'_> {
         };
         let all = estimates(space, self.archive);
         let measured = all.len() as u32;
-        let fitting: Vec<_> = all.into_iter().filter(|r| r.within_budget && in_time(&r.plan)).collect();
+        let fitting: Vec<_> = all.into_iter().filter(|r| self.terms.affords(r.cost) && in_time(&r.plan)).collect();
         let best = fitting.first();
         let counts = [measured, fitting.len() as u32];
         let untried = self.best_untried(&beliefs, best.map(|r| &r.plan), &in_time);
@@ -323,9 +335,13 @@ impl Choosing<'_> {
                 })
             })
         };
-        let step = (space.feasible() as usize / MOST_UNTRIED).max(1);
+        let affordable = || {
+            let cost = |options: &Vec<usize>| space.cost(options).map(|c| self.terms.cost_model.units(c) * self.off);
+            space.feasible_indices().filter(move |o| cost(o).is_some_and(|c| self.terms.affords(c)))
+        };
+        let step = (affordable().count() / MOST_UNTRIED).max(1);
         let mut found: Option<(f64, Plan)> = None;
-        for options in space.feasible_indices().step_by(step) {
+        for options in affordable().step_by(step) {
             let plan = space.plan(&options);
             if ran(&plan) || !familiar(&plan) || !in_time(&plan) {
                 continue;
@@ -349,7 +365,7 @@ impl Choosing<'_> {
     /// A plan under the new terms.
     fn candidate(&self, plan: &Plan, belief: Option<(f64, f64)>) -> Option<Candidate> {
         let space = &self.terms.space;
-        let nominal = self.terms.cost_model.units(space.cost_of(plan)?);
+        let expected = self.terms.cost_model.units(space.cost_of(plan)?) * self.off;
         let (mean, sd) = belief.or_else(|| Beliefs::new(space, self.archive).of(plan))?;
         let pooled = self.archive.plans().into_iter().find(|p| p.plan == plan);
         Some(Candidate {
@@ -357,7 +373,7 @@ impl Choosing<'_> {
             plan: plan.clone(),
             estimate: interval(mean, sd, 0.0),
             objective: pooled.as_ref().map(|p| p.objective),
-            cost: pooled.as_ref().map_or_else(|| Estimate::of_values(&[nominal]), |p| p.cost),
+            cost: pooled.as_ref().map_or_else(|| Estimate::of_values(&[expected]), |p| p.cost),
             seconds: self.latencies.of(space, plan),
         })
     }
@@ -371,14 +387,29 @@ impl Choosing<'_> {
         wanted.extend(self.options.max_latency.map(|s| format!("at most {s} s")));
         let plans = self.archive.plans();
         let fastest = plans.iter().filter_map(|p| self.latencies.of(&self.terms.space, p.plan)).min_by(f64::total_cmp);
-        let hint = match fastest.filter(|f| self.options.max_latency.is_some_and(|most| *f > most)) {
-            Some(f) => format!("the fastest measured plan takes {f:.2} s: raise --max-latency"),
-            None => "raise --budget or --max-latency".into(),
+        let cheapest = plans.iter().map(|p| p.cost.mean).min_by(f64::total_cmp).filter(|c| !self.terms.affords(*c));
+        let display = |units| self.terms.cost_model.amount(units).map(|a| self.terms.cost_model.display(a));
+        let hint = match (fastest.filter(|f| self.options.max_latency.is_some_and(|most| *f > most)), cheapest) {
+            (Some(f), _) => format!("the fastest measured plan takes {f:.2} s: raise --max-latency"),
+            (None, Some(c)) => {
+                format!("the cheapest measured plan costs {}: raise --budget", display(c).unwrap_or_default())
+            }
+            (None, None) => "plans that are cheap enough take too long: raise --budget or --max-latency".into(),
         };
         let message =
             format!("no plan is known to fit ({}): none of the {measured} measured plans does", wanted.join(", "));
         EngineError::input(message, hint)
     }
+}
+
+/// What measured plans cost on average, as a share of what was expected of them: expected lengths are often off.
+fn off(space: &Space, archive: &Archive) -> f64 {
+    let share = |p: agenttts_core::PooledPlan<'_>| {
+        let expected = space.cost_model().units(space.cost_of(p.plan)?);
+        Some(p.cost.mean / expected).filter(|s| s.is_finite() && *s > 0.0)
+    };
+    let shares: Vec<f64> = archive.plans().into_iter().filter_map(share).collect();
+    if shares.is_empty() { 1.0 } else { shares.iter().sum::<f64>() / shares.len() as f64 }
 }
 
 /// Mean, and the ends of the interval that holds 95% of a normal belief, within the range of objectives.
