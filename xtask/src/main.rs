@@ -5,6 +5,7 @@
 mod demo;
 mod demo_data;
 mod lint;
+mod peers;
 mod run;
 mod setup;
 mod summary;
@@ -29,6 +30,8 @@ enum Command {
     DemoData,
     /// Install what is missing and run every test.
     Test(test::TestArgs),
+    /// Set up the outside optimisers of `agenttts bench`: Optuna and SMAC, in a Python environment of their own.
+    BenchPeers(peers::PeersArgs),
     /// Check formatting and lints, with warnings as errors.
     Lint,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::DemoData => demo_data::demo_data(),
         Command::Test(args) => test::test(&args),
+        Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Lint => lint::lint(),
     };
     match result {

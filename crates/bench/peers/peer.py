@@ -245,8 +245,8 @@ class Smac:
             values[f"samples{index}.{model}"] = stage.counts[option["model"]].index(option["samples"])
         known = set(self.space)
         config = self.config(self.space, values={k: v for k, v in values.items() if k in known})
-        seeds = self.smac.intensifier.get_trials_of_interest(config)
-        return self.info(config, seed=seeds[0].seed)
+        # Told before SMAC was asked for the first time; it takes this seed over as the first of its own.
+        return self.info(config, seed=0)
 
     def tell(self, info, score, violation):
         if score is None:

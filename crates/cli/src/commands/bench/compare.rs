@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use agenttts_bench::{Agents, Arena, Contestant, Options, Results, contestant_with, default_methods, open, play};
+use agenttts_bench::{
+    Agents, Arena, Contestant, Options, PeerProcesses, Results, UnknownContestant, contestant_with, default_methods,
+    is_peer, open, peer, peer_python, play,
+};
 use agenttts_core::{Problem, Problems};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::agent::agents;
+use super::files;
 use crate::args::BenchArgs;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -52,6 +56,10 @@ pub(super) async fn compare(context: &Context, args: BenchArgs) -> Result<Exit, 
         context.screen.error("the comparison was stopped before all runs were made");
         return Err(Failure::Said(Exit::Interrupted));
     };
+    if let Some(folder) = &args.output {
+        files::write(folder, &results)?;
+        context.screen.say(&format!("page and curves: {}", folder.join("index.html").display()));
+    }
     if args.json {
         context.screen.print_json(&results)?;
     } else {
@@ -83,6 +91,7 @@ fn contestants(names: &[String], agents: &Agents) -> Result<Vec<Box<dyn Contesta
     let names: Vec<String> =
         if names.is_empty() { default_methods().map(str::to_owned).collect() } else { names.to_vec() };
     let mut contestants: Vec<Box<dyn Contestant>> = Vec::new();
+    let mut processes = None;
     for name in names.iter().map(|n| n.trim()) {
         if contestants.iter().any(|c| c.name() == name) {
             return Err(Failure::Usage {
@@ -90,9 +99,31 @@ fn contestants(names: &[String], agents: &Agents) -> Result<Vec<Box<dyn Contesta
                 hint: "name every method once".into(),
             });
         }
-        contestants.push(contestant_with(name, agents).map_err(|e| Problems::from(Problem::new(e.to_string())))?);
+        contestants.push(match outside(name, &mut processes)? {
+            Some(outside) => outside,
+            None => contestant_with(name, agents).map_err(|e| Problems::from(Problem::new(e.to_string())))?,
+        });
     }
     Ok(contestants)
+}
+
+/// The outside optimiser of a name, if it is one's; they share their Python processes.
+fn outside(name: &str, shared: &mut Option<Arc<PeerProcesses>>) -> Result<Option<Box<dyn Contestant>>, Failure> {
+    if !is_peer(name) {
+        return Ok(None);
+    }
+    let processes = match shared {
+        Some(processes) => processes,
+        None => {
+            let python = peer_python(|variable| std::env::var_os(variable));
+            let python = python.map_err(|e| Failure::input(e.message, e.hint.unwrap_or_default()))?;
+            shared.insert(Arc::new(PeerProcesses::new(&python)))
+        }
+    };
+    let contestant = peer(name, processes);
+    contestant
+        .map(Some)
+        .ok_or_else(|| Problems::from(Problem::new(UnknownContestant::Examples(name.into()).to_string())).into())
 }
 
 fn progress_bar(live: bool) -> ProgressBar {
