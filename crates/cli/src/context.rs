@@ -15,6 +15,8 @@ use crate::places;
 pub(crate) struct Context {
     pub(crate) screen: Screen,
     store: PathBuf,
+    /// Whether the command line or the environment names the store.
+    store_is_named: bool,
     models_dir: Option<PathBuf>,
 }
 
@@ -26,6 +28,7 @@ impl Context {
         })?;
         Ok(Context {
             screen,
+            store_is_named: args.store.is_some(),
             store: places::store(args.store.as_deref(), &current),
             models_dir: places::models(args.models_dir.as_deref(), |name| std::env::var_os(name)),
         })
@@ -34,6 +37,11 @@ impl Context {
     /// The store, made where it is not there.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
         Ok(Store::open(&self.store)?)
+    }
+
+    /// Whether somebody named the store.
+    pub(crate) fn named_store(&self) -> bool {
+        self.store_is_named
     }
 
     /// The store, if there is one: looking at studies must not make an empty one.
@@ -51,6 +59,13 @@ impl Context {
         };
         let summary = agenttts_engine::summary(&store, &name)?;
         Ok((store, summary))
+    }
+
+    /// A study of the store, by its whole name.
+    pub(crate) fn study(&self, study: &str) -> Result<(Store, String), Failure> {
+        let store = self.existing_store()?.ok_or_else(|| Failure::NoStudy(self.store.clone()))?;
+        let name = store.study(study)?.name;
+        Ok((store, name))
     }
 
     /// The folder of models.

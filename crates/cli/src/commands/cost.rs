@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 pub(super) fn cost(context: &Context, args: &CostArgs) -> Result<Exit, Failure> {
-    let cost_model = CostModel::from_name(&args.cost_model).ok_or_else(|| unknown(&args.cost_model))?;
+    let cost_model = cost_model(&args.cost_model)?;
     let call = CallTokens {
         cached_prompt: args.cached_prompt.min(args.prompt),
         ..CallTokens::planned(args.prompt, args.decode, args.samples)
@@ -60,11 +60,14 @@ fn missing(error: MissingFact) -> Failure {
     }
 }
 
-fn unknown(name: &str) -> Failure {
-    let known = CostModel::ALL.map(CostModel::name);
-    let hint = match nearest(name, &known) {
-        Some(near) => format!("did you mean {near}?"),
-        None => format!("there are: {}", known.join(", ")),
-    };
-    Failure::Usage { message: format!("there is no cost model {name:?}"), hint }
+/// The cost model of that name.
+pub(super) fn cost_model(name: &str) -> Result<CostModel, Failure> {
+    CostModel::from_name(name).ok_or_else(|| {
+        let known = CostModel::ALL.map(CostModel::name);
+        let hint = match nearest(name, &known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        Failure::Usage { message: format!("there is no cost model {name:?}"), hint }
+    })
 }

@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-use agenttts_core::{CostModel, Estimate};
+use agenttts_core::{CostModel, Estimate, Span};
 
 /// `27,186`.
 pub(crate) fn grouped(value: u128) -> String {
@@ -52,6 +52,14 @@ pub(crate) fn score(estimate: &Estimate) -> String {
     format!("{:.3} [{:.3}, {:.3}]", estimate.mean, estimate.low, estimate.high)
 }
 
+/// `examples 6 to 10` of a study's order, from 1.
+pub(crate) fn examples(span: Span) -> String {
+    match span.count {
+        1 => format!("example {}", span.end()),
+        _ => format!("examples {} to {}", span.first + 1, span.end()),
+    }
+}
+
 /// A number of units of a cost model: `814`, `431 GFLOP`.
 pub(crate) fn cost(cost_model: CostModel, units: f64) -> String {
     match cost_model.amount(units) {
@@ -99,6 +107,12 @@ mod tests {
             ("4.2s".into(), "1m 12s".into(), "2h 05m".into())
         );
         assert_eq!((usd(0.0), usd(3.0), usd(0.00012)), ("$0.00".into(), "$3.00".into(), "$0.000120".into()));
+    }
+
+    #[test]
+    fn spans_count_from_one() {
+        assert_eq!(examples(Span { first: 5, count: 5 }), "examples 6 to 10");
+        assert_eq!(examples(Span { first: 0, count: 1 }), "example 1");
     }
 
     #[test]

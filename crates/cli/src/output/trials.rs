@@ -2,7 +2,7 @@
 
 use agenttts_core::{CostModel, Plan, StudySummary, Trial, TrialState};
 
-use super::number::{cost, score};
+use super::number::{cost, examples, score};
 use super::table::Columns;
 
 /// The choices of a plan, one stage a line.
@@ -22,16 +22,17 @@ pub(crate) fn choices(stages: &[String], plan: &Plan) -> String {
     table.text()
 }
 
-/// The measured trials of a Pareto front.
+/// The measured plans of a Pareto front, each with all its trials pooled.
 pub(crate) fn front(summary: &StudySummary) -> String {
-    let mut table = Columns::new(&[">trial", "quality", ">cost", "plan"]);
-    for trial in summary.pareto.iter().filter_map(|n| summary.archive.trials.iter().find(|t| t.number == *n)) {
-        let Some(measured) = trial.measurement() else { continue };
+    let mut table = Columns::new(&[">trial", "quality", ">n", "estimate", ">cost", "plan"]);
+    for plan in summary.pareto.iter().filter_map(|n| summary.plans.iter().find(|p| p.trial == *n)) {
         table.row([
-            trial.number.to_string(),
-            score(&measured.objective),
-            cost(summary.cost_model, measured.cost.mean),
-            trial.plan.to_string(),
+            plan.trial.to_string(),
+            score(&plan.objective),
+            plan.objective.n.to_string(),
+            plan.estimate.map_or_else(|| "-".into(), |[mean, sd]| format!("{mean:.3} ± {sd:.3}")),
+            cost(summary.cost_model, plan.cost.mean),
+            plan.plan.to_string(),
         ]);
     }
     table.text()
@@ -60,8 +61,11 @@ fn row(trial: &Trial, cost_model: CostModel) -> [String; 7] {
         why.push_str("; repaired: ");
         why.push_str(repair);
     }
-    if trial.stream != 0 {
-        why.push_str(" (on fresh draws)");
+    let on = trial.span.map(|s| format!("on {}", examples(s)));
+    let fresh = (trial.stream != 0).then(|| "on fresh draws".to_owned());
+    let how: Vec<String> = on.into_iter().chain(fresh).collect();
+    if !how.is_empty() {
+        why.push_str(&format!(" ({})", how.join(", ")));
     }
     [trial.number.to_string(), trial.round.to_string(), quality, price, failed, trial.plan.to_string(), why]
 }

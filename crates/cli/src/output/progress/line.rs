@@ -4,17 +4,24 @@ use agenttts_core::Purpose;
 use agenttts_engine::Event;
 
 use super::state::State;
-use crate::output::number::{cost, grouped, score};
+use crate::output::number::{cost, examples, grouped, score};
 use crate::output::{Paint, Screen};
 
 /// The line of an event, for those that are worth one. No times: two runs of one search read the same.
 pub(super) fn of(event: &Event, state: &State, screen: &Screen) -> Option<String> {
     Some(match event {
-        Event::Started { study, resumed, method, feasible, trials, examples } => format!(
-            "{} {study}: method {method}, {} plans within the budget, up to {trials} trials on {examples} examples",
-            if *resumed { "going on with study" } else { "study" },
-            grouped(*feasible as u128),
-        ),
+        Event::Started { study, resumed, method, feasible, trials, examples, examples_per_trial, history } => {
+            let begun = if *resumed { "going on with study" } else { "study" };
+            let plans = grouped(*feasible as u128);
+            let on = match examples_per_trial.filter(|n| n < examples) {
+                Some(n) => format!("each on {n} of {examples} examples"),
+                None => format!("on {examples} examples"),
+            };
+            let learned = history.as_ref().map_or_else(String::new, |h| format!("\nlearning from study {h}"));
+            format!(
+                "{begun} {study}: method {method}, {plans} plans within the budget, up to {trials} trials {on}{learned}"
+            )
+        }
         Event::Proposed { round, trials: (first, count), repairs } => {
             let last = first + count.saturating_sub(1);
             let which = if *count == 1 { format!("trial {first}") } else { format!("trials {first} to {last}") };
@@ -42,10 +49,14 @@ pub(super) fn of(event: &Event, state: &State, screen: &Screen) -> Option<String
         Event::AgentAnswered { error: Some(error) } => {
             format!("{} the agent's answer cannot be used: {error}", screen.paint_err(Paint::Warn, "warning:"))
         }
-        Event::TrialMeasured { trial, plan, objective, cost: units, best, failures, .. } => {
+        Event::TrialMeasured { trial, plan, objective, cost: units, span, pooled, best, failures, .. } => {
+            let on = span.map_or_else(String::new, |s| format!(" on {}", examples(s)));
             let failed = if *failures > 0 { format!(", {failures} failed") } else { String::new() };
             let mark = if *best { screen.paint_err(Paint::Good, "  best so far") } else { String::new() };
-            format!("trial {trial}: {}, {}{failed}, {plan}{mark}", score(objective), cost(state.cost_model, *units))
+            let with =
+                pooled.map_or_else(String::new, |p| format!("; with its earlier trials {} (n={})", score(&p), p.n));
+            let price = cost(state.cost_model, *units);
+            format!("trial {trial}: {}{on}, {price}{failed}, {plan}{with}{mark}", score(objective))
         }
         Event::Confirming { label, plan } => format!("test split: {label}, {plan} ..."),
         Event::Warning { message } => format!("{} {message}", screen.paint_err(Paint::Warn, "warning:")),

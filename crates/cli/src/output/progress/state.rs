@@ -1,8 +1,8 @@
 //! What a display knows of a study: counted from its events.
 
 use agenttts_core::pipeline::SearchBudget;
-use agenttts_core::{CostModel, Estimate, Plan, StudySummary};
-use agenttts_engine::{Event, Spent};
+use agenttts_core::{CostModel, StudySummary};
+use agenttts_engine::{Event, Leader, Spent};
 
 use crate::output::number::{cost, duration, of_limit, percent, score};
 
@@ -17,19 +17,11 @@ pub(super) struct State {
     pub(super) measured: u32,
     /// The most trials.
     pub(super) trials: u32,
-    pub(super) best: Option<Best>,
+    /// The plan that leads.
+    pub(super) best: Option<Leader>,
     pub(super) spent: Spent,
     /// Seconds and measured trials when this session began.
     session_start: Option<(f64, u32)>,
-}
-
-/// The best trial so far.
-#[derive(Debug)]
-pub(super) struct Best {
-    trial: u32,
-    objective: Estimate,
-    cost: f64,
-    plan: Plan,
 }
 
 impl State {
@@ -39,12 +31,7 @@ impl State {
             ("calls", budget.calls.map(|v| v as f64)),
             ("minutes", budget.minutes),
         ];
-        let best = before.and_then(|s| s.archive.best()).map(|(t, m)| Best {
-            trial: t.number,
-            objective: m.objective,
-            cost: m.cost.mean,
-            plan: t.plan.clone(),
-        });
+        let best = before.and_then(|s| Leader::of(&s.archive));
         State {
             cost_model,
             study: None,
@@ -65,12 +52,10 @@ impl State {
                 self.trials = *trials;
             }
             Event::Progress { spent, .. } => self.spend(*spent),
-            Event::TrialMeasured { trial, plan, objective, cost, best, spent, .. } => {
+            Event::TrialMeasured { leader, spent, .. } => {
                 self.spend(*spent);
                 self.measured += 1;
-                if *best {
-                    self.best = Some(Best { trial: *trial, objective: *objective, cost: *cost, plan: plan.clone() });
-                }
+                self.best.clone_from(leader);
             }
             _ => {}
         }
@@ -81,12 +66,13 @@ impl State {
         self.spent = spent;
     }
 
-    /// `trial 5  0.725 [0.572, 0.839]  431 GFLOP  small x4 vote T=0.7`.
+    /// `trial 5  0.725 [0.572, 0.839] n=40  431 GFLOP  small x4 vote T=0.7`.
     pub(super) fn best_line(&self) -> String {
         match &self.best {
             None => "nothing measured yet".into(),
             Some(b) => {
-                format!("trial {}  {}  {}  {}", b.trial, score(&b.objective), cost(self.cost_model, b.cost), b.plan)
+                let (quality, price) = (score(&b.objective), cost(self.cost_model, b.cost));
+                format!("trial {}  {quality} n={}  {price}  {}", b.trial, b.objective.n, b.plan)
             }
         }
     }
