@@ -2,6 +2,7 @@
 
 mod agent;
 mod compare;
+mod files;
 mod simulate;
 
 use crate::args::{BenchArgs, BenchCommand};
