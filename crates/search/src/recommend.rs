@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use agenttts_core::{Archive, Plan, Space};
+use agenttts_core::{Archive, Plan, PooledPlan, Space};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::ask::Insights;
@@ -38,7 +38,7 @@ pub fn recommend(space: &Space, archive: &Archive) -> Option<Recommendation> {
 /// The `k` plans most worth confirming, in the order of [`recommend`].
 pub fn finalists(space: &Space, archive: &Archive, k: usize) -> Vec<Recommendation> {
     let all = estimates(space, archive);
-    let leader = archive.best();
+    let (plans, leader) = (archive.plans(), archive.best());
     let leader = leader.as_ref().and_then(|l| Some((l, all.iter().find(|r| &r.plan == l.plan)?.clone())));
     let explained = all.into_iter().take(k).enumerate().map(|(i, mut r)| {
         let place = if i == 0 { "highest estimate".to_owned() } else { format!("estimate number {}", i + 1) };
@@ -46,7 +46,9 @@ pub fn finalists(space: &Space, archive: &Archive, k: usize) -> Vec<Recommendati
         if !r.within_budget {
             r.why.push_str("; measured, it costs more than the budget");
         }
-        if let Some((pooled, other)) = leader.as_ref().filter(|(_, l)| i == 0 && l.plan != r.plan) {
+        let own = plans.iter().find(|p| p.plan == &r.plan).map_or(f64::NAN, |p| p.objective.mean);
+        let better = |leader: &PooledPlan<'_>| leader.plan != &r.plan && leader.objective.mean > own;
+        if let Some((pooled, other)) = leader.as_ref().filter(|(l, _)| i == 0 && better(l)) {
             let but = if other.within_budget {
                 format!("but with related plans its estimate is {:.3}", other.mean)
             } else {

@@ -32,6 +32,7 @@ pub(super) fn replan(context: &Context, args: &ReplanArgs) -> Result<Exit, Failu
             fs::write(path, file.to_toml()).map_err(|e| Failure::write(path, e))?;
             context.screen.say(&format!("plan file: {}", path.display()));
         }
+        None if args.json => {}
         None => context.screen.hint("-o FILE writes the plan file"),
     }
     Ok(Exit::Ok)

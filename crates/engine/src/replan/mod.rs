@@ -106,7 +106,7 @@ pub struct RunnerUp {
 }
 
 /// How sure the surrogate must be that a plan that was never run beats the best that was, before it is recommended.
-const SURE: f64 = 0.9;
+const SURE: f64 = 0.95;
 
 /// The most plans that were never run that are looked at, evenly spread over the space.
 const MOST_UNTRIED: usize = 20_000;

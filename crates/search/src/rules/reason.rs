@@ -33,7 +33,7 @@ pub(crate) fn reason(space: &Space, candidate: &Candidate, belief: Belief) -> St
         Rule::Crossover => "crossover of two good plans".to_owned(),
         Rule::Mutation => "mutation of a good plan".to_owned(),
         Rule::Random => "exploration".to_owned(),
-        Rule::Replicate => "one of the best so far, again on fresh draws".to_owned(),
+        Rule::Replicate => "one of the best so far, tried again".to_owned(),
     };
     format!("{why}; {expected}")
 }

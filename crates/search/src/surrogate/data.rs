@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agenttts_core::{Archive, Measurement, Space, Trial};
+use agenttts_core::{Archive, Measurement, Space, Span, Trial};
 
 use super::cholesky::dot;
 
@@ -24,6 +24,9 @@ pub(crate) struct Observation {
 /// The weight of the pooled variance against a trial's own, in examples: a mean near 0 or 1 has a small sample
 /// variance by luck as well as by right.
 const PRIOR_EXAMPLES: f64 = 20.0;
+
+/// The weight of [`UNKNOWN_VARIANCE`] against what all trials together show, in examples.
+const UNSEEN_EXAMPLES: f64 = 5.0;
 
 /// The least variance of one example's score.
 const LEAST_VARIANCE: f64 = 1e-3;
@@ -81,6 +84,8 @@ struct Noise {
     variance: f64,
     /// What each example scored above the trial's mean and its own difficulty; empty where unknown.
     residuals: Vec<f64>,
+    /// Which examples these are.
+    span: Option<Span>,
 }
 
 /// The correlation of replicates' residuals, shrunk towards 0.
@@ -90,7 +95,8 @@ fn lasting<'a>(groups: impl Iterator<Item = &'a Vec<usize>>, noises: &[Noise]) -
         for (k, &i) in group.iter().enumerate() {
             for &j in &group[k + 1..] {
                 let (a, b) = (&noises[i].residuals, &noises[j].residuals);
-                if a.len() == b.len() && a.len() > 1 {
+                // Only fresh draws of the same examples can repeat themselves.
+                if noises[i].span == noises[j].span && a.len() == b.len() && a.len() > 1 {
                     together += dot(a, b);
                     alone += (dot(a, a) * dot(b, b)).sqrt();
                     pairs += 1.0;
@@ -104,15 +110,15 @@ fn lasting<'a>(groups: impl Iterator<Item = &'a Vec<usize>>, noises: &[Noise]) -
     (together / alone * pairs / (pairs + PRIOR_PAIRS)).clamp(0.0, 1.0)
 }
 
-/// Where all trials ran on equally many examples, what an example scores above or below the average in all of them is
+/// Where all trials ran on the same examples, what an example scores above or below the average in all of them is
 /// its difficulty: it moves all trials alike and tells nothing of their order, so it is taken out of the noise.
 fn noises(trials: &[(&Trial, &Measurement)]) -> Vec<Noise> {
     let count = trials.len() as f64;
-    let Some(n) = trials.first().map(|(_, m)| m.scores.len()) else {
+    let Some((n, span)) = trials.first().map(|(t, m)| (m.scores.len(), t.span)) else {
         return Vec::new();
     };
-    let paired =
-        trials.len() >= 4 && n > 1 && trials.iter().all(|(_, m)| m.scores.len() == n && m.objective.n as usize == n);
+    let same = |t: &Trial, m: &Measurement| t.span == span && m.scores.len() == n && m.objective.n as usize == n;
+    let paired = trials.len() >= 4 && n > 1 && trials.iter().all(|(t, m)| same(t, m));
     let mut difficulty = vec![0.0; n];
     if paired {
         for (_, m) in trials {
@@ -144,11 +150,15 @@ fn noises(trials: &[(&Trial, &Measurement)]) -> Vec<Noise> {
         })
         .collect();
     let weight: f64 = own.iter().map(|(_, w, _)| w).sum();
-    let pooled = if weight > 0.0 { own.iter().map(|(v, w, _)| v * w).sum::<f64>() / weight } else { UNKNOWN_VARIANCE };
+    // A few examples that agree in all trials do not show that there is no noise.
+    let seen = own.iter().map(|(v, w, _)| v * w).sum::<f64>();
+    let pooled = (seen + UNKNOWN_VARIANCE * UNSEEN_EXAMPLES) / (weight + UNSEEN_EXAMPLES);
     own.into_iter()
-        .map(|(v, w, residuals)| Noise {
+        .zip(trials)
+        .map(|((v, w, residuals), (trial, _))| Noise {
             variance: ((v * w + pooled * PRIOR_EXAMPLES) / (w + PRIOR_EXAMPLES)).max(LEAST_VARIANCE),
             residuals,
+            span: trial.span,
         })
         .collect()
 }
