@@ -170,6 +170,22 @@ class Gp(Optuna):
         }
 
 
+class OnlyPlan:
+    """Where there is nothing to choose, no sampler is needed, and some fail."""
+
+    def __init__(self, stages):
+        self.plan = [stage.options[0]["option"] for stage in stages]
+
+    def ask(self):
+        return None, self.plan
+
+    def adopt(self, plan):
+        return None
+
+    def tell(self, trial, score, violation):
+        pass
+
+
 class Smac:
     """SMAC3 with random forests, in its usual setting for noisy scores: it tries good plans again."""
 
@@ -181,9 +197,11 @@ class Smac:
         import ConfigSpace
         from smac import HyperparameterOptimizationFacade as Facade
         from smac import Scenario
+        from smac.main.exceptions import ConfigurationSpaceExhaustedException
         from smac.runhistory import StatusType, TrialInfo, TrialValue
 
         logging.getLogger("smac").setLevel(logging.ERROR)
+        self.exhausted = (StopIteration, ConfigurationSpaceExhaustedException)
         self.info, self.value, self.status = TrialInfo, TrialValue, StatusType
         self.config, self.stages, self.names = ConfigSpace.Configuration, stages, {}
         self.space = ConfigSpace.ConfigurationSpace(seed=seed)
@@ -222,7 +240,7 @@ class Smac:
     def ask(self):
         try:
             info = self.smac.ask()
-        except StopIteration:
+        except self.exhausted:
             return None, None
         return info, [self._option(dict(info.config), i, stage) for i, stage in enumerate(self.stages)]
 
@@ -272,7 +290,9 @@ class Study:
 
         random.seed(told["seed"])
         numpy.random.seed(told["seed"] % SEEDS)
-        self.sampler = SAMPLERS[name]([Stage(s) for s in told["stages"]], told["seed"] % SEEDS)
+        stages = [Stage(s) for s in told["stages"]]
+        choice = any(len(stage.options) > 1 for stage in stages)
+        self.sampler = SAMPLERS[name](stages, told["seed"] % SEEDS) if choice else OnlyPlan(stages)
         self.initial = list(reversed(told.get("initial", [])))
         self.pending = None
 

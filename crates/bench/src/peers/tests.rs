@@ -198,22 +198,29 @@ fn the_real_optimisers_find_good_plans_and_repeat_themselves() {
             }
             fault => assert_eq!(fault, &None, "{name}"),
         }
-        assert_eq!(first.trials, 20, "{name}");
+        // SMAC tries a plan three times at most and then has nothing left in so small a space.
+        assert!(first.trials == 20 || (name.starts_with("smac") && first.ended.is_some()), "{name}: {first:?}");
         assert!(first.points[0].ratio > 0.6, "{name}: {}", first.points[0].ratio);
         let again = run(&*contestant, &arena);
         assert_eq!((first.path, first.refused), (again.path, again.refused), "{name}");
+        let only = run(&*contestant, &arena_within(1.5));
+        assert_eq!((only.trials, only.points[0].ratio), (20, 1.0), "{name} with one plan only");
     }
 }
 
 /// One stage: a small model with 1, 2 and 4 samples, and a large one of which more than one sample is too dear.
 fn arena() -> Arena {
+    arena_within(6.0)
+}
+
+fn arena_within(budget: f64) -> Arena {
     let rows =
         [(0, 1, 0.4, 1.0), (0, 2, 0.6, 2.0), (0, 4, 0.8, 4.0), (1, 1, 0.7, 5.0), (1, 2, 0.9, 10.0), (1, 4, 1.0, 20.0)];
     let model = |name: &str| TableModel { name: name.to_owned(), params_b: None };
     let table = Table {
         name: "tiny".to_owned(),
         note: String::new(),
-        budget: 6.0,
+        budget,
         cost_model: CostModel::Usd,
         noise_examples: 10,
         stages: vec![TableStage {
