@@ -106,7 +106,7 @@ impl Method {
         let name = searcher.name().to_owned();
         let ours = name == "planner" || name == "rules" || (name.starts_with("agent") && name != "agent-hpo");
         let sizes = match name.as_str() {
-            "planner" | "agent" => Sizes::Own,
+            "planner" | "agent" | "halving" => Sizes::Own,
             _ if ours => Sizes::Usual,
             _ => Sizes::BestOf,
         };

@@ -52,9 +52,13 @@ pub fn contestant_with(name: &str, agents: &Agents) -> Result<Box<dyn Contestant
     };
     // Methods that are nothing but their model run on what a usual trial has: four sizes would take four times the calls.
     let unaided = needs_agent(method) && style != "agent";
-    if unaided {
-        settings.batch = ASKED_FOR;
-    }
+    settings.batch = match method {
+        _ if unaided => ASKED_FOR,
+        // Nothing runs side by side here, so a method learns from every trial before it proposes the next; those that
+        // think in rounds keep theirs.
+        "rules" | "agent" => settings.batch,
+        _ => 1,
+    };
     let mut contestant = Method::new(searcher(method)?, settings).named(name).with_agents(agents.clone());
     if unaided {
         contestant = contestant.sized(Sizes::Usual);

@@ -37,7 +37,7 @@ fn one(results: &Results, landscape: &LandscapeSummary, screen: &Screen) -> Stri
     let heads: Vec<String> = checkpoints.iter().map(|c| format!(">{}", short(*c))).collect();
     let against = landscape.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"));
     let names = ["method", ">examples"];
-    let more = [">98% from", ">seeds there", against.as_str(), ">s a run"];
+    let more = [">98% from", ">seeds there", against.as_str(), ">time a run"];
     let names: Vec<&str> = names.into_iter().chain(heads.iter().map(String::as_str)).chain(more).collect();
     text += &format!("  true score of the recommended plan, over the best, after so many {unit}\n");
     let mut table = Columns::new(&names);
@@ -50,7 +50,7 @@ fn one(results: &Results, landscape: &LandscapeSummary, screen: &Screen) -> Stri
                 method.arrived_at.map_or_else(|| "-".to_owned(), short),
                 percent(method.arrived),
                 method.difference.as_ref().map_or_else(|| "-".to_owned(), difference),
-                format!("{seconds:.2}"),
+                format!("{seconds:.2}s"),
             ]);
         table.row(cells);
     }
