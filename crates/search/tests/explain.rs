@@ -127,6 +127,36 @@ fn noise_alone_is_rarely_taken_for_an_effect() {
 }
 
 #[test]
+fn intervals_hold_the_truth_about_as_often_as_they_say() {
+    // Additive, so the effect of a model is the same whatever the weights of the other choices.
+    let space = roomy(vec![small("a", 2, &[1, 3, 9]), small("b", 2, &[1, 3, 9])]);
+    let plans = all_plans(&space);
+    let (mut held, mut all) = (0, 0);
+    for seed in 0..15 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let some: Vec<Plan> = (0..24).map(|_| plans[rng.random_range(0..plans.len())].clone()).collect();
+        let truth = |p: &Plan| 0.3 + 0.15 * second(p, 0) + 0.02 * f64::from(p.choices[1].samples);
+        let mut archive = tried(&space, &some, 50, truth);
+        for t in &mut archive.trials {
+            let p = truth(&t.plan);
+            if let TrialState::Measured(m) = &mut t.state {
+                m.scores = (0..50).map(|_| f64::from(u8::from(rng.random::<f64>() < p))).collect();
+                m.objective = Estimate::of_scores(&m.scores);
+            }
+        }
+        let of = explain(&space, &archive, None, seed).unwrap();
+        for (i, effect) in [("a", 0.15), ("b", 0.0)] {
+            let found = of.importance.iter().find(|f| f.factor.stage == i && f.factor.part == Part::Model).unwrap();
+            // The level that looks best may not be.
+            let sign = if found.best.ends_with('1') { 1.0 } else { -1.0 };
+            held += u32::from(found.effect.low <= sign * effect && sign * effect <= found.effect.high);
+            all += 1;
+        }
+    }
+    assert!(held * 10 >= all * 8, "{held} of {all}");
+}
+
+#[test]
 fn few_trials_explain_nothing() {
     let space = roomy(vec![small("a", 2, &[1, 4]), small("b", 2, &[1, 4])]);
     assert_eq!(explain(&space, &Archive::default(), None, 1), None);
