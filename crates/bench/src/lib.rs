@@ -15,6 +15,7 @@ mod peers;
 mod results;
 mod simulate;
 mod source;
+mod tape;
 mod tournament;
 
 pub use agents::{AgentModel, Agents, Drawn, Replies, earlier_study};
@@ -32,4 +33,5 @@ pub use results::{
 };
 pub use simulate::{SIMULATED, simulate};
 pub use source::open;
+pub use tape::read_tape;
 pub use tournament::{Options, Series, play};

@@ -6,9 +6,10 @@ use agenttts_core::{Problem, Problems};
 
 use crate::environment::Arena;
 use crate::landscape::read_landscape;
+use crate::tape;
 use crate::simulate::{SIMULATED, simulate};
 
-/// All arenas that the names stand for, in their order: a landscape's CSV file, a folder of them, or a simulated one.
+/// All arenas that the names stand for, in their order: a landscape's CSV file, a tape, a folder of them, or a simulated one.
 ///
 /// # Errors
 /// Names that stand for nothing, files that are no landscapes, two arenas of one name.
@@ -48,6 +49,9 @@ fn open_one(name: &str) -> Result<Vec<Arena>, Problems> {
 }
 
 fn open_file(path: &Path) -> Result<Arena, Problems> {
+    if path.extension().is_some_and(|e| e == tape::EXTENSION) {
+        return tape::read_tape(path);
+    }
     let table = read_landscape(path)?;
     table.arena().map_err(|e| Problem::new(format!("{}: {e}", path.display())).into())
 }
@@ -59,7 +63,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Problems> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|e| e == "csv") {
+        if path.extension().is_some_and(|e| e == "csv" || e == tape::EXTENSION) {
             files.push(path);
         }
     }

@@ -60,6 +60,12 @@ pub async fn start_study(
     let models = context.workshop.connect(&loaded.pipeline)?;
     settings.models = models.identities();
     check_limits(&loaded, &settings.search_budget)?;
+    if models.is_recorded() && settings.agent.is_some() {
+        return Err(EngineError::input(
+            format!("the method `{}` asks a language model, and a tape holds no replies to that", settings.method),
+            "search a tape with another method, such as rules; `agenttts bench` replays recorded replies",
+        ));
+    }
     if needs_history(&settings.method) {
         settings.history = Some(history::choose(store, &loaded.pipeline, options.history.as_deref())?);
     }
@@ -273,8 +279,8 @@ impl Session {
         let mut trials: Vec<Trial> = Vec::with_capacity(proposals.len());
         let mut seen = HashSet::new();
         // Two trials of one plan in one round would run on the same draws: the second would say nothing new.
-        let distinct = proposals.into_iter().filter(|p| seen.insert(p.plan.clone()));
-        for (number, proposal) in (first..).zip(distinct) {
+        let distinct = proposals.into_iter().filter(|p| seen.insert(p.plan.clone())).collect();
+        for (number, proposal) in (first..).zip(self.drawable(distinct)) {
             let nominal = self.loaded.space.cost_of(&proposal.plan).ok_or_else(|| {
                 EngineError::Internal(format!("{} proposed a plan outside the space", self.settings.method))
             })?;
@@ -288,7 +294,6 @@ impl Session {
                 origin: proposal.origin,
                 stream,
                 span,
-                // Its number is used up, but nothing is spent on it.
                 state: if stream > 0 && !self.fresh_draws {
                     TrialState::Abandoned("a tape has no fresh draws of a plan".into())
                 } else {
@@ -306,6 +311,16 @@ impl Session {
         self.archive.guidelines.extend(guidelines);
         self.archive.trials.extend(trials);
         Ok(())
+    }
+
+    /// The proposals for which there are draws. A tape has no fresh ones, so plans that were measured on all examples are
+    /// left out there; where no others are proposed they stay, to be given up at no cost, so that the study ends.
+    fn drawable(&self, proposals: Vec<Proposal>) -> Vec<Proposal> {
+        let first_draws = |p: &Proposal| place(&self.archive, &p.plan, p.examples, Some(self.pool())).0 == 0;
+        if self.fresh_draws || !proposals.iter().any(first_draws) {
+            return proposals;
+        }
+        proposals.into_iter().filter(first_draws).collect()
     }
 
     async fn run_trial(&mut self, index: usize) -> Result<Result<(), Halt>, EngineError> {

@@ -217,8 +217,8 @@ async fn a_study_over_a_tape_replays_bit_for_bit() {
         assert_eq!(first.confirmation.as_ref().unwrap().examples, 8);
         assert!(first.archive.measured().count() >= 10, "{method}");
         // A plan is never tried twice on the same draws.
-        let open = first.archive.trials.iter().filter(|t| t.stream > 0);
-        assert!(open.clone().all(|t| matches!(t.state, TrialState::Abandoned(_))), "{method}");
+        let mut again = first.archive.trials.iter().filter(|t| t.stream > 0);
+        assert!(again.all(|t| matches!(t.state, TrialState::Abandoned(_))), "{method}");
     }
 }
 
@@ -231,6 +231,29 @@ async fn any_seed_and_any_budget_can_be_searched() {
     let overrides = Overrides { plan_budget: Some(1e6), search, ..Overrides::default() };
     let summary = replay(&tape, loaded.with_overrides(overrides).unwrap(), "random").await.unwrap();
     assert!(summary.archive.measured().any(|(_, m)| m.cost.mean > 3000.0 / 2.0));
+}
+
+#[tokio::test]
+async fn a_search_that_has_seen_everything_on_a_tape_ends() {
+    let tape = Arc::new(Bench::new().record().await);
+    let mut search = tape.load().unwrap().pipeline.search;
+    search.trials = 100;
+    let overrides = Overrides { plan_budget: Some(120.0), search: Some(search), ..Overrides::default() };
+    let loaded = tape.load().unwrap().with_overrides(overrides).unwrap();
+    let feasible = loaded.space.feasible();
+    let summary = replay(&tape, loaded, "rules").await.unwrap();
+    assert!(feasible < 20 && summary.archive.measured().count() as u128 <= feasible);
+    assert!(summary.confirmation.is_some());
+}
+
+#[tokio::test]
+async fn a_method_that_asks_a_model_is_refused_on_a_tape() {
+    let tape = Arc::new(Bench::new().record().await);
+    let mut search = tape.load().unwrap().pipeline.search;
+    search.agent = Some("large".into());
+    let overrides = Overrides { search: Some(search), ..Overrides::default() };
+    let error = replay(&tape, tape.load().unwrap().with_overrides(overrides).unwrap(), "agent").await.unwrap_err();
+    assert!(error.to_string().contains("a tape holds no replies"), "{error}");
 }
 
 #[tokio::test]

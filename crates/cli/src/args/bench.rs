@@ -46,6 +46,8 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchCommand {
     /// Write a simulated landscape as CSV and TOML files
     Simulate(SimulateArgs),
+    /// Draw all that the plans of a pipeline need with its live models, into a tape; the same command goes on after a stop
+    Record(super::tape::RecordArgs),
 }
 
 #[derive(Debug, Args)]

@@ -3,14 +3,19 @@
 mod bench;
 mod budget;
 mod number;
+mod price;
+mod tape;
 
 use std::path::PathBuf;
 
+use agenttts_engine::METHODS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{BenchArgs, BenchCommand, SimulateArgs};
 pub(crate) use budget::BudgetArg;
+pub(crate) use tape::{DemoArgs, RecordArgs};
 use number::{amount, signed_amount};
+use price::PriceArg;
 
 /// Finds the model, the number of samples and the aggregator of every stage of an LLM pipeline that give the best
 /// quality within a budget.
@@ -55,12 +60,16 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Search the best plan within the budget, or go on with a study that was stopped
     Search(SearchArgs),
+    /// Search a small pipeline to see how it goes; nothing is needed for it, as a tape plays its models
+    Demo(DemoArgs),
     /// List the studies of the store
     Studies(StudiesArgs),
     /// Show a study
     Show(ShowArgs),
     /// Write the plan file of a study, or of one of its trials
     Plan(PlanArgs),
+    /// Choose again from what a study has drawn, under another budget, other prices or a limit on time, without a call
+    Replan(ReplanArgs),
     /// Write a study's report: one HTML file that needs nothing else
     Report(ReportArgs),
     /// Answer inputs with a found plan
@@ -94,19 +103,22 @@ pub(crate) struct CheckArgs {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct SearchArgs {
     /// A pipeline's folder, or its pipeline.toml
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present_any = ["resume", "tape"])]
     pub(crate) pipeline: Option<PathBuf>,
+    /// Play all models from a tape that `bench record` wrote instead of calling them [PIPELINE default: the tape's own]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tape: Option<PathBuf>,
     /// Go on with a study after Ctrl-C, a crash or a reached limit
     #[arg(long, value_name = "STUDY", conflicts_with = "pipeline", conflicts_with_all = NOT_ON_RESUME)]
     pub(crate) resume: Option<String>,
     /// The new study's name [default: the pipeline's name and a number]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The search method: agent, rules, random or grid [default: the pipeline's; agent if it names one, else rules]
-    #[arg(long)]
+    /// The search method [default: the pipeline's; else agent if an agent is named, else planner]
+    #[arg(long, value_name = "METHOD", help = method_help())]
     pub(crate) method: Option<String>,
     /// The agent's model, by its name in the pipeline
     #[arg(long, value_name = "MODEL")]
@@ -124,9 +136,21 @@ pub(crate) struct SearchArgs {
     /// Trials that are proposed at once
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: Option<u32>,
+    /// Examples of a trial, for methods that do not choose it themselves [default: all of the search split]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) examples_per_trial: Option<u32>,
+    /// The earlier study that mlcopilot learns from [default: the most similar one of the store]
+    #[arg(long, value_name = "STUDY")]
+    pub(crate) history: Option<String>,
     /// The seed of all choices and draws
     #[arg(long)]
     pub(crate) seed: Option<u32>,
+    /// For the method agent: the loop of the paper unaided, the model's plans as they are and the best score wins
+    #[arg(long)]
+    pub(crate) faithful: bool,
+    /// For the method agent: the loop as the released code of AgentTTS runs it, with its faults
+    #[arg(long, conflicts_with = "faithful")]
+    pub(crate) released: bool,
     /// Leave one of the paper's insights out of every rule and prompt (1, 2 or 3; repeatable)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub(crate) without_insight: Vec<u8>,
@@ -138,8 +162,27 @@ pub(crate) struct SearchArgs {
     pub(crate) json: bool,
 }
 
+fn method_help() -> String {
+    format!(
+        "The search method: {} [default: the pipeline's; else agent if an agent is named, else planner]",
+        METHODS.join(", ")
+    )
+}
+
 /// A study keeps what it was started with; only its search budget and its trials can change.
-const NOT_ON_RESUME: [&str; 7] = ["name", "method", "agent_model", "budget", "batch", "seed", "without_insight"];
+const NOT_ON_RESUME: [&str; 11] = [
+    "name",
+    "method",
+    "agent_model",
+    "budget",
+    "batch",
+    "seed",
+    "without_insight",
+    "faithful",
+    "released",
+    "examples_per_trial",
+    "history",
+];
 
 #[derive(Debug, Args)]
 pub(crate) struct StudiesArgs {
@@ -152,6 +195,9 @@ pub(crate) struct StudiesArgs {
 pub(crate) struct ShowArgs {
     /// The study [default: the newest]
     pub(crate) study: Option<String>,
+    /// Say why the plan won: what matters, where samples stop paying, how stages move each other
+    #[arg(long)]
+    pub(crate) why: bool,
     /// List every trial
     #[arg(long)]
     pub(crate) trials: bool,
@@ -173,6 +219,31 @@ pub(crate) struct PlanArgs {
     /// Where the plan file goes; - is standard output [default: STUDY.plan.toml in this folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplanArgs {
+    /// The study
+    pub(crate) study: String,
+    /// The most that one answer may cost, in units of the cost model [default: the study's budget, or any cost where
+    /// costs are counted otherwise]
+    #[arg(long, value_name = "UNITS", value_parser = signed_amount, allow_negative_numbers = true)]
+    pub(crate) budget: Option<f64>,
+    /// How plans are priced: paper-flops, flops, usd, tokens or seconds [default: as in the study, or usd with --price]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cost_model: Option<String>,
+    /// What a model costs now, in dollars per million tokens of prompt and of reply (repeatable)
+    #[arg(long, value_name = "MODEL=PROMPT/DECODE")]
+    pub(crate) price: Vec<PriceArg>,
+    /// The most seconds that an answer may take on average, stage after stage, as timed in the search
+    #[arg(long, value_name = "SECONDS", value_parser = amount)]
+    pub(crate) max_latency: Option<f64>,
+    /// Write the plan file there; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -302,6 +373,7 @@ mod tests {
         for other in ["p", "--method rules", "--batch 3", "--seed 2", "--budget 3", "--without-insight 1", "--name x"] {
             assert!(parse(&format!("agenttts search --resume demo-1 {other}")).is_err(), "{other}");
         }
+        assert!(parse("agenttts search --resume demo-1 --faithful").is_err());
         assert!(parse("agenttts search").is_err());
     }
 }

@@ -6,11 +6,13 @@ mod cost;
 mod init;
 mod models;
 mod plan;
+mod replan;
 mod report;
 mod run;
 mod search;
 mod show;
 mod studies;
+mod tape;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -23,9 +25,11 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Init(args) => init::init(context, &args),
         Command::Check(args) => check::check(context, &args).await,
         Command::Search(args) => search::search(context, &args).await,
+        Command::Demo(args) => tape::demo(context, &args).await,
         Command::Studies(args) => studies::studies(context, &args),
         Command::Show(args) => show::show(context, &args),
         Command::Plan(args) => plan::plan(context, &args),
+        Command::Replan(args) => replan::replan(context, &args),
         Command::Report(args) => report::report(context, &args),
         Command::Run(args) => run::run(context, &args).await,
         Command::Models(args) => models::models(context, &args.command).await,

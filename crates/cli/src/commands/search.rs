@@ -1,13 +1,14 @@
 //! `agenttts search`: begins a study, or goes on with one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use agenttts_core::pipeline::{Overrides, SearchBudget, SearchSettings};
 use agenttts_core::text::nearest;
 use agenttts_core::{CostModel, LimitUse, Pipeline, StudyState, StudySummary};
 use agenttts_engine::{
-    EngineError, Loaded, ResumeOptions, SearchOptions, StopHandle, StudyContext, load_pipeline, plan_file,
-    resume_study, start_study,
+    AgentStyle, EngineError, Loaded, ResumeOptions, SearchOptions, StopHandle, StudyContext, Tape, Workshop,
+    load_pipeline, plan_file, resume_study, start_study,
 };
 use agenttts_store::Store;
 
@@ -22,14 +23,24 @@ use crate::output::study;
 
 pub(super) async fn search(context: &Context, args: &SearchArgs) -> Result<Exit, Failure> {
     let mut inputs = None;
-    let (store, summary) = match (&args.resume, &args.pipeline) {
-        (Some(study), _) => resume(context, args, study).await?,
-        (None, Some(path)) => {
-            let (store, summary, test) = start(context, args, path).await?;
-            inputs = test;
+    let tape = args.tape.as_deref().map(Tape::open).transpose()?.map(Arc::new);
+    let (store, summary) = match (&args.resume, &args.pipeline, &tape) {
+        (Some(study), _, _) => resume(context, args, study, tape).await?,
+        (None, Some(path), _) => {
+            let workshop = workshop(context, tape)?;
+            let loaded = load_pipeline(path, &*workshop.facts())?;
+            inputs = test_file(path, &loaded);
+            let store = context.store()?;
+            let summary = start(context, args, &store, workshop, loaded).await?;
             (store, summary)
         }
-        (None, None) => {
+        (None, None, Some(tape)) => {
+            let loaded = tape.load()?;
+            let store = context.store()?;
+            let summary = start(context, args, &store, workshop(context, Some(tape.clone()))?, loaded).await?;
+            (store, summary)
+        }
+        (None, None, None) => {
             return Err(Failure::Usage {
                 message: "no pipeline is named".into(),
                 hint: "agenttts search PIPELINE, or agenttts search --resume STUDY".into(),
@@ -39,35 +50,59 @@ pub(super) async fn search(context: &Context, args: &SearchArgs) -> Result<Exit,
     end(context, args, &store, &summary, inputs.as_deref()).await
 }
 
-async fn start(
+/// Where models come from: a tape, or the folder of models.
+pub(super) fn workshop(context: &Context, tape: Option<Arc<Tape>>) -> Result<Workshop, Failure> {
+    match tape {
+        // A tape needs no folder of models, so a machine without one may have none.
+        Some(tape) => Ok(Workshop::new(context.models_dir().unwrap_or_default()).with_tape(tape)),
+        None => context.workshop(),
+    }
+}
+
+/// The file of the test split, where it can be found from here.
+fn test_file(path: &Path, loaded: &Loaded) -> Option<PathBuf> {
+    let root = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let file = &loaded.pipeline.test_split.file;
+    [root.join(file), PathBuf::from(file)].into_iter().find(|file| file.is_file())
+}
+
+/// Begins a study of the pipeline, with what the command line changes in it, and runs it to its end.
+pub(super) async fn start(
     context: &Context,
     args: &SearchArgs,
-    path: &Path,
-) -> Result<(Store, StudySummary, Option<PathBuf>), Failure> {
-    let workshop = context.workshop()?;
-    let loaded = load_pipeline(path, &*workshop.facts())?;
+    store: &Store,
+    workshop: Workshop,
+    loaded: Loaded,
+) -> Result<StudySummary, Failure> {
     let loaded = overridden(loaded, args)?;
-    let root = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-    let test = Some(root.join(&loaded.pipeline.test_split.file)).filter(|file| file.is_file());
-    let test = test.or_else(|| Some(PathBuf::from(&loaded.pipeline.test_split.file)).filter(|file| file.is_file()));
-    let store = context.store()?;
     let options = SearchOptions {
         study: args.name.clone(),
         method: args.method.clone(),
         without_insights: args.without_insight.clone(),
+        history: args.history.clone(),
+        agent_style: match (args.faithful, args.released) {
+            (true, _) => AgentStyle::Faithful,
+            (_, true) => AgentStyle::Released,
+            _ => AgentStyle::Portfolio,
+        },
     };
     let progress = Progress::new(&context.screen, &loaded.pipeline.search_budget, loaded.pipeline.cost_model, None);
     let stop = StopHandle::new();
     let _watch = interrupt::watch(stop.clone(), progress.speaker(&context.screen));
     let study = StudyContext { workshop, observers: progress.observers(), stop };
-    let result = start_study(&store, loaded, options, study).await;
+    let result = start_study(store, loaded, options, study).await;
     let summary = result.map_err(|error| stopped(progress.finish(), error))?;
     progress.finish();
-    Ok((store, summary, test))
+    Ok(summary)
 }
 
-async fn resume(context: &Context, args: &SearchArgs, study: &str) -> Result<(Store, StudySummary), Failure> {
-    let workshop = context.workshop()?;
+async fn resume(
+    context: &Context,
+    args: &SearchArgs,
+    study: &str,
+    tape: Option<Arc<Tape>>,
+) -> Result<(Store, StudySummary), Failure> {
+    let workshop = workshop(context, tape)?;
     let (store, before) = context.summary(Some(study))?;
     let budget = limits(&before.spend.limits);
     let larger = args.search_budget.as_ref().map(|typed| typed.apply(budget));
@@ -96,6 +131,7 @@ fn overridden(loaded: Loaded, args: &SearchArgs) -> Result<Loaded, Failure> {
         method: args.method.clone().or_else(|| loaded.pipeline.search.method.clone()),
         trials: args.trials.unwrap_or(loaded.pipeline.search.trials),
         batch: args.batch.unwrap_or(loaded.pipeline.search.batch),
+        examples_per_trial: args.examples_per_trial.or(loaded.pipeline.search.examples_per_trial),
         seed: args.seed.unwrap_or(loaded.pipeline.search.seed),
         agent: match &args.agent_model {
             Some(name) => Some(agent(name, &loaded.pipeline)?),
@@ -153,7 +189,7 @@ async fn end(
         context.screen.print_json(summary)?;
         context.screen.say(&format!("stopped: {}", summary.stop_reason.as_deref().unwrap_or("-")));
     } else {
-        context.screen.print(&study::study(&context.screen, summary))?;
+        context.screen.print(&study::study(&context.screen, summary, true))?;
     }
     if let Some(file) = &written {
         context.screen.say(&format!("\nplan file: {}", file.display()));

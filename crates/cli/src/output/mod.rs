@@ -5,9 +5,12 @@ pub(crate) mod check;
 pub(crate) mod number;
 mod problem;
 pub(crate) mod progress;
+pub(crate) mod recording;
+pub(crate) mod replan;
 pub(crate) mod screen;
 pub(crate) mod study;
 pub(crate) mod table;
 pub(crate) mod trials;
+pub(crate) mod why;
 
 pub(crate) use screen::{Paint, Screen};

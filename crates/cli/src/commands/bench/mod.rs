@@ -14,5 +14,6 @@ pub(super) async fn bench(context: &Context, args: BenchArgs) -> Result<Exit, Fa
     match &args.command {
         None => compare::compare(context, args).await,
         Some(BenchCommand::Simulate(args)) => simulate::simulate(context, args),
+        Some(BenchCommand::Record(args)) => super::tape::record(context, args).await,
     }
 }

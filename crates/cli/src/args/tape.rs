@@ -1,0 +1,39 @@
+//! What can be typed about tapes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// A pipeline's folder, or its pipeline.toml; all plans of its stages are recorded, whatever they cost
+    pub(crate) pipeline: PathBuf,
+    /// Where the tape goes [default: the pipeline's name and .tape, in this folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Take the draws of the demo's models from the tape that comes with this program (the only way so far)
+    #[arg(long, required = true)]
+    pub(crate) tape: bool,
+    /// The search method [default: as of `search`]
+    #[arg(long)]
+    pub(crate) method: Option<String>,
+    /// The most that one answer may cost, in GFLOP
+    #[arg(long, value_name = "GFLOP", value_parser = super::number::signed_amount, allow_negative_numbers = true)]
+    pub(crate) budget: Option<f64>,
+    /// The most trials
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) trials: Option<u32>,
+    /// The seed of all choices
+    #[arg(long)]
+    pub(crate) seed: Option<u32>,
+    /// Where the report goes, one HTML file
+    #[arg(short, long, value_name = "FILE", default_value = "demo-report.html")]
+    pub(crate) output: PathBuf,
+    /// Print the study's summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
