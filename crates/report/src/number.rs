@@ -1,6 +1,6 @@
 //! Numbers for people: scores, differences, costs, counts. Typographic minus and times signs.
 
-use agenttts_core::{CostModel, Estimate};
+use agenttts_core::{CostModel, Credible, Estimate};
 
 /// A space at which no line breaks: intervals and amounts stay whole.
 pub(crate) const NBSP: &str = "\u{a0}";
@@ -45,6 +45,21 @@ pub(crate) fn estimate(e: &Estimate) -> String {
     } else {
         format!("{} {}", score(e.mean), interval(e))
     }
+}
+
+/// `0.725 [0.672, 0.779]`.
+pub(crate) fn credible(c: &Credible) -> String {
+    format!("{} [{},{NBSP}{}]", score(c.mean), score(c.low), score(c.high))
+}
+
+/// `+0.067 [−0.021, +0.155]`.
+pub(crate) fn credible_signed(c: &Credible) -> String {
+    format!("{} [{},{NBSP}{}]", signed(c.mean), signed(c.low), signed(c.high))
+}
+
+/// `61% [40%, 75%]`.
+pub(crate) fn credible_percent(c: &Credible) -> String {
+    format!("{} [{},{NBSP}{}]", percent(c.mean), percent(c.low), percent(c.high))
 }
 
 /// A number of units of a cost model: `814`, `431 GFLOP`.

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::study::{self, title};
-use crate::output::trials;
+use crate::output::{trials, why};
 
 pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
     let (_, summary) = context.summary(args.study.as_deref())?;
@@ -13,7 +13,10 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<Exit, Failure> 
         context.screen.print_json(&summary)?;
         return Ok(Exit::Ok);
     }
-    let mut text = study::study(&context.screen, &summary);
+    let mut text = study::study(&context.screen, &summary, !args.why);
+    if args.why {
+        text.push_str(&why::whole(&context.screen, &summary));
+    }
     if args.trials {
         text.push_str(&title(&context.screen, "All trials"));
         text.push_str(&trials::all(&summary));

@@ -4,14 +4,17 @@ use agenttts_core::{Confirmation, Spend, StudyState, StudySummary};
 
 use super::number::{cost, duration, grouped, of_limit, percent, score, short, usd};
 use super::table::Columns;
-use super::{Paint, Screen, trials};
+use super::{Paint, Screen, trials, why};
 
-/// Everything about a study but its single trials and guidelines.
-pub(crate) fn study(screen: &Screen, summary: &StudySummary) -> String {
+/// Everything about a study but its single trials and guidelines; why its plan won only where `brief`, in short.
+pub(crate) fn study(screen: &Screen, summary: &StudySummary, brief: bool) -> String {
     let mut text = head(screen, summary);
     text.push_str(&plan(screen, summary));
     if let Some(confirmation) = &summary.confirmation {
         text.push_str(&tested(screen, summary, confirmation));
+    }
+    if brief {
+        text.push_str(&why::short(screen, summary));
     }
     if !summary.pareto.is_empty() {
         text.push_str(&title(

@@ -1,14 +1,20 @@
 //! The charts, each a function from a summary to an SVG element.
 
+mod fitted;
 mod forest;
 mod frame;
+mod heat;
 mod history;
+mod importance;
 mod pareto;
 mod preference;
 mod scaling;
 
+pub(crate) use fitted::fitted;
 pub(crate) use forest::{differences, qualities};
+pub(crate) use heat::{models as suit, stages};
 pub(crate) use history::history;
+pub(crate) use importance::importance;
 pub(crate) use pareto::pareto;
 pub(crate) use preference::preference;
 pub(crate) use scaling::{has_curves, scaling};

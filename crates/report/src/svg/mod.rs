@@ -51,6 +51,24 @@ impl Svg {
         self.put(format_args!(r#"<rect class="{class}" x="{x}" y="{y}" width="{w}" height="{h}"/>"#));
     }
 
+    /// A rectangle of the given opacity, 0 to 1.
+    pub(crate) fn tinted(&mut self, class: &str, at: (f64, f64), size: (f64, f64), opacity: f64) {
+        let (x, y, w, h) = (n(at.0), n(at.1), n(size.0.max(0.0)), n(size.1.max(0.0)));
+        let opacity = if opacity.is_finite() { opacity.clamp(0.0, 1.0) } else { 0.0 };
+        self.put(format_args!(
+            r#"<rect class="{class}" x="{x}" y="{y}" width="{w}" height="{h}" fill-opacity="{opacity:.2}"/>"#
+        ));
+    }
+
+    /// What lies between two lines.
+    pub(crate) fn area(&mut self, class: &str, upper: &[(f64, f64)], lower: &[(f64, f64)]) {
+        let mut d = String::new();
+        for (i, (x, y)) in upper.iter().chain(lower.iter().rev()).enumerate() {
+            let _ = write!(d, "{}{} {}", if i == 0 { "M" } else { "L" }, n(*x), n(*y));
+        }
+        self.put(format_args!(r#"<path class="{class}" d="{d}Z"/>"#));
+    }
+
     pub(crate) fn text(&mut self, class: &str, anchor: Anchor, at: (f64, f64), text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",

@@ -5,6 +5,7 @@ mod confirmed;
 mod spend;
 mod stages;
 mod trials;
+mod why;
 
 use agenttts_core::{StudyState, StudySummary};
 use minijinja::Value;
@@ -32,6 +33,7 @@ pub(crate) struct Page<'a> {
     why: Option<(u32, &'a str)>,
     history: Vec<Value>,
     pareto: Vec<Value>,
+    explained: Option<why::Why<'a>>,
     stages: Vec<stages::Stage>,
     /// Whether any stage has a scaling curve.
     curves: bool,
@@ -85,6 +87,7 @@ impl<'a> Page<'a> {
             why: summary.recommended.as_ref().filter(|r| !r.why.is_empty()).map(|r| (r.trial, r.why.as_str())),
             history: twice(&|width| chart::history(summary, width)),
             pareto: twice(&|width| chart::pareto(summary, width)),
+            explained: why::Why::new(summary),
             curves: stages.iter().any(|s| s.scaling.is_some()),
             stages,
             guidelines: archive
