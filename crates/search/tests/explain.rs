@@ -163,7 +163,7 @@ fn few_trials_explain_nothing() {
     let archive = tried(&space, &all_plans(&space)[..3], 50, |p| 0.2 + 0.6 * second(p, 0));
     let of = explain(&space, &archive, None, 1).unwrap();
     assert_eq!((of.verdict, of.importance.len()), (Verdict::TooFewTrials, 0));
-    assert_eq!(of.words, ["Too few trials to say what matters: 3 measured plans, and at least 6 are needed."]);
+    assert_eq!(of.words, ["Too few trials to say what matters: 3 measured plans, and at least 8 are needed."]);
 }
 
 #[test]

@@ -57,6 +57,17 @@ fn a_search_as_a_person_reads_it() {
 }
 
 #[test]
+fn why_a_plan_won() {
+    let bench = Bench::new();
+    bench.edit_pipeline("trials = 6", "trials = 16");
+    bench.run("search p --seed 3 --json").exits(0);
+    snapshot!("show_why", bench.run("show --why").exits(0));
+    let why = bench.run("show --json").exits(0).json()["explanation"].clone();
+    assert_eq!((&why["verdict"], &why["plans"]), (&Value::from("measured"), &Value::from(16)));
+    assert_eq!(why["importance"][0]["factor"], serde_json::json!({"stage": "answer", "part": "model"}));
+}
+
+#[test]
 fn a_search_as_a_script_reads_it() {
     let bench = Bench::new();
     let search = bench.run("search p --json -o found.toml --name mine").exits(0);

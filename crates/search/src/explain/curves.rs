@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use agenttts_core::{Archive, FittedCurve, FittedPoint, Peak, Space};
+use agenttts_core::{Archive, Credible, FittedCurve, FittedPoint, Peak, Space};
 use rand_chacha::ChaCha8Rng;
 
 use super::DRAWS;
@@ -38,7 +38,7 @@ pub(super) fn curves(
                 .enumerate()
                 .map(|(i, (&samples, plan))| FittedPoint {
                     samples,
-                    score: of_normal(beliefs.belief(i)),
+                    score: within_unit(of_normal(beliefs.belief(i))),
                     within_budget: space.fits(plan),
                 })
                 .collect();
@@ -65,6 +65,12 @@ pub(super) fn curves(
         }
     }
     curves
+}
+
+/// The objective is a score from 0 to 1, which the surrogate does not know.
+fn within_unit(score: Credible) -> Credible {
+    let of = |x: f64| x.clamp(0.0, 1.0);
+    Credible { mean: of(score.mean), low: of(score.low), high: of(score.high) }
 }
 
 /// A plan with other counts of one model in one stage.

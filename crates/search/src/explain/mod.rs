@@ -24,7 +24,11 @@ use design::{Design, Grid};
 /// Joint draws that everything is read off.
 const DRAWS: usize = 200;
 
-/// Fewer measured plans explain nothing, whatever they scored.
+/// Fewer measured plans than this many for each choice explain nothing, whatever they scored: a single plan may be all
+/// that is known of a level, and its luck would be taken for the level's merit.
+const PLANS_PER_CHOICE: usize = 2;
+
+/// Fewer measured plans explain nothing in any space.
 const LEAST_PLANS: usize = 4;
 
 /// Explains why `plan` won over the others of the space; where none is given, the plan with the highest estimate.
@@ -63,7 +67,7 @@ pub fn explain(space: &Space, archive: &Archive, plan: Option<&Plan>, seed: u64)
     };
     let grid = Grid::new(space);
     let design = Design::new(space, &grid, &mut rng);
-    let least = LEAST_PLANS.max(design.factors.len() + 2);
+    let least = LEAST_PLANS.max(PLANS_PER_CHOICE * design.factors.len());
     if design.factors.is_empty() {
         explained.verdict = Verdict::NoChoice;
     } else if plans.len() >= least {

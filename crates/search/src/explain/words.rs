@@ -48,7 +48,8 @@ fn what_matters(explained: &Explanation) -> Vec<String> {
             _ => format!("{} explains {share}", subject(&factor.factor)),
         };
         let (best, worst) = (&factor.best, &factor.worst);
-        words.push(format!("{first}; {best} scores {} above {worst} on average.", number(factor.effect)));
+        let scores = if best.ends_with(" samples") { "score" } else { "scores" };
+        words.push(format!("{first}; {best} {scores} {} above {worst} on average.", number(factor.effect)));
     }
     if !unknown.is_empty() {
         let names: Vec<String> = unknown.iter().map(|i| i.factor.to_string()).collect();
@@ -124,9 +125,10 @@ fn ahead(explained: &Explanation) -> Option<String> {
         format!("By this estimate trial {} ({differs}) is {better} better than the recommended plan.", next.trial)
     } else {
         format!(
-            "The trials do not tell it from the next best plan (trial {}: {differs}): it is ahead by {}.",
+            "The trials do not tell it from the next best plan (trial {}: {differs}): it is {} by {}.",
             next.trial,
-            number(next.ahead)
+            if next.ahead.mean < 0.0 { "behind" } else { "ahead" },
+            number(magnitude(next.ahead))
         )
     })
 }
