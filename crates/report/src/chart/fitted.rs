@@ -48,7 +48,7 @@ pub(crate) fn fitted(summary: &StudySummary, stage: usize) -> Option<String> {
     for (curve, look) in &curves {
         peak(&mut svg, curve, look, &x, &y);
     }
-    let end = |c: &FittedCurve| c.points.iter().filter(|p| drawable(p)).next_back().map_or(0.0, |p| y.at(p.score.mean));
+    let end = |c: &FittedCurve| c.points.iter().rfind(|p| drawable(p)).map_or(0.0, |p| y.at(p.score.mean));
     let ends: Vec<f64> = curves.iter().map(|(c, _)| end(c)).collect();
     for ((curve, look), at) in curves.iter().zip(spread(&ends, 16.0, frame.top + 6.0, frame.bottom - 4.0)) {
         let left = frame.right + 6.0;

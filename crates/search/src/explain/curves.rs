@@ -59,7 +59,7 @@ pub(super) fn curves(
                 };
                 let fitting = || curve.points.iter().filter(|p| p.within_budget).map(|p| p.samples);
                 curve.enough = fitting().find(|&s| s >= peak.samples || !worse(s));
-                curve.falls = fitting().last().is_some_and(|s| s > peak.samples && worse(s));
+                curve.falls = fitting().next_back().is_some_and(|s| s > peak.samples && worse(s));
             }
             curves.push(curve);
         }
