@@ -57,9 +57,8 @@ pub(crate) fn bench_peers(args: &PeersArgs) -> Result<()> {
     let mut bench = cargo(&["run", "--release", "--package", "agenttts", "--no-default-features", "--", "bench"]);
     bench.env("AGENTTTS_PEERS", &folder);
     if !args.bench.iter().any(|a| a.starts_with("--methods")) {
-        let peers = samplers.iter().flat_map(|s| [(*s).to_owned(), format!("{s}+init")]);
-        let methods: Vec<String> =
-            ["planner", "halving", "random"].map(str::to_owned).into_iter().chain(peers).collect();
+        let mut methods = vec!["planner", "halving", "random", "optuna-tpe+init"];
+        methods.extend(&samplers);
         bench.args(["--methods", &methods.join(",")]);
     }
     if args.bench.first().is_none_or(|a| a.starts_with('-')) {
