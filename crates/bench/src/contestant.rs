@@ -107,6 +107,8 @@ impl Method {
         let ours = name == "planner" || name == "rules" || (name.starts_with("agent") && name != "agent-hpo");
         let sizes = match name.as_str() {
             "planner" | "agent" | "halving" => Sizes::Own,
+            // Its rounds take as long as the trials before are many: with short trials a run would take many minutes.
+            "bo" => Sizes::Usual,
             _ if ours => Sizes::Usual,
             _ => Sizes::BestOf,
         };

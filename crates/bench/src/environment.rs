@@ -60,7 +60,7 @@ impl Unit {
 
 /// The true score of every plan within the budget. Only this crate's harness reads it, so a method cannot.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0624
 /// fn cheat(truth: &agenttts_bench::Truth, plan: &agenttts_core::Plan) -> f64 {
 ///     truth.score(plan)
 /// }

@@ -6,8 +6,8 @@ use agenttts_core::{Problem, Problems};
 
 use crate::environment::Arena;
 use crate::landscape::read_landscape;
-use crate::tape;
 use crate::simulate::{SIMULATED, simulate};
+use crate::tape;
 
 /// All arenas that the names stand for, in their order: a landscape's CSV file, a tape, a folder of them, or a simulated one.
 ///

@@ -15,6 +15,9 @@ const BOTTOM: f64 = 372.0;
 /// What is spent before the curves' height counts for the axis: at first every method is blind.
 const BLIND_SHARE: f64 = 0.06;
 
+/// Regrets from here on are of methods that have hardly recommended anything.
+const NO_RECOMMENDATION: f64 = 0.9;
+
 /// Dash patterns: with the six colours, thirty methods differ.
 const DASHES: [&str; 5] = ["", "7 3", "2 3", "9 3 2 3", "12 4"];
 
@@ -83,7 +86,9 @@ impl Axes {
     fn new(landscape: &LandscapeSummary) -> Self {
         let seeing = landscape.methods.iter().flat_map(|m| &m.curve);
         let seeing = seeing.filter(|p| p.evaluations >= landscape.budget * BLIND_SHARE).map(|p| p.regret);
-        let most = seeing.fold(0.0, f64::max).clamp(0.01, 1.0) * 1.08;
+        // A method that has recommended nothing yet would press all others to the ground.
+        let seeing = seeing.filter(|r| *r < NO_RECOMMENDATION);
+        let most = seeing.reduce(f64::max).unwrap_or(1.0).clamp(0.01, 1.0) * 1.08;
         Axes { budget: landscape.budget.max(1.0), most }
     }
 
