@@ -53,7 +53,8 @@ fn head(screen: &Screen, s: &StudySummary) -> String {
         if s.description.is_empty() { s.pipeline.clone() } else { format!("{}: {}", s.pipeline, s.description) };
     line("pipeline", about);
     let agent = s.agent.as_ref().map_or_else(String::new, |a| format!(" with agent {a}"));
-    line("method", format!("{}{agent}, seed {}", s.method, s.seed));
+    let history = s.history.as_ref().map_or_else(String::new, |h| format!(", learning from study {h}"));
+    line("method", format!("{}{agent}{history}, seed {}", s.method, s.seed));
     line("objective", s.objective.clone());
     let (all, feasible) = (grouped(s.space[0] as u128), grouped(s.space[1] as u128));
     line(
@@ -63,7 +64,12 @@ fn head(screen: &Screen, s: &StudySummary) -> String {
     let measured = s.archive.measured().count();
     let open = s.archive.trials.len() - measured;
     let open = if open > 0 { format!(" ({open} more proposed)") } else { String::new() };
-    line("trials", format!("{measured} measured{open}, each on {} examples", s.search_examples));
+    let partly = s.archive.trials.iter().any(|t| t.span.is_some());
+    let on = match s.archive.plans().len() {
+        plans if partly => format!(" of {plans} plans, on parts of the {} search examples", s.search_examples),
+        _ => format!(", each on {} examples", s.search_examples),
+    };
+    line("trials", format!("{measured} measured{open}{on}"));
     text
 }
 
@@ -74,13 +80,16 @@ fn plan(screen: &Screen, s: &StudySummary) -> String {
     let names: Vec<String> = s.stages.iter().map(|stage| stage.name.clone()).collect();
     let mut text = title(screen, &format!("The plan (trial {})", recommended.trial));
     text.push_str(&trials::choices(&names, &recommended.plan));
-    let trial = s.archive.trials.iter().find(|t| t.number == recommended.trial);
-    if let Some(measured) = trial.and_then(|t| t.measurement()) {
+    if let Some(pooled) = s.archive.plans().into_iter().find(|p| p.plan == &recommended.plan) {
+        let trials = match pooled.trials.len() {
+            1 => String::new(),
+            n => format!(", {n} trials"),
+        };
         text.push_str(&format!(
-            "  {} on the search split (n={}), {} a query\n",
-            score(&measured.objective),
-            measured.objective.n,
-            cost(s.cost_model, measured.cost.mean)
+            "  {} on the search split (n={}{trials}), {} a query\n",
+            score(&pooled.objective),
+            pooled.objective.n,
+            cost(s.cost_model, pooled.cost.mean)
         ));
     }
     text.push_str(&format!("  {}\n", recommended.why));

@@ -12,8 +12,6 @@ use serde_json::Value;
 
 use crate::support::{Bench, Server, store, trials};
 
-const KILLS: u32 = 10;
-
 /// A sequence of moments that is the same in every run of the test (Knuth's MMIX generator).
 struct Moments(u64);
 
@@ -44,11 +42,24 @@ fn served(now: &Served, before: &Served) -> BTreeMap<u32, u32> {
 
 #[test]
 fn ten_kills_lose_nothing_and_draw_nothing_twice() {
+    kills(10, "");
+}
+
+/// The same where trials run on part of the examples: which part comes next follows from the store alone.
+#[test]
+fn kills_between_parts_of_the_examples_lose_nothing() {
+    kills(5, "\nexamples_per_trial = 4");
+}
+
+/// So many kills of a search with more settings, and what comes out against a search that was never interrupted.
+fn kills(wanted: u32, settings: &str) {
     let server = Server::start(Config { latency: Duration::from_millis(25), ..Config::default() });
     let prepared = || {
         let bench = Bench::new();
         bench.on_server(&server.base_url(), "concurrency = 2");
-        bench.edit_pipeline("trials = 6", "trials = 16").edit_pipeline("method = \"grid\"", "method = \"rules\"");
+        bench
+            .edit_pipeline("trials = 6", &format!("trials = 16{settings}"))
+            .edit_pipeline("method = \"grid\"", "method = \"rules\"");
         bench
     };
     let whole = prepared().run("search p --json").exits(0).json();
@@ -61,7 +72,7 @@ fn ten_kills_lose_nothing_and_draw_nothing_twice() {
     // For every kill, the stored samples and how often each had been sent until then.
     let mut frozen: Vec<Vec<(u32, u32)>> = Vec::new();
     let mut kills = 0;
-    while kills < KILLS {
+    while kills < wanted {
         let args =
             if known.is_empty() && !exists_study(&bench) { "search p --name killed" } else { "search --resume killed" };
         let mut child = bench.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
