@@ -1,6 +1,6 @@
 //! What several parts of the report read from a summary.
 
-use agenttts_core::{Choice, Estimate, Measurement, Plan, StudySummary, Trial};
+use agenttts_core::{Archive, Choice, Estimate, Measurement, Plan, PooledPlan, Span, StudySummary, Trial, TrialState};
 
 use crate::number::{cost_estimate, estimate};
 
@@ -14,6 +14,44 @@ pub(crate) struct Baseline<'a> {
 /// Measured trials whose objective is a number: the only ones that can be drawn.
 pub(crate) fn measured(summary: &StudySummary) -> impl Iterator<Item = (&Trial, &Measurement)> {
     summary.archive.measured().filter(|(_, m)| m.objective.mean.is_finite() && m.cost.mean.is_finite())
+}
+
+/// The same study with one trial for every measured plan: its first, with what all its trials measured together. What
+/// speaks of plans rather than of trials reads this.
+pub(crate) fn by_plan(summary: &StudySummary) -> StudySummary {
+    let mut trials: Vec<Trial> = summary.archive.plans().iter().filter_map(pooled).collect();
+    trials.extend(summary.archive.trials.iter().filter(|t| t.measurement().is_none()).cloned());
+    trials.sort_by_key(|t| t.number);
+    StudySummary { archive: Archive { trials, ..summary.archive.clone() }, ..summary.clone() }
+}
+
+fn pooled(plan: &PooledPlan<'_>) -> Option<Trial> {
+    let [(first, only), more @ ..] = &plan.trials[..] else { return None };
+    if more.is_empty() {
+        return Some((*first).clone());
+    }
+    let all = || plan.trials.iter().map(|(_, m)| *m);
+    let stage = |i: usize| {
+        let parts: Option<Vec<Estimate>> = all().map(|m| m.stages.get(i).copied().flatten()).collect();
+        parts.map(|p| Estimate::of_parts(&p))
+    };
+    let measured = Measurement {
+        objective: plan.objective,
+        cost: plan.cost,
+        stages: (0..only.stages.len()).map(stage).collect(),
+        scores: plan.scores.values().copied().collect(),
+        failures: all().map(|m| m.failures).sum(),
+        drawn: all().map(|m| m.drawn).sum(),
+        fresh: all().map(|m| m.fresh).sum(),
+        ..(*only).clone()
+    };
+    Some(Trial { span: None, stream: 0, state: TrialState::Measured(Box::new(measured)), ..(*first).clone() })
+}
+
+/// What is believed of the plan of a trial, where the summary tells; else what the trial scored.
+pub(crate) fn estimated(summary: &StudySummary, trial: &Trial, measured: &Measurement) -> f64 {
+    let plan = summary.plans.iter().find(|p| p.trial == trial.number);
+    plan.and_then(|p| p.estimate).map_or(measured.objective.mean, |[mean, _]| mean)
 }
 
 /// The trial of the recommended plan.
@@ -95,10 +133,21 @@ pub(crate) fn tip(summary: &StudySummary, trial: &Trial, measured: &Measurement)
     if measured.failures > 0 {
         lines.push(format!("{} of {} examples failed", measured.failures, measured.scores.len()));
     }
+    if let Some(span) = trial.span {
+        lines.push(span_words(span));
+    }
     if trial.stream != 0 {
         lines.push("on fresh draws".to_owned());
     }
     lines.join("\n")
+}
+
+/// `examples 6 to 10`: of the study's order, from 1.
+pub(crate) fn span_words(span: Span) -> String {
+    match span.count {
+        1 => format!("example {}", span.end()),
+        _ => format!("examples {} to {}", span.first + 1, span.end()),
+    }
 }
 
 /// `initial trials`, `round 3`.

@@ -153,7 +153,7 @@ fn without_a_confirmation_the_search_split_is_not_sold_as_more() {
     s.state = StudyState::Interrupted;
     let page = text(&check(&s));
     assert!(page.contains("It is not confirmed on the test split yet"), "{page}");
-    assert!(page.contains("as the pick of 19 trials this figure flatters it"), "{page}");
+    assert!(page.contains("as the pick of 19 measured plans this figure flatters it"), "{page}");
     assert!(page.contains("No plan was run on the 60 test examples yet"), "{page}");
 }
 

@@ -1,6 +1,6 @@
 //! The optimisation history: what every trial measured, in the order of proposal.
 
-use agenttts_core::{StudySummary, Trial, TrialState};
+use agenttts_core::{Archive, StudySummary, Trial, TrialState};
 
 use super::frame::{Frame, LABEL, SMALL};
 use crate::facts::{baselines, extent, is_recommended, measured, round_words, tip};
@@ -103,23 +103,25 @@ fn points(svg: &mut Svg, summary: &StudySummary, x: &Scale, y: &Scale, count: us
     }
 }
 
-/// The best mean so far, as steps; returns the height of its end.
+/// The mean of the plan that leads after each trial, all its trials until then pooled, as steps; returns the height of
+/// its end. It may fall: a plan that led by luck is tried again.
 fn best_so_far(svg: &mut Svg, summary: &StudySummary, frame: &Frame, x: &Scale, y: &Scale) -> f64 {
-    let mut best = f64::NEG_INFINITY;
+    let mut before: Option<f64> = None;
     let mut steps: Vec<(f64, f64)> = Vec::new();
-    for (trial, m) in measured(summary) {
-        if m.objective.mean <= best {
+    let mut so_far = Archive::default();
+    for (trial, _) in measured(summary) {
+        so_far.trials.push(trial.clone());
+        let Some(leader) = so_far.best().map(|p| p.objective.mean) else { continue };
+        if before == Some(leader) {
             continue;
         }
         // Steps stand between trials, where they hide no interval.
-        let (at, level) = (x.at(f64::from(trial.number) - 0.5), y.at(m.objective.mean));
-        if best.is_finite() {
-            steps.push((at, y.at(best)));
-        }
-        steps.push((at, level));
-        best = m.objective.mean;
+        let at = x.at(f64::from(trial.number) - 0.5);
+        steps.extend(before.map(|b| (at, y.at(b))));
+        steps.push((at, y.at(leader)));
+        before = Some(leader);
     }
-    let level = y.at(best);
+    let level = y.at(before.unwrap_or_default());
     steps.push((frame.right, level));
     svg.polyline("best", "", &steps);
     level

@@ -3,12 +3,12 @@
 use agenttts_core::{CostModel, Measurement, StudySummary, Trial};
 
 use super::frame::{Frame, LABEL, SMALL};
-use crate::facts::{baselines, extent, is_recommended, measured, tip};
+use crate::facts::{baselines, estimated, extent, is_recommended, measured, tip};
 use crate::number::{bounded, cost};
 use crate::svg::{Anchor, Placer, Scale, Shape, Svg, range, scores, text_width, truncated};
 
-/// Mean cost against mean objective with intervals both ways; the front as a staircase, the recommended plan as a
-/// star, the plan budget as a line. `None` when no trial was measured.
+/// Mean cost against mean objective with intervals both ways; the front as a staircase at the plans' estimates, the
+/// recommended plan as a star, the plan budget as a line. `None` when no trial was measured.
 pub(crate) fn pareto(summary: &StudySummary, width: f64) -> Option<String> {
     let count = measured(summary).count();
     if count == 0 {
@@ -19,18 +19,21 @@ pub(crate) fn pareto(summary: &StudySummary, width: f64) -> Option<String> {
     let mut svg = Svg::new(width, height);
     let axis = CostAxis::new(summary, &frame);
     let x = axis.scale;
-    let y = Scale::linear(scores(measured(summary).flat_map(|(_, m)| extent(&m.objective))), frame.bottom, frame.top);
+    let shown = measured(summary).flat_map(|(t, m)| [&extent(&m.objective)[..], &[estimated(summary, t, m)]].concat());
+    let y = Scale::linear(scores(shown), frame.bottom, frame.top);
     frame.y_axis(&mut svg, &y, &truncated(&summary.objective, LABEL, width - 10.0));
     frame.x_axis(&mut svg, &x, &x.ticks((frame.width() / 70.0) as usize), &axis.name);
 
     let at = |m: &Measurement| (x.at(axis.factor * m.cost.mean), y.at(m.objective.mean));
+    // What a plan is believed to be worth: by this, not by its score, a plan is on the front.
+    let level = |t: &Trial, m: &Measurement| (at(m).0, y.at(estimated(summary, t, m)));
     let mut placer = Placer::new((frame.left + 2.0, frame.top, frame.right + 18.0, frame.bottom - 3.0));
     budget(&mut svg, summary, &frame, &axis, &mut placer);
 
     let mut front: Vec<(&Trial, &Measurement)> =
         summary.pareto.iter().filter_map(|number| measured(summary).find(|(t, _)| t.number == *number)).collect();
     front.sort_by(|(_, a), (_, b)| a.cost.mean.total_cmp(&b.cost.mean));
-    staircase(&mut svg, &frame, &front.iter().map(|(_, m)| at(m)).collect::<Vec<_>>());
+    staircase(&mut svg, &frame, &front.iter().map(|(t, m)| level(t, m)).collect::<Vec<_>>());
 
     let known = baselines(summary);
     let mut named: Vec<(u8, (f64, f64), String, &str)> = Vec::new();
@@ -59,18 +62,23 @@ pub(crate) fn pareto(summary: &StudySummary, width: f64) -> Option<String> {
                 (true, ..) => {}
                 (_, _, Some("largest once")) => g.marker("base-dot", Shape::Triangle, at, 5.0),
                 (_, _, Some(_)) => g.marker("base-dot", Shape::Down, at, 5.0),
-                (_, true, None) => g.marker("front-dot", Shape::Square, at, 4.4),
-                (_, false, None) => g.marker("dot", Shape::Circle, at, if count > 150 { 2.4 } else { 3.3 }),
+                (_, _, None) => g.marker("dot", Shape::Circle, at, if count > 150 { 2.4 } else { 3.3 }),
+            }
+            if on_front {
+                g.marker("front-dot", Shape::Square, level(trial, m), 4.4);
             }
         });
-        placer.reserve(at, if chosen || on_front { 6.0 } else { 3.0 });
+        placer.reserve(at, if chosen { 6.0 } else { 3.0 });
+        if on_front {
+            placer.reserve(level(trial, m), 6.0);
+        }
         match (chosen, baseline, on_front) {
             (true, ..) => {
                 let also = baseline.map_or_else(String::new, |b| format!(", {}", b.label));
                 named.push((0, at, format!("recommended{also}"), "label star-label"));
             }
             (_, Some(b), _) => named.push((1, at, b.label.to_owned(), "label")),
-            (_, _, true) => named.push((2, at, format!("#{}", trial.number), "tick halo")),
+            (_, _, true) => named.push((2, level(trial, m), format!("#{}", trial.number), "tick halo")),
             _ => {}
         }
     }

@@ -90,15 +90,14 @@ fn evidence(s: &StudySummary) -> Vec<String> {
     };
     let among = measured(s).count();
     let mut text = vec![format!(
-        "It is not confirmed on the test split yet. On {} of the search split trial {} scored {} {} ({}) at {} a query; \
+        "It is not confirmed on the test split yet. On {} of the search split it scored {} {} ({}) at {} a query; \
          as the pick of {} this figure flatters it.",
         counted(m.objective.n as usize, "example"),
-        trial.number,
         score(m.objective.mean),
         interval(&m.objective),
         s.objective,
         cost_estimate(s.cost_model, &m.cost),
-        counted(among, "trial"),
+        counted(among, "measured plan"),
     )];
     for b in baselines(s).iter().filter(|b| b.trial.number != trial.number) {
         text.push(format!(

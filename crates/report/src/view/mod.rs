@@ -12,7 +12,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use crate::chart::{self, NARROW, WIDE};
-use crate::facts::measured;
+use crate::facts::{by_plan, measured};
 use crate::number::{cost, counted, short};
 
 /// A whole page.
@@ -66,7 +66,9 @@ impl<'a> Page<'a> {
             [WIDE, NARROW].into_iter().filter_map(draw).map(Value::from_safe_string).collect()
         };
         let archive = &summary.archive;
-        let stages = stages::all(summary);
+        // Plans are judged by all their trials; the history and the table show trials one by one.
+        let pooled = by_plan(summary);
+        let stages = stages::all(&pooled);
         Page {
             study: &summary.study,
             pipeline: &summary.pipeline,
@@ -82,11 +84,11 @@ impl<'a> Page<'a> {
                 search_examples: summary.search_examples,
                 test_examples: summary.test_examples,
             },
-            answer: answer::Answer::new(summary),
-            plan: stages::plan_rows(summary),
+            answer: answer::Answer::new(&pooled),
+            plan: stages::plan_rows(&pooled),
             why: summary.recommended.as_ref().filter(|r| !r.why.is_empty()).map(|r| (r.trial, r.why.as_str())),
             history: twice(&|width| chart::history(summary, width)),
-            pareto: twice(&|width| chart::pareto(summary, width)),
+            pareto: twice(&|width| chart::pareto(&pooled, width)),
             explained: why::Why::new(summary),
             curves: stages.iter().any(|s| s.scaling.is_some()),
             stages,

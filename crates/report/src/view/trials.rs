@@ -3,7 +3,7 @@
 use agenttts_core::{Measurement, StudySummary, TrialState};
 use serde::Serialize;
 
-use crate::facts::{extent, is_recommended, measured, plan_lines};
+use crate::facts::{extent, is_recommended, measured, plan_lines, span_words};
 use crate::number::{bounded, cost, cost_interval, interval, score, short};
 use crate::svg::{Scale, scores};
 
@@ -12,7 +12,7 @@ pub(crate) struct Row {
     number: u32,
     round: u32,
     plan: Vec<String>,
-    badges: Vec<&'static str>,
+    badges: Vec<String>,
     /// What became of a trial that was not measured.
     state: Option<String>,
     mean: String,
@@ -51,13 +51,14 @@ pub(crate) fn rows(summary: &StudySummary) -> Vec<Row> {
             let m = trial.measurement();
             let mut badges = Vec::new();
             if is_recommended(summary, trial) {
-                badges.push("★ recommended");
+                badges.push("★ recommended".to_owned());
             }
             if summary.pareto.contains(&trial.number) {
-                badges.push("■ front");
+                badges.push("■ front".to_owned());
             }
+            badges.extend(trial.span.map(span_words));
             if trial.stream != 0 {
-                badges.push("fresh draws");
+                badges.push("fresh draws".to_owned());
             }
             let state = match &trial.state {
                 TrialState::Measured(_) => None,
