@@ -30,7 +30,8 @@ const DISTINCT_UPSTREAM: f64 = 1.6;
 
 /// Forecasts a search of `pipeline.search.trials` trials and its confirmation on the test split.
 pub fn forecast(pipeline: &Pipeline, space: &Space) -> Forecast {
-    let examples = pipeline.search_split.examples.len() as f64;
+    let split = pipeline.search_split.examples.len() as u32;
+    let examples = f64::from(pipeline.search.examples_per_trial.map_or(split, |n| n.min(split)));
     let test = pipeline.test_split.examples.len() as f64;
     let trials = f64::from(pipeline.search.trials).min(space.feasible() as f64);
     let plans = sample_plans(space, 2_000);

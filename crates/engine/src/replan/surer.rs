@@ -1,6 +1,6 @@
 //! What further draws would make a choice surer, and what they would take.
 
-use agenttts_core::{Archive, CostModel, Example, Plan, Span};
+use agenttts_core::{Aggregator, Archive, Cost, CostModel, Example, Plan, Span};
 use agenttts_search::{DrawPrices, Missing};
 use agenttts_store::Store;
 use serde::Serialize;
@@ -54,6 +54,9 @@ pub(super) fn surer(prices: &Prices, terms: &Terms, archive: &Archive, chosen: &
     let pricing = Pricing { draws: &draws, terms, pool: prices.pool };
     let recommended = &chosen.recommended;
     let mut all = Vec::new();
+    if let Some(untried) = &chosen.untried {
+        all.push(pricing.next(&untried.plan, "the untried plan on the search split"));
+    }
     match &recommended.objective {
         None => all.push(pricing.next(&recommended.plan, "the recommended plan on the search split")),
         Some(objective) => {
@@ -72,9 +75,6 @@ pub(super) fn surer(prices: &Prices, terms: &Terms, archive: &Archive, chosen: &
             "the runner-up once more on the search split, on fresh draws"
         };
         all.push(pricing.next(&next.candidate.plan, what));
-    }
-    if let Some(untried) = &chosen.untried {
-        all.push(pricing.next(&untried.plan, "the untried plan on the search split"));
     }
     all
 }
@@ -130,11 +130,11 @@ impl Pricing<'_> {
             let price = pipeline.model(&choice.model)?.price?;
             pico += m.prompt * price.prompt as f64 + m.decode * price.decode as f64;
             if m.combining_prompt + m.combining_decode > 0.0 {
-                let judge = stage.judge.as_ref().filter(|_| choice.aggregator == agenttts_core::Aggregator::Judge);
+                let judge = stage.judge.as_ref().filter(|_| choice.aggregator == Aggregator::Judge);
                 let price = judge.map_or(Some(price), |j| pipeline.models[j.model].price)?;
                 pico += m.combining_prompt * price.prompt as f64 + m.combining_decode * price.decode as f64;
             }
         }
-        Some(CostModel::Usd.units(agenttts_core::Cost(pico.round() as i128)))
+        Some(CostModel::Usd.units(Cost(pico.round() as i128)))
     }
 }

@@ -1,7 +1,7 @@
 //! Shrinkage on hand-made archives.
 
 use agenttts_core::{
-    Aggregator, Archive, Cost, CostModel, Estimate, Measurement, ModelSpec, Origin, Price, Space, StageSpace,
+    Aggregator, Archive, Cost, CostModel, Estimate, Measurement, ModelSpec, Origin, Price, Space, Span, StageSpace,
     Temperature, Trial, TrialState, Usage,
 };
 use rand::{RngExt, SeedableRng};
@@ -122,6 +122,32 @@ fn replicates_that_repeat_themselves_are_no_new_evidence() {
     assert!(repeated.lasting > 0.6 && independent.lasting < 0.3, "{} {}", repeated.lasting, independent.lasting);
     let (stuck, sure) = (repeated.observations[0].noise, independent.observations[0].noise);
     assert!(stuck > 1.5 * sure, "four equal trials count as little more than one: {stuck} {sure}");
+}
+
+#[test]
+fn trials_on_other_examples_are_neither_paired_nor_replicates() {
+    let space = space(6);
+    // All plans fail on the same examples; those of the second lot of trials are other ones.
+    let scores: Vec<f64> = (0..30).map(|i| f64::from(i % 2)).collect();
+    let lot = |apart: bool| {
+        let first: Vec<Trial> = (0..6).map(|o| trial(&space, o as u32 + 1, o, scores.clone())).collect();
+        let mut trials = first;
+        let mut again = trial(&space, 7, 0, scores.clone());
+        again.span = apart.then_some(Span { first: 30, count: 30 });
+        trials.push(again);
+        learn(&space, trials)
+    };
+    let (same, other) = (lot(false), lot(true));
+    assert!(other.observations[1].noise > 3.0 * same.observations[1].noise, "difficulty is not known to be shared");
+    assert_eq!(other.lasting, 0.0);
+}
+
+#[test]
+fn a_few_examples_that_agree_are_no_proof() {
+    let space = space(4);
+    let trials = (0..4).map(|o| trial(&space, o as u32 + 1, o, vec![1.0; 3])).collect();
+    let noise = learn(&space, trials).observations[0].noise;
+    assert!(noise > 0.02, "{noise}");
 }
 
 #[test]
