@@ -172,3 +172,96 @@ fn prompt_id(read: &[&Value]) -> u64 {
     read.iter().for_each(|v| v.to_string().hash(&mut hasher));
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use agenttts_core::{Plan, Span};
+    use agenttts_search::DrawPrices;
+
+    use super::*;
+    use crate::event::Observers;
+    use crate::load::load_pipeline;
+    use crate::settings::SearchOptions;
+    use crate::stop::StopHandle;
+    use crate::study::{StudyContext, start_study};
+    use crate::workshop::Workshop;
+
+    const PIPELINE: &str = r#"
+version = 1
+name = "two"
+plan_budget = { cost_model = "tokens", limit = 100000 }
+search = { method = "grid", trials = 6, examples_per_trial = 4 }
+data = { search = "search.jsonl", test = "test.jsonl" }
+models.a = { provider = "fake", id = "p60" }
+models.b = { provider = "fake", id = "p80" }
+
+[[stages]]
+name = "pick"
+models = ["a", "b"]
+samples = [1, 3]
+prompt = "pick.j2"
+max_tokens = 8
+expected = { prompt_tokens = 20, decode_tokens = 4 }
+
+[[stages]]
+name = "answer"
+models = ["a", "b"]
+samples = [1, 4]
+prompt = "answer.j2"
+max_tokens = 8
+metric = { kind = "exact-match", gold = "gold" }
+expected = { prompt_tokens = 20, decode_tokens = 4 }
+"#;
+
+    #[tokio::test]
+    async fn the_store_tells_what_is_missing_even_to_another_study() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("pipeline.toml"), PIPELINE).unwrap();
+        fs::write(folder.path().join("pick.j2"), "{{ q }}\nanswer: x | y").unwrap();
+        fs::write(folder.path().join("answer.j2"), "{{ q }} {{ pick }}\nanswer: {{ gold }}").unwrap();
+        let line = |i: u32| format!("{{\"id\": \"e{i}\", \"q\": \"{i}?\", \"gold\": \"g{i}\"}}\n");
+        fs::write(folder.path().join("search.jsonl"), (0..6).map(line).collect::<String>()).unwrap();
+        fs::write(folder.path().join("test.jsonl"), (6..8).map(line).collect::<String>()).unwrap();
+        let loaded = load_pipeline(folder.path(), &|_| None).unwrap();
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        let workshop = Workshop::new("no-models".into());
+        let context =
+            StudyContext { workshop: workshop.clone(), observers: Observers::default(), stop: StopHandle::new() };
+        let done = start_study(&store, loaded.clone(), SearchOptions::default(), context).await.unwrap();
+
+        let order = crate::order::ExampleOrder::Seeded.of(6, loaded.pipeline.search.seed);
+        let split = &loaded.pipeline.search_split.examples;
+        let examples: Vec<Example> = order.into_iter().map(|i| split[i].clone()).collect();
+        let executor = Executor::new(&loaded, workshop.connect(&loaded.pipeline).unwrap());
+        let study = store.study(&done.study).unwrap().id;
+        let from = Sources { loaded: &loaded, executor: Some(&executor), store: &store, study };
+        let tokens = |log: &DrawLog, plan: &Plan, span: Span| -> Vec<f64> {
+            let archive = Archive::default();
+            let prices = DrawPrices::new(&loaded.space, &archive, Some(6), log);
+            prices.missing(plan, 0, span).iter().map(|m| m.tokens()).collect()
+        };
+
+        let mut own = Drawn::new(&loaded, &examples);
+        own.catch_up(&from, &done.archive).unwrap();
+        let (ran, rest) = (Span { first: 0, count: 4 }, Span { first: 4, count: 2 });
+        for (trial, measured) in done.archive.measured() {
+            assert_eq!(tokens(own.log(), &trial.plan, ran), [0.0, 0.0], "{}", trial.plan);
+            let more: f64 = tokens(own.log(), &trial.plan, rest).iter().sum();
+            assert!(more > 0.0);
+            // Lengths are the measured ones: two examples take half of what four took.
+            let took = measured.fresh.tokens() as f64;
+            assert!((more / took - 0.5).abs() < 0.2, "{more} of {took}");
+        }
+
+        // A study that begins now finds the first stage's draws in the bank, of these examples and no others.
+        let mut other = Drawn::new(&loaded, &examples);
+        other.begin(&from, &examples).unwrap();
+        // Of a plan of three samples there: baselines drew one sample of all examples.
+        let plan = done.archive.trials.iter().map(|t| &t.plan).find(|p| p.choices[0].samples == 3).unwrap();
+        assert_eq!(tokens(other.log(), plan, ran)[0], 0.0);
+        let after = tokens(other.log(), plan, rest);
+        assert!(after[0] > 0.0 && after[1] > 0.0, "{after:?}");
+    }
+}

@@ -104,8 +104,11 @@ pub(crate) async fn search(store: &Store, loaded: Loaded) -> Result<StudySummary
     start_study(store, loaded, SearchOptions::default(), context(vec![], StopHandle::new())).await
 }
 
+/// A trial's number, plan and stream, examples, scores and cost.
+pub(crate) type Row = (u32, String, Option<Span>, Vec<f64>, f64);
+
 /// The part of a summary that must not depend on how the study got there.
-pub(crate) fn table(summary: &StudySummary) -> Vec<(u32, String, Option<Span>, Vec<f64>, f64)> {
+pub(crate) fn table(summary: &StudySummary) -> Vec<Row> {
     let row = |t: &Trial| {
         let m = t.measurement().unwrap();
         (t.number, format!("{} in stream {}", t.plan, t.stream), t.span, m.scores.clone(), m.cost.mean)
