@@ -5,8 +5,11 @@
 
 mod agent;
 mod ask;
+mod bo;
+mod coordinate;
 mod draw;
 mod encoding;
+mod evolution;
 mod explain;
 mod grid;
 mod halving;

@@ -4,6 +4,9 @@ use agenttts_core::text::nearest;
 
 use crate::agent::{self, Agent, Unaided};
 use crate::ask::Searcher;
+use crate::bo::{self, Bo};
+use crate::coordinate::{self, Coordinate};
+use crate::evolution::{self, Evolution};
 use crate::grid::{self, Grid};
 use crate::halving::{self, Halving};
 use crate::random::{self, Random};
@@ -17,6 +20,9 @@ pub const METHODS: &[&str] = &[
     random::NAME,
     grid::NAME,
     tpe::NAME,
+    bo::NAME,
+    evolution::NAME,
+    coordinate::NAME,
     halving::NAME,
     agent::ZERO_SHOT,
     agent::AGENT_HPO,
@@ -31,6 +37,9 @@ pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
         random::NAME => Ok(Box::new(Random)),
         grid::NAME => Ok(Box::new(Grid)),
         tpe::NAME => Ok(Box::new(Tpe)),
+        bo::NAME => Ok(Box::new(Bo)),
+        evolution::NAME => Ok(Box::new(Evolution)),
+        coordinate::NAME => Ok(Box::new(Coordinate)),
         halving::NAME => Ok(Box::new(Halving)),
         agent::ZERO_SHOT => Ok(Box::new(Unaided::ZeroShot)),
         agent::AGENT_HPO => Ok(Box::new(Unaided::AgentHpo)),
