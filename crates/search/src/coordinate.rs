@@ -79,15 +79,20 @@ impl<'a> Walk<'a> {
     /// The plans that the step at hand still lacks, and what it is in words; no plans when all is done.
     fn next(&self, ask: &Ask<'_>) -> (Vec<Plan>, String) {
         let seed = ask.settings.seed;
-        let starts = self.encoding.plans(self.space, &HashSet::new(), STARTS, &mut rng(seed, 0, Use::Coordinate));
+        let mut draws = rng(seed, 0, Use::Coordinate);
+        let mut starts: HashSet<Plan> = HashSet::new();
         let stages = self.space.stages().len();
-        let most = longest(ask, starts.first());
-        for (start, plan) in starts.iter().enumerate() {
-            let Some(mut current) = self.space.indices(plan) else {
-                continue;
+        while starts.len() < STARTS {
+            let Some(plan) = self.encoding.plans(self.space, &starts, 1, &mut draws).pop() else {
+                break;
             };
+            let Some(mut current) = self.space.indices(&plan) else {
+                break;
+            };
+            let most = longest(ask, &plan);
+            starts.insert(plan.clone());
             if !self.taken.contains(&current) {
-                return (vec![plan.clone()], format!("beginning {} of a search stage by stage", start + 1));
+                return (vec![plan], format!("beginning {} of a search stage by stage", starts.len()));
             }
             let mut unchanged = 0;
             for visit in 0u32.. {
@@ -141,9 +146,9 @@ impl<'a> Walk<'a> {
 
 /// The most options of a stage that are tried at once: one with very many must not take all the trials of a short
 /// search. Whole powers of two, so that prices that are not known exactly hardly ever change it during a study.
-fn longest(ask: &Ask<'_>, plan: Option<&Plan>) -> usize {
+fn longest(ask: &Ask<'_>, plan: &Plan) -> usize {
     let usual = ask.settings.examples.or(ask.pool).unwrap_or(1);
-    let priced = ask.prices.zip(ask.remaining).zip(plan).map(|((prices, left), plan)| {
+    let priced = ask.prices.zip(ask.remaining).map(|(prices, left)| {
         let affordable = left / prices.price(plan, usual).max(f64::MIN_POSITIVE);
         ask.archive.trials.len() as f64 + affordable.clamp(0.0, 1e9)
     });

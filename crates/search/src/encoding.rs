@@ -12,9 +12,6 @@ use crate::draw::uniform_plans;
 use crate::random::all_tried;
 use crate::tried::Purse;
 
-/// The most feasible plans that are listed to learn which options occur in any.
-const LISTED: u128 = 50_000;
-
 /// Plans drawn for each that is proposed, where some may be too dear for what is left.
 const SPARE: usize = 20;
 
@@ -199,7 +196,7 @@ fn widths(codes: &mut [Code], sorted: &[usize]) -> (f64, f64) {
 /// For each stage, whether a feasible plan has each option.
 fn reachable(space: &Space) -> Vec<Vec<bool>> {
     let mut seen: Vec<Vec<bool>> = space.stages().iter().map(|s| vec![false; s.options.len()]).collect();
-    if space.feasible() <= LISTED {
+    if space.is_listed() {
         for options in space.feasible_indices() {
             for (seen, o) in seen.iter_mut().zip(options) {
                 seen[o] = true;

@@ -58,7 +58,7 @@ proptest! {
         seed in 0u64..1000,
         batch in 1u32..7,
         off in 0u8..4,
-        method in prop::sample::select(vec!["rules", "random", "grid"]),
+        method in prop::sample::select(vec!["rules", "random", "grid", "tpe", "bo", "evolution", "coordinate"]),
     ) {
         let searcher = searcher(method).unwrap();
         let settings =
@@ -87,7 +87,8 @@ proptest! {
             } else {
                 let open = (space.feasible() - tried.len() as u128).min(batch.into()) as usize;
                 prop_assert!(proposals.len() <= left.min(batch as usize));
-                prop_assert!(proposals.len() >= open.min(left), "{} of {open}", proposals.len());
+                // Coordinate search must see the end of a stage before it knows the next.
+                prop_assert!(proposals.len() >= open.min(left) || method == "coordinate", "{} of {open}", proposals.len());
             }
             for p in &proposals {
                 prop_assert!(space.is_feasible(&p.plan), "{}", p.plan);
