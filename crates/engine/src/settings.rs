@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 use crate::load::Loaded;
+use crate::tape::TAPE;
 use crate::order::ExampleOrder;
 
 /// How a study is begun.
@@ -123,7 +124,11 @@ pub(crate) fn check_same_weights(
                 "model {name:?} has changed since the study began: it was {} ({}), and is {} ({}) now",
                 identity.model, identity.revision, now[name].model, now[name].revision
             ),
-            "bring the earlier model back, or begin a new study: draws of unchanged models are reused",
+            if identity.revision.starts_with(TAPE) {
+                "the study replays a tape: name that tape with --tape"
+            } else {
+                "bring the earlier model back, or begin a new study: draws of unchanged models are reused"
+            },
         )),
         None => Ok(()),
     }

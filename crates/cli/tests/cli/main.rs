@@ -17,3 +17,4 @@ mod run;
 mod stop;
 mod store;
 mod support;
+mod tape;

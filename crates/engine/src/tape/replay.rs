@@ -13,6 +13,9 @@ use crate::source::{DrawError, Got, GotSample, Source, Want};
 use crate::streams::{Purpose, stream};
 use crate::workshop::{Connected, ModelSet};
 
+/// How the revision of every model begins that a tape plays.
+pub(crate) const TAPE: &str = "tape ";
+
 /// The models of a pipeline, played from a tape.
 ///
 /// Every study has the tape's draws in its shared stream and in its confirmation's, whatever its seed. Their identity
@@ -28,7 +31,7 @@ pub(crate) fn connect(tape: &Arc<Tape>, pipeline: &Pipeline) -> Result<ModelSet,
         };
         let identity = ModelIdentity {
             model: recorded.model.clone(),
-            revision: format!("tape {digest} of {}", recorded.revision),
+            revision: format!("{TAPE}{digest} of {}", recorded.revision),
         };
         let seed = pipeline.search.seed;
         let model = Played {
