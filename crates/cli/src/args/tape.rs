@@ -21,9 +21,10 @@ pub(crate) struct DemoArgs {
     /// The search method [default: as of `search`]
     #[arg(long)]
     pub(crate) method: Option<String>,
-    /// The most that one answer may cost, in GFLOP
-    #[arg(long, value_name = "GFLOP", value_parser = super::number::signed_amount, allow_negative_numbers = true)]
-    pub(crate) budget: Option<f64>,
+    /// The most that one answer may cost, in GFLOP; one sample of the larger model at both stages costs twice the default
+    #[arg(long, value_name = "GFLOP", default_value = "231")]
+    #[arg(value_parser = super::number::signed_amount, allow_negative_numbers = true)]
+    pub(crate) budget: f64,
     /// The most trials
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) trials: Option<u32>,

@@ -26,7 +26,7 @@ pub(crate) async fn demo(context: &Context, args: &DemoArgs) -> Result<Exit, Fai
     let loaded = tape.load()?;
     let typed = SearchArgs {
         method: args.method.clone(),
-        budget: args.budget,
+        budget: Some(args.budget),
         trials: args.trials,
         seed: args.seed,
         ..SearchArgs::default()
