@@ -79,10 +79,27 @@ impl<'a> Ask<'a> {
         self.archive.trials.iter().map(|t| t.round + 1).max().unwrap_or(0)
     }
 
-    /// How many trials the limit still allows; `None` without a limit.
+    /// How many trials the limit still allows; `None` without a limit. A trial on a part of the search split counts as
+    /// that part of a trial, so a limit of 30 trials pays for 300 on a tenth of the split.
     pub fn trials_left(&self) -> Option<usize> {
-        let made = self.archive.trials.len();
-        self.settings.trials.map(|limit| (limit as usize).saturating_sub(made))
+        let limit = f64::from(self.settings.trials?);
+        // The sum of parts such as 1/3 may miss a whole number by a rounding error.
+        Some((limit - self.trials_made() - 1e-9).ceil().max(0.0) as usize)
+    }
+
+    /// How many examples of trials the limit of trials still allows; `None` without a limit or a search split.
+    pub(crate) fn examples_left(&self) -> Option<u32> {
+        let left = f64::from(self.settings.trials?) - self.trials_made();
+        Some((left * f64::from(self.pool?) + 1e-6).max(0.0) as u32)
+    }
+
+    /// Trials made, in wholes of the search split.
+    fn trials_made(&self) -> f64 {
+        let part = |t: &Trial| match (t.span, self.pool) {
+            (Some(span), Some(pool)) if pool > 0 => f64::from(span.count) / f64::from(pool),
+            _ => 1.0,
+        };
+        self.archive.trials.iter().map(part).sum()
     }
 
     /// How many plans a round may propose: the batch, or what the trial limit leaves.

@@ -9,12 +9,14 @@ use crate::coordinate::{self, Coordinate};
 use crate::evolution::{self, Evolution};
 use crate::grid::{self, Grid};
 use crate::halving::{self, Halving};
+use crate::planner::{self, Planner};
 use crate::random::{self, Random};
 use crate::rules::{self, Rules};
 use crate::tpe::{self, Tpe};
 
 /// The names of all methods, in the order of the documentation.
 pub const METHODS: &[&str] = &[
+    planner::NAME,
     agent::NAME,
     rules::NAME,
     random::NAME,
@@ -32,6 +34,7 @@ pub const METHODS: &[&str] = &[
 /// The method of that name.
 pub fn searcher(name: &str) -> Result<Box<dyn Searcher>, UnknownMethod> {
     match name {
+        planner::NAME => Ok(Box::new(Planner)),
         agent::NAME => Ok(Box::new(Agent)),
         rules::NAME => Ok(Box::new(Rules)),
         random::NAME => Ok(Box::new(Random)),

@@ -165,7 +165,7 @@ fn an_unknown_method_suggests_the_nearest() {
     let error = searcher("rulse").map(|s| s.name().to_owned()).unwrap_err();
     assert_eq!(error.to_string(), "there is no search method \"rulse\"; did you mean `rules`?");
     let error = searcher("xyzzyxyzzy").map(|s| s.name().to_owned()).unwrap_err();
-    assert!(error.to_string().contains("methods: agent, rules, random, grid"), "{error}");
+    assert!(error.to_string().contains("methods: planner, agent, rules, random, grid"), "{error}");
     for &name in METHODS {
         assert_eq!(searcher(name).unwrap().name(), name);
     }
@@ -269,4 +269,49 @@ fn a_plan_whose_measured_cost_is_over_the_budget_is_not_recommended() {
     }
     let second = recommend(&space, &archive).unwrap();
     assert!(second.within_budget && second.plan != first.plan);
+}
+
+/// A study of the planner over a split of 50 examples, round by round.
+fn planned(space: &Space, settings: &Settings, rounds: usize) -> Archive {
+    let task = TaskText::default();
+    let planner = searcher("planner").unwrap();
+    let mut archive = Archive::default();
+    for _ in 0..rounds {
+        let ask = Ask::new(space, &archive, settings, &task).with_pool(50);
+        let step = planner.ask(&ask);
+        assert_eq!(step, planner.ask(&ask), "the archive is the only memory");
+        let Step::Propose { proposals, .. } = step else { break };
+        let distinct: HashSet<&Plan> = proposals.iter().map(|p| &p.plan).collect();
+        assert_eq!(distinct.len(), proposals.len());
+        assert!(proposals.iter().all(|p| space.is_feasible(&p.plan) && p.examples.is_some_and(|n| n <= 50)));
+        run_trials(space, &mut archive, &proposals);
+    }
+    archive
+}
+
+#[test]
+fn the_planner_looks_at_many_plans_on_few_examples_and_at_the_best_on_many() {
+    let space = two_wiki(1000.0);
+    let settings = Settings { trials: Some(12), seed: 3, ..Settings::default() };
+    let archive = planned(&space, &settings, 60);
+    let examples: u32 = archive.trials.iter().map(|t| t.span.map_or(50, |s| s.count)).sum();
+    assert!(examples <= 12 * 50 && examples >= 11 * 50, "a limit of 12 trials is one of 600 examples: {examples}");
+    let plans: HashSet<&Plan> = archive.trials.iter().map(|t| &t.plan).collect();
+    assert!(plans.len() > 15, "{} plans", plans.len());
+    let of_plan = |plan: &Plan| -> u32 {
+        archive.trials.iter().filter(|t| &t.plan == plan).map(|t| t.span.map_or(50, |s| s.count)).sum()
+    };
+    let most = plans.iter().map(|p| of_plan(p)).max().unwrap();
+    assert!(most >= 30, "the contenders are looked at again: {most}");
+}
+
+#[test]
+fn the_planner_ends_in_a_space_of_one_plan() {
+    let space = two_wiki(1000.0);
+    let cheapest = space.cost_of(&space.cheapest()).unwrap();
+    let space = space.with_budget(cheapest).unwrap();
+    assert_eq!(space.feasible(), 1);
+    let archive = planned(&space, &Settings { trials: Some(5), ..Settings::default() }, 40);
+    assert!(archive.trials.iter().all(|t| t.plan == space.cheapest()));
+    assert!(archive.trials.len() < 40, "it stops when nothing is left to learn or to spend");
 }

@@ -11,7 +11,7 @@ use super::cholesky::dot;
 pub(crate) struct Observation {
     /// The plan as option indices.
     pub(crate) options: Vec<usize>,
-    /// Mean objective, replicates pooled.
+    /// Mean objective over all its trials' examples, less the difficulty of these examples.
     pub(crate) mean: f64,
     /// Variance of that mean's noise.
     pub(crate) noise: f64,
@@ -21,18 +21,20 @@ pub(crate) struct Observation {
     pub(crate) trials: Vec<u32>,
 }
 
-/// The weight of the pooled variance against a trial's own, in examples: a mean near 0 or 1 has a small sample
-/// variance by luck as well as by right.
-const PRIOR_EXAMPLES: f64 = 20.0;
+/// The least variance of one example's score.
+const LEAST_VARIANCE: f64 = 1e-3;
+
+/// The variance of one example's score where trials do not tell: the most that scores in 0..=1 can have.
+const UNKNOWN_VARIANCE: f64 = 0.25;
 
 /// The weight of [`UNKNOWN_VARIANCE`] against what all trials together show, in examples.
 const UNSEEN_EXAMPLES: f64 = 5.0;
 
-/// The least variance of one example's score.
-const LEAST_VARIANCE: f64 = 1e-3;
+/// Examples that the overall mean counts for in the variance of a plan.
+const SHRINK: f64 = 8.0;
 
-/// The variance of one example's score where a trial does not tell: the most that scores in 0..=1 can have.
-const UNKNOWN_VARIANCE: f64 = 0.25;
+/// The weight of "replicates are independent", in pairs of replicates.
+const PRIOR_PAIRS: f64 = 2.0;
 
 /// The measured plans of the space, and how noisy their scores are.
 pub(crate) struct Data {
@@ -41,62 +43,139 @@ pub(crate) struct Data {
     /// The share of a trial's noise that stays when the same plan is tried again on the same examples with fresh
     /// draws: 0 where replicates are independent, 1 where they only repeat themselves. 0 until there are replicates.
     pub(crate) lasting: f64,
+    /// The variance of one example's score about its plan's mean, over all trials.
+    pub(crate) example_variance: f64,
 }
 
-/// The weight of "replicates are independent", in pairs of replicates.
-const PRIOR_PAIRS: f64 = 2.0;
+/// A trial with the examples that it ran on.
+struct Run<'a> {
+    trial: &'a Trial,
+    measured: &'a Measurement,
+    n: f64,
+    /// What each example scored above its plan's mean and its own difficulty.
+    residuals: Vec<f64>,
+}
+
+impl Run<'_> {
+    fn first(&self) -> u32 {
+        self.trial.span.map_or(0, |s: Span| s.first)
+    }
+}
 
 /// Pools the measured trials by plan.
 pub(crate) fn data(space: &Space, archive: &Archive) -> Data {
-    let trials: Vec<(&Trial, &Measurement)> =
-        archive.measured().filter(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite()).collect();
-    let noises = noises(&trials);
+    let mut runs: Vec<Run<'_>> = archive
+        .measured()
+        .filter(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite())
+        .map(|(trial, measured)| Run { trial, measured, n: f64::from(measured.objective.n), residuals: Vec::new() })
+        .collect();
     let mut by_plan: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
-    for (i, (trial, _)) in trials.iter().enumerate() {
-        if let Some(options) = space.indices(&trial.plan) {
+    for (i, run) in runs.iter().enumerate() {
+        if let Some(options) = space.indices(&run.trial.plan) {
             by_plan.entry(options).or_default().push(i);
         }
     }
-    let lasting = lasting(by_plan.values(), &noises);
+    let difficulty = difficulty(&mut runs, &by_plan);
+    let lasting = lasting(by_plan.values(), &runs);
+    let total: f64 = runs.iter().map(|r| r.n).sum();
+    let overall = runs.iter().map(|r| r.measured.objective.mean * r.n).sum::<f64>() / total.max(1.0);
+    let squares: f64 = runs.iter().map(|r| dot(&r.residuals, &r.residuals)).sum();
+    let freedom: f64 = runs.iter().map(|r| r.residuals.len() as f64).sum::<f64>() - by_plan.len() as f64;
+    let example_variance = (squares + UNKNOWN_VARIANCE * UNSEEN_EXAMPLES) / (freedom.max(0.0) + UNSEEN_EXAMPLES);
+    let shrunk = |mean: f64, n: f64| (mean * n + overall * SHRINK) / (n + SHRINK);
+    let usual = runs.iter().map(|r| r.n * spread(shrunk(r.measured.objective.mean, r.n))).sum::<f64>() / total.max(1.0);
     let mut observations: Vec<Observation> = by_plan
         .into_iter()
         .map(|(options, of)| {
-            let noise = |i: usize| noises[i].variance / f64::from(trials[i].1.objective.n);
-            let precision: f64 = of.iter().map(|&i| 1.0 / noise(i)).sum();
-            let weighted: f64 = of.iter().map(|&i| trials[i].1.objective.mean / noise(i)).sum();
-            let least = of.iter().map(|&i| noise(i)).fold(f64::INFINITY, f64::min);
+            let n: f64 = of.iter().map(|&i| runs[i].n).sum();
+            let raw = of.iter().map(|&i| runs[i].measured.objective.mean * runs[i].n).sum::<f64>() / n;
+            let hard: f64 = of.iter().map(|&i| difficulty.of(&runs[i]) * runs[i].n).sum::<f64>() / n;
+            let most = of.iter().map(|&i| runs[i].n).fold(1.0, f64::max);
+            let variance = example_variance * spread(shrunk(raw, n)) / usual.max(1e-3);
             Observation {
                 options,
-                mean: weighted / precision,
-                noise: lasting * least + (1.0 - lasting) / precision,
-                n: of.iter().map(|&i| trials[i].1.objective.n).sum(),
-                trials: of.iter().map(|&i| trials[i].0.number).collect(),
+                mean: raw - hard,
+                noise: variance.max(LEAST_VARIANCE) * (lasting / most + (1.0 - lasting) / n),
+                n: n as u32,
+                trials: of.iter().map(|&i| runs[i].trial.number).collect(),
             }
         })
         .collect();
     observations.sort_by_key(|o| o.trials.first().copied());
-    Data { observations, lasting }
+    Data { observations, lasting, example_variance }
 }
 
-/// One trial's noise.
-struct Noise {
-    /// The variance of one example's score about the trial's mean, shrunk towards the average of all trials.
-    variance: f64,
-    /// What each example scored above the trial's mean and its own difficulty; empty where unknown.
-    residuals: Vec<f64>,
-    /// Which examples these are.
-    span: Option<Span>,
+/// The variance of a zero-one score with this mean; the variance of other scores is taken to go in proportion.
+fn spread(mean: f64) -> f64 {
+    (mean * (1.0 - mean)).clamp(0.02, 0.25)
+}
+
+/// How much each example is easier than the average one; all 0 where examples differ no more than their noise, as
+/// where trials share none.
+struct Difficulty(Vec<f64>);
+
+impl Difficulty {
+    /// The mean over the examples of a trial.
+    fn of(&self, run: &Run<'_>) -> f64 {
+        let count = run.measured.scores.len();
+        let first = run.first() as usize;
+        let all = (first..first + count).map(|e| self.0.get(e).copied().unwrap_or(0.0)).sum::<f64>();
+        if count > 0 { all / count as f64 } else { 0.0 }
+    }
+}
+
+/// Estimates the examples' difficulties from all trials that have them, shrunk by how much more they differ than noise
+/// alone would let them (empirical Bayes), and leaves what remains in the trials' residuals.
+fn difficulty(runs: &mut [Run<'_>], by_plan: &BTreeMap<Vec<usize>, Vec<usize>>) -> Difficulty {
+    for of in by_plan.values() {
+        let n: f64 = of.iter().map(|&i| runs[i].n).sum();
+        let mean = of.iter().map(|&i| runs[i].measured.objective.mean * runs[i].n).sum::<f64>() / n;
+        for &i in of {
+            runs[i].residuals = runs[i].measured.scores.iter().map(|s| s - mean).collect();
+        }
+    }
+    let longest = runs.iter().map(|r| r.first() as usize + r.residuals.len()).max().unwrap_or(0);
+    let (mut sums, mut counts) = (vec![0.0; longest], vec![0.0; longest]);
+    for run in runs.iter() {
+        for (e, r) in run.residuals.iter().enumerate() {
+            sums[run.first() as usize + e] += r;
+            counts[run.first() as usize + e] += 1.0;
+        }
+    }
+    let scores: f64 = counts.iter().sum();
+    let noise = runs.iter().map(|r| dot(&r.residuals, &r.residuals)).sum::<f64>() / scores.max(1.0);
+    let shared = || sums.iter().zip(&counts).filter(|(_, c)| **c >= 4.0);
+    let examples = shared().count() as f64;
+    let excess = shared().map(|(s, c)| (s / c).powi(2) - noise / c).sum::<f64>() / examples.max(1.0);
+    // So much excess would be chance, were examples all alike: a difference of squares varies by about √(2/m).
+    let chance =
+        shared().map(|(_, c)| noise / c).sum::<f64>() / examples.max(1.0) * 2.0 * (2.0 / examples.max(1.0)).sqrt();
+    if examples < 3.0 || excess <= chance {
+        return Difficulty(Vec::new());
+    }
+    let found: Vec<f64> = sums
+        .iter()
+        .zip(&counts)
+        .map(|(s, c)| if *c > 0.0 { s / c * excess / (excess + noise / c) } else { 0.0 })
+        .collect();
+    for run in runs.iter_mut() {
+        let first = run.first() as usize;
+        for (e, r) in run.residuals.iter_mut().enumerate() {
+            *r -= found[first + e];
+        }
+    }
+    Difficulty(found)
 }
 
 /// The correlation of replicates' residuals, shrunk towards 0.
-fn lasting<'a>(groups: impl Iterator<Item = &'a Vec<usize>>, noises: &[Noise]) -> f64 {
+fn lasting<'a>(groups: impl Iterator<Item = &'a Vec<usize>>, runs: &[Run<'_>]) -> f64 {
     let (mut together, mut alone, mut pairs) = (0.0, 0.0, 0.0);
     for group in groups {
         for (k, &i) in group.iter().enumerate() {
             for &j in &group[k + 1..] {
-                let (a, b) = (&noises[i].residuals, &noises[j].residuals);
+                let (a, b) = (&runs[i].residuals, &runs[j].residuals);
                 // Only fresh draws of the same examples can repeat themselves.
-                if noises[i].span == noises[j].span && a.len() == b.len() && a.len() > 1 {
+                if runs[i].trial.span == runs[j].trial.span && a.len() == b.len() && a.len() > 1 {
                     together += dot(a, b);
                     alone += (dot(a, a) * dot(b, b)).sqrt();
                     pairs += 1.0;
@@ -108,57 +187,4 @@ fn lasting<'a>(groups: impl Iterator<Item = &'a Vec<usize>>, noises: &[Noise]) -
         return 0.0;
     }
     (together / alone * pairs / (pairs + PRIOR_PAIRS)).clamp(0.0, 1.0)
-}
-
-/// Where all trials ran on the same examples, what an example scores above or below the average in all of them is
-/// its difficulty: it moves all trials alike and tells nothing of their order, so it is taken out of the noise.
-fn noises(trials: &[(&Trial, &Measurement)]) -> Vec<Noise> {
-    let count = trials.len() as f64;
-    let Some((n, span)) = trials.first().map(|(t, m)| (m.scores.len(), t.span)) else {
-        return Vec::new();
-    };
-    let same = |t: &Trial, m: &Measurement| t.span == span && m.scores.len() == n && m.objective.n as usize == n;
-    let paired = trials.len() >= 4 && n > 1 && trials.iter().all(|(t, m)| same(t, m));
-    let mut difficulty = vec![0.0; n];
-    if paired {
-        for (_, m) in trials {
-            for (d, s) in difficulty.iter_mut().zip(&m.scores) {
-                *d += (s - m.objective.mean) / count;
-            }
-        }
-    }
-    // The difficulties are themselves estimated from these trials.
-    let freedom = if paired { count / (count - 1.0) } else { 1.0 };
-    let own: Vec<(f64, f64, Vec<f64>)> = trials
-        .iter()
-        .map(|(_, m)| {
-            let degrees = f64::from(m.objective.n) - 1.0;
-            let residuals: Vec<f64> = m
-                .scores
-                .iter()
-                .enumerate()
-                .map(|(i, s)| s - m.objective.mean - if paired { difficulty[i] } else { 0.0 })
-                .collect();
-            if paired {
-                let variance = freedom * dot(&residuals, &residuals) / degrees;
-                return (variance, degrees, residuals);
-            }
-            let se = m.objective.se;
-            let known = se.is_finite() && m.objective.n > 1;
-            let variance = if known { se * se * f64::from(m.objective.n) } else { UNKNOWN_VARIANCE };
-            (variance, degrees, residuals)
-        })
-        .collect();
-    let weight: f64 = own.iter().map(|(_, w, _)| w).sum();
-    // A few examples that agree in all trials do not show that there is no noise.
-    let seen = own.iter().map(|(v, w, _)| v * w).sum::<f64>();
-    let pooled = (seen + UNKNOWN_VARIANCE * UNSEEN_EXAMPLES) / (weight + UNSEEN_EXAMPLES);
-    own.into_iter()
-        .zip(trials)
-        .map(|((v, w, residuals), (trial, _))| Noise {
-            variance: ((v * w + pooled * PRIOR_EXAMPLES) / (w + PRIOR_EXAMPLES)).max(LEAST_VARIANCE),
-            residuals,
-            span: trial.span,
-        })
-        .collect()
 }

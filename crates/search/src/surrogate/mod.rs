@@ -7,7 +7,7 @@
 
 pub(crate) mod cholesky;
 mod data;
-mod joint;
+mod draws;
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -18,10 +18,16 @@ use rand_chacha::ChaCha8Rng;
 use crate::ask::Insights;
 use cholesky::{Cholesky, dot};
 pub(crate) use data::Observation;
-use kernel::{Features, Theta};
+use kernel::{Features, Kernel, Theta};
 
 /// Kernels that predictions average over.
-const FITS: usize = 6;
+const FITS: usize = 8;
+
+/// A kernel with less of a share is left out where many plans are judged together.
+const NEGLIGIBLE: f64 = 1e-2;
+
+/// Kernels are compared on at most so many observations.
+const PART: usize = 120;
 
 /// Variance of the mean of all scores: practically unknown.
 const MEAN_VARIANCE: f64 = 0.25;
@@ -38,10 +44,11 @@ pub(crate) struct Belief {
 
 /// Beliefs about all plans of a space, given an archive.
 pub(crate) struct Surrogate {
-    features: Features,
     pub(crate) observations: Vec<Observation>,
     centre: f64,
     fits: Vec<Fit>,
+    /// The noise that one more example is expected to have: its variance.
+    pub(crate) example_variance: f64,
     /// The noise that one more trial is expected to have.
     noise: f64,
     /// The share of the noise that a replicate does not average out.
@@ -50,7 +57,7 @@ pub(crate) struct Surrogate {
 
 /// One kernel conditioned on the observations.
 struct Fit {
-    theta: Theta,
+    kernel: Kernel,
     /// Share in the average.
     weight: f64,
     factor: Cholesky,
@@ -61,7 +68,7 @@ struct Fit {
 impl Surrogate {
     /// Learns from the archive; the random numbers only choose which kernels are tried.
     pub(crate) fn new(space: &Space, archive: &Archive, insights: Insights, rng: &mut ChaCha8Rng) -> Self {
-        let data::Data { observations, lasting } = data::data(space, archive);
+        let data::Data { observations, lasting, example_variance } = data::data(space, archive);
         let n = observations.len().max(1) as f64;
         let centre = observations.iter().map(|o| o.mean).sum::<f64>() / n;
         let noise = if observations.is_empty() {
@@ -70,58 +77,76 @@ impl Surrogate {
             let single = |o: &Observation| o.noise * o.trials.len() as f64;
             observations.iter().map(single).sum::<f64>() / n
         };
-        let mut surrogate =
-            Surrogate { features: Features::of(space), observations, centre, fits: Vec::new(), noise, lasting };
-        surrogate.learn(space.stages().len(), insights, rng);
+        let mut surrogate = Surrogate { observations, centre, fits: Vec::new(), noise, lasting, example_variance };
+        surrogate.learn(&Features::of(space), space.stages().len(), insights, rng);
         surrogate
     }
 
     /// Tries kernels: first from the prior, then near the best.
-    fn learn(&mut self, stages: usize, insights: Insights, rng: &mut ChaCha8Rng) {
-        let n = self.observations.len().max(1);
+    fn learn(&mut self, features: &Features, stages: usize, insights: Insights, rng: &mut ChaCha8Rng) {
+        let n = self.observations.len().clamp(1, PART);
         // A factorisation takes n³/6 multiplications; a large archive needs fewer tries, as it says more by itself.
-        let tries = (100_000_000 / n.pow(3)).clamp(16, 64);
-        let mut found: Vec<(f64, Fit)> = Vec::new();
-        let keep = |found: &mut Vec<(f64, Fit)>, scored: (f64, Fit)| {
+        let tries = (200_000_000 / n.pow(3)).clamp(32, 64);
+        let mut found: Vec<(f64, Theta)> = Vec::new();
+        let keep = |found: &mut Vec<(f64, Theta)>, scored: (f64, Theta)| {
             let at = found.partition_point(|(e, _)| *e >= scored.0);
             found.insert(at, scored);
             found.truncate(FITS);
         };
+        let layout = Layout::of(&self.observations, stages);
+        // Kernels are compared on a part of a large archive: the surest observations and an even spread of the others.
+        let part: Vec<usize> = self.part();
         for _ in 0..tries {
-            let fit = self.fit(Theta::draw(stages, insights, rng));
-            keep(&mut found, fit);
+            let theta = Theta::draw(stages, insights, rng);
+            keep(&mut found, (self.evidence(&Kernel::new(theta.clone(), features), &layout, &part).0, theta));
         }
         for i in 0..tries {
             let Some((_, best)) = found.get(i % 3) else {
                 break;
             };
-            let theta = best.theta.near(insights, rng);
-            let fit = self.fit(theta);
-            keep(&mut found, fit);
+            let theta = best.near(insights, rng);
+            keep(&mut found, (self.evidence(&Kernel::new(theta.clone(), features), &layout, &part).0, theta));
         }
         let top = found.first().map_or(0.0, |(e, _)| *e);
         let total: f64 = found.iter().map(|(e, _)| (e - top).exp()).sum();
-        self.fits = found.into_iter().map(|(e, fit)| Fit { weight: (e - top).exp() / total, ..fit }).collect();
+        let fits = found.into_iter().map(|(e, theta)| {
+            let kernel = Kernel::new(theta, features);
+            let (_, factor, scores) =
+                self.evidence(&kernel, &layout, &(0..self.observations.len()).collect::<Vec<_>>());
+            Fit { kernel, weight: (e - top).exp() / total, factor, scores }
+        });
+        self.fits = fits.collect();
     }
 
-    /// A kernel conditioned on the observations, with the logarithm of its evidence (up to a constant).
-    fn fit(&self, theta: Theta) -> (f64, Fit) {
+    /// The observations that kernels are compared on.
+    fn part(&self) -> Vec<usize> {
+        let n = self.observations.len();
+        let mut order: Vec<usize> = (0..n).collect();
+        if n > PART {
+            order.sort_by(|&a, &b| self.observations[a].noise.total_cmp(&self.observations[b].noise).then(a.cmp(&b)));
+            let rest = order.split_off(PART / 2);
+            let step = rest.len() as f64 / (PART - PART / 2) as f64;
+            order.extend((0..PART - PART / 2).map(|i| rest[(i as f64 * step) as usize]));
+        }
+        order
+    }
+
+    /// The logarithm of the kernel's evidence (up to a constant), with the factor and `L⁻¹ (y - centre)`.
+    fn evidence(&self, kernel: &Kernel, layout: &Layout, part: &[usize]) -> (f64, Cholesky, Vec<f64>) {
+        let tables: Vec<Vec<f64>> = layout.tables(kernel);
         let mut factor = Cholesky::default();
-        for (i, o) in self.observations.iter().enumerate() {
-            let row: Vec<f64> =
-                self.observations[..i].iter().map(|p| self.covariance(&theta, &o.options, &p.options)).collect();
-            let own = self.covariance(&theta, &o.options, &o.options);
+        let mut row = Vec::new();
+        for (at, &i) in part.iter().enumerate() {
+            let o = &self.observations[i];
+            row.clear();
+            row.extend(part[..at].iter().map(|&j| MEAN_VARIANCE + layout.covariance(kernel, &tables, i, j)));
+            let own = MEAN_VARIANCE + layout.covariance(kernel, &tables, i, i);
             factor.push(&row, own + o.noise);
         }
-        let centred: Vec<f64> = self.observations.iter().map(|o| o.mean - self.centre).collect();
+        let centred: Vec<f64> = part.iter().map(|&i| self.observations[i].mean - self.centre).collect();
         let scores = factor.solve(&centred);
         let evidence = -0.5 * (dot(&scores, &scores) + factor.log_determinant());
-        let fit = Fit { theta, weight: 0.0, factor, scores };
-        (evidence, fit)
-    }
-
-    fn covariance(&self, theta: &Theta, a: &[usize], b: &[usize]) -> f64 {
-        MEAN_VARIANCE + theta.covariance(&self.features, a, b)
+        (evidence, factor, scores)
     }
 
     /// What is believed of one plan.
@@ -129,25 +154,136 @@ impl Surrogate {
         Pool::new(self, vec![options.to_vec()]).belief(0)
     }
 
+    /// The means that are believed of many plans.
+    pub(crate) fn means(&self, plans: &[Vec<usize>]) -> Vec<f64> {
+        let mut means = vec![0.0; plans.len()];
+        for fit in &self.fits {
+            let weights = fit.factor.solve_transposed(&fit.scores);
+            for (mean, plan) in means.iter_mut().zip(plans) {
+                let k = self.observations.iter().map(|o| MEAN_VARIANCE + fit.kernel.covariance(plan, &o.options));
+                *mean += fit.weight * (self.centre + k.zip(&weights).map(|(k, w)| k * w).sum::<f64>());
+            }
+        }
+        means
+    }
+
+    /// What is believed of many plans together.
+    pub(crate) fn joint(&self, plans: Vec<Vec<usize>>) -> Joint {
+        let n = plans.len();
+        let mut means = vec![0.0; n];
+        let mut covariance = vec![0.0; n * n];
+        let mut of_fits: Vec<(f64, Vec<f64>)> = Vec::new();
+        for fit in &self.fits {
+            let share = fit.weight;
+            if share < NEGLIGIBLE {
+                continue;
+            }
+            let projections: Vec<Vec<f64>> = plans.iter().map(|p| self.project(fit, p)).collect();
+            let mu: Vec<f64> = projections.iter().map(|v| self.centre + dot(v, &fit.scores)).collect();
+            for i in 0..n {
+                for j in 0..=i {
+                    let prior = MEAN_VARIANCE + fit.kernel.covariance(&plans[i], &plans[j]);
+                    covariance[i * n + j] += share * (prior - dot(&projections[i], &projections[j]));
+                }
+                means[i] += share * mu[i];
+            }
+            of_fits.push((share, mu));
+        }
+        for (weight, mu) in &of_fits {
+            for i in 0..n {
+                let d = mu[i] - means[i];
+                for j in 0..=i {
+                    covariance[i * n + j] += weight * d * (mu[j] - means[j]);
+                }
+            }
+        }
+        for i in 0..n {
+            for j in 0..i {
+                covariance[j * n + i] = covariance[i * n + j];
+            }
+        }
+        Joint { plans, means, covariance }
+    }
+
     /// The difference of two plans' true scores, and its standard deviation.
     pub(crate) fn difference(&self, a: &[usize], b: &[usize]) -> Belief {
-        let (mut mean, mut square, mut variance) = (0.0, 0.0, 0.0);
-        for fit in &self.fits {
-            let (va, vb) = (self.project(fit, a), self.project(fit, b));
-            let between = self.covariance(&fit.theta, a, b) - dot(&va, &vb);
-            let own = |o: &[usize], v: &[f64]| self.covariance(&fit.theta, o, o) - dot(v, v);
-            let d = dot(&va, &fit.scores) - dot(&vb, &fit.scores);
-            mean += fit.weight * d;
-            square += fit.weight * d * d;
-            variance += fit.weight * (own(a, &va) + own(b, &vb) - 2.0 * between).max(0.0);
-        }
-        Belief { mean, sd: (variance + (square - mean * mean).max(0.0)).sqrt() }
+        let joint = self.joint(vec![a.to_vec(), b.to_vec()]);
+        let variance = joint.covariance[0] + joint.covariance[3] - 2.0 * joint.covariance[1];
+        Belief { mean: joint.means[0] - joint.means[1], sd: variance.max(0.0).sqrt() }
     }
 
     /// `L⁻¹ k` of a plan.
     fn project(&self, fit: &Fit, options: &[usize]) -> Vec<f64> {
-        let k: Vec<f64> = self.observations.iter().map(|o| self.covariance(&fit.theta, options, &o.options)).collect();
+        let k: Vec<f64> =
+            self.observations.iter().map(|o| MEAN_VARIANCE + fit.kernel.covariance(options, &o.options)).collect();
         fit.factor.solve(&k)
+    }
+}
+
+/// What is believed of several plans together: a normal distribution.
+pub(crate) struct Joint {
+    /// The plans as option indices.
+    pub(crate) plans: Vec<Vec<usize>>,
+    pub(crate) means: Vec<f64>,
+    /// Row by row.
+    pub(crate) covariance: Vec<f64>,
+}
+
+impl Joint {
+    /// The variance of a plan.
+    pub(crate) fn variance(&self, i: usize) -> f64 {
+        self.covariance[i * self.plans.len() + i].max(0.0)
+    }
+
+    /// Takes a plan as measured once more, with noise of that variance, at what is expected of it.
+    pub(crate) fn assume(&mut self, i: usize, noise: f64) {
+        let n = self.plans.len();
+        let row: Vec<f64> = self.covariance[i * n..(i + 1) * n].to_vec();
+        let total = row[i].max(0.0) + noise;
+        for a in 0..n {
+            let f = row[a] / total;
+            for (c, r) in self.covariance[a * n..(a + 1) * n].iter_mut().zip(&row) {
+                *c -= f * r;
+            }
+        }
+    }
+}
+
+/// Which options the observations have, so that a kernel is evaluated once for each pair of options of a stage.
+struct Layout {
+    /// For each stage, the distinct options.
+    options: Vec<Vec<usize>>,
+    /// For each observation and stage, the place of its option among these.
+    places: Vec<Vec<usize>>,
+}
+
+impl Layout {
+    fn of(observations: &[Observation], stages: usize) -> Self {
+        let mut options: Vec<Vec<usize>> = vec![Vec::new(); stages];
+        let mut places = Vec::with_capacity(observations.len());
+        for o in observations {
+            let each = o.options.iter().zip(&mut options).map(|(&option, all)| {
+                all.iter().position(|&x| x == option).unwrap_or_else(|| {
+                    all.push(option);
+                    all.len() - 1
+                })
+            });
+            places.push(each.collect());
+        }
+        Layout { options, places }
+    }
+
+    fn tables(&self, kernel: &Kernel) -> Vec<Vec<f64>> {
+        let stage = |(s, all): (usize, &Vec<usize>)| {
+            all.iter().flat_map(|&a| all.iter().map(move |&b| kernel.alike(s, a, b))).collect()
+        };
+        self.options.iter().enumerate().map(stage).collect()
+    }
+
+    fn covariance(&self, kernel: &Kernel, tables: &[Vec<f64>], i: usize, j: usize) -> f64 {
+        let (a, b) = (&self.places[i], &self.places[j]);
+        let alike = tables.iter().enumerate().map(|(s, t)| t[a[s] * self.options[s].len() + b[s]]);
+        kernel.combine(alike, i == j)
     }
 }
 
@@ -178,7 +314,7 @@ impl<'a> Pool<'a> {
                         let projection = surrogate.project(fit, p);
                         State {
                             mean: surrogate.centre + dot(&projection, &fit.scores),
-                            variance: surrogate.covariance(&fit.theta, p, p) - dot(&projection, &projection),
+                            variance: MEAN_VARIANCE + fit.kernel.covariance(p, p) - dot(&projection, &projection),
                             projection,
                         }
                     })
@@ -208,7 +344,7 @@ impl<'a> Pool<'a> {
             let left = (chosen.variance.max(0.0) + noise).sqrt();
             let projection = chosen.projection.clone();
             for (state, plan) in states.iter_mut().zip(&self.plans) {
-                let prior = self.surrogate.covariance(&fit.theta, plan, &self.plans[candidate]);
+                let prior = MEAN_VARIANCE + fit.kernel.covariance(plan, &self.plans[candidate]);
                 let entry = (prior - dot(&state.projection, &projection)) / left;
                 state.projection.push(entry);
                 state.variance -= entry * entry;

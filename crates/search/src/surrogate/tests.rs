@@ -75,7 +75,13 @@ fn successes(of: u32, n: u32) -> Vec<f64> {
 #[test]
 fn a_lucky_score_is_shrunk_and_a_confirmed_one_less() {
     let space = space(8);
-    let rest = |n0: u32| (1..8).map(move |i| (n0 + i, i as usize, successes(25, 50))).collect::<Vec<_>>();
+    // Each plan fails on examples of its own: the scores are noisy.
+    let turned = |i: u32| {
+        let mut scores = successes(25, 50);
+        scores.rotate_left(i as usize * 5 % 50);
+        scores
+    };
+    let rest = |n0: u32| (1..8).map(move |i| (n0 + i, i as usize, turned(i))).collect::<Vec<_>>();
     let build = |first: Vec<Vec<f64>>| {
         let mut trials: Vec<Trial> = first.into_iter().zip(1..).map(|(s, n)| trial(&space, n, 0, s)).collect();
         trials.extend(rest(10).into_iter().map(|(n, o, s)| trial(&space, n, o, s)));
@@ -125,7 +131,7 @@ fn replicates_that_repeat_themselves_are_no_new_evidence() {
 }
 
 #[test]
-fn trials_on_other_examples_are_neither_paired_nor_replicates() {
+fn trials_on_other_examples_are_no_replicates_and_the_rest_stay_paired() {
     let space = space(6);
     // All plans fail on the same examples; those of the second lot of trials are other ones.
     let scores: Vec<f64> = (0..30).map(|i| f64::from(i % 2)).collect();
@@ -138,7 +144,8 @@ fn trials_on_other_examples_are_neither_paired_nor_replicates() {
         learn(&space, trials)
     };
     let (same, other) = (lot(false), lot(true));
-    assert!(other.observations[1].noise > 3.0 * same.observations[1].noise, "difficulty is not known to be shared");
+    let unpaired = 0.25 / 30.0;
+    assert!(same.observations[1].noise < 0.1 * unpaired && other.observations[1].noise < 0.4 * unpaired);
     assert_eq!(other.lasting, 0.0);
 }
 

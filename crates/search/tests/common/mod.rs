@@ -69,11 +69,11 @@ pub fn truth(space: &Space, plan: &Plan) -> f64 {
     parts.sum::<f64>() / space.stages().len() as f64
 }
 
-/// The measurement of a plan on 50 examples.
-pub fn measure(space: &Space, plan: &Plan, number: u32) -> Measurement {
+/// The measurement of a plan on so many examples.
+pub fn measure(space: &Space, plan: &Plan, number: u32, examples: u32) -> Measurement {
     let p = truth(space, plan);
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(number));
-    let scores: Vec<f64> = (0..50).map(|_| f64::from(u8::from(rng.random::<f64>() < p))).collect();
+    let scores: Vec<f64> = (0..examples).map(|_| f64::from(u8::from(rng.random::<f64>() < p))).collect();
     let cost = space.cost_model().units(space.cost_of(plan).unwrap());
     Measurement {
         objective: Estimate::of_scores(&scores),
@@ -103,7 +103,7 @@ pub fn run_trials(space: &Space, archive: &mut Archive, proposals: &[Proposal]) 
             origin: proposal.origin.clone(),
             stream,
             span,
-            state: TrialState::Measured(Box::new(measure(space, &proposal.plan, number))),
+            state: TrialState::Measured(Box::new(measure(space, &proposal.plan, number, span.map_or(50, |s| s.count)))),
         });
     }
 }

@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::cholesky::{Cholesky, dot};
-use super::{Fit, Surrogate};
+use super::{Fit, MEAN_VARIANCE, Surrogate};
 
 impl Surrogate {
     /// `count` draws of the true scores of `plans` from the belief: each kernel gives as many as its weight is worth.
@@ -32,7 +32,7 @@ impl Surrogate {
             if wanted == 0 {
                 continue;
             }
-            let (means, factor) = self.joint(fit, &distinct);
+            let (means, factor) = self.under(fit, &distinct);
             for _ in 0..wanted {
                 let normals: Vec<f64> = distinct.iter().map(|_| normal(rng)).collect();
                 let values: Vec<f64> = factor.times(&normals).iter().zip(&means).map(|(d, m)| m + d).collect();
@@ -43,13 +43,14 @@ impl Surrogate {
     }
 
     /// Under one kernel the means of the plans' true scores, and a factor of their covariance.
-    fn joint(&self, fit: &Fit, plans: &[&[usize]]) -> (Vec<f64>, Cholesky) {
+    fn under(&self, fit: &Fit, plans: &[&[usize]]) -> (Vec<f64>, Cholesky) {
         let projections: Vec<Vec<f64>> = plans.iter().map(|p| self.project(fit, p)).collect();
         let means = projections.iter().map(|v| self.centre + dot(v, &fit.scores)).collect();
         let mut factor = Cholesky::default();
         for (i, (plan, mine)) in plans.iter().zip(&projections).enumerate() {
-            let with =
-                |(other, theirs): (&&[usize], &Vec<f64>)| self.covariance(&fit.theta, plan, other) - dot(mine, theirs);
+            let with = |(other, theirs): (&&[usize], &Vec<f64>)| {
+                MEAN_VARIANCE + fit.kernel.covariance(plan, other) - dot(mine, theirs)
+            };
             let row: Vec<f64> = plans[..i].iter().zip(&projections).map(with).collect();
             factor.push(&row, with((plan, mine)));
         }
