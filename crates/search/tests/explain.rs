@@ -29,7 +29,7 @@ fn tried(space: &Space, plans: &[Plan], n: u32, truth: impl Fn(&Plan) -> f64) ->
     let trials = plans.iter().zip(1..).map(|(plan, number)| {
         let p = truth(plan);
         let scores: Vec<f64> = (0..n).map(|_| f64::from(u8::from(rng.random::<f64>() < p))).collect();
-        let mut measured = measure(space, plan, number);
+        let mut measured = measure(space, plan, number, 50);
         measured.objective = Estimate::of_scores(&scores);
         measured.scores = scores;
         Trial {

@@ -100,7 +100,7 @@ fn put(space: &Space, archive: &mut Archive, plan: Plan, examples: u32) {
         origin: Origin { method: "m".into(), reason: "r".into(), repairs: vec![] },
         stream,
         span,
-        state: TrialState::Measured(Box::new(measure(space, &plan, number))),
+        state: TrialState::Measured(Box::new(measure(space, &plan, number, 50))),
         plan,
     });
 }
