@@ -56,7 +56,7 @@ pub fn contestant_with(name: &str, agents: &Agents) -> Result<Box<dyn Contestant
         _ if unaided => ASKED_FOR,
         // Nothing runs side by side here, so a method learns from every trial before it proposes the next; those that
         // think in rounds keep theirs.
-        "rules" | "agent" => settings.batch,
+        "planner" | "rules" | "agent" => settings.batch,
         _ => 1,
     };
     let mut contestant = Method::new(searcher(method)?, settings).named(name).with_agents(agents.clone());

@@ -159,7 +159,7 @@ async fn what_cannot_be_planned_again_says_why() {
 
 #[tokio::test]
 async fn a_plan_that_was_tried_in_part_can_be_made_surer_on_the_rest() {
-    let toml = PIPELINE.replacen("batch = 4", "batch = 4\nexamples_per_trial = 10", 1);
+    let toml = PIPELINE.replacen("trials = 12\nbatch = 4", "trials = 3\nbatch = 4\nexamples_per_trial = 10", 1);
     let (_folder, store, _) = studied(&toml).await;
     let found = again(&store, &ReplanOptions::default());
     let rest = found.surer.iter().find(|s| s.what.contains("rest of the search split"));

@@ -128,7 +128,7 @@ async fn the_agent_method_asks_a_model_of_the_pipeline_and_survives_its_nonsense
                   [models.fool]\nprovider = \"fake\"\nid = \"bad-json\"\nparams_b = 1\n\n[[stages]]";
     for agent in ["sage", "fool"] {
         let toml =
-            PIPELINE.replacen("[[stages]]", agents, 1).replace("batch = 4", &format!("batch = 4\nagent = \"{agent}\""));
+            PIPELINE.replacen("[[stages]]", agents, 1).replace("method = \"rules\"", &format!("agent = \"{agent}\""));
         write_pipeline(folder.path(), &toml);
         let store = Store::open(&folder.path().join(format!("{agent}.db"))).unwrap();
         let summary = search(&store, load(folder.path())).await.unwrap();

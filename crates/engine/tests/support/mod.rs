@@ -22,6 +22,7 @@ cost_model = "flops"
 limit = 3000
 
 [search]
+method = "rules"
 trials = 12
 batch = 4
 

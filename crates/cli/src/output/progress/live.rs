@@ -48,7 +48,7 @@ impl Live {
         // A long call says nothing for a while: the spinner shows that the program is alive.
         bars.now.enable_steady_tick(Duration::from_millis(200));
         let known = super::lock(&state);
-        bars.trials.set_position(u64::from(known.measured));
+        bars.trials.set_position(u64::from(known.made()));
         bars.best.set_message(known.best_line());
         drop(known);
         Live { screen, all, bars, state }
@@ -84,7 +84,7 @@ impl Live {
             }
             _ => {}
         }
-        bars.trials.set_position(u64::from(state.measured));
+        bars.trials.set_position(u64::from(state.made()));
         bars.trials.set_message(state.left_line());
         bars.spent.set_message(state.spend_line());
     }

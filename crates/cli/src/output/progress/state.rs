@@ -13,14 +13,16 @@ pub(super) struct State {
     /// The study's name, once it has begun.
     pub(super) study: Option<String>,
     limits: Vec<(&'static str, f64)>,
-    /// Trials measured, in all sessions.
-    pub(super) measured: u32,
-    /// The most trials.
+    /// Examples that trials ran on, in all sessions.
+    run: u32,
+    /// Examples of a trial on the whole search split.
+    whole: u32,
+    /// The most trials, in wholes of the search split.
     pub(super) trials: u32,
     /// The plan that leads.
     pub(super) best: Option<Leader>,
     pub(super) spent: Spent,
-    /// Seconds and measured trials when this session began.
+    /// Seconds, and examples that trials had run on, when this session began.
     session_start: Option<(f64, u32)>,
 }
 
@@ -36,7 +38,8 @@ impl State {
             cost_model,
             study: None,
             limits: limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
-            measured: before.map_or(0, |s| s.archive.measured().count() as u32),
+            run: before.map_or(0, |s| s.archive.measured().map(|(_, m)| m.objective.n).sum()),
+            whole: before.map_or(1, |s| s.search_examples.max(1)),
             trials: 0,
             best,
             spent: Spent::default(),
@@ -47,22 +50,28 @@ impl State {
     /// Takes in an event.
     pub(super) fn see(&mut self, event: &Event) {
         match event {
-            Event::Started { study, trials, .. } => {
+            Event::Started { study, trials, examples, .. } => {
+                self.whole = (*examples).max(1);
                 self.study = Some(study.clone());
                 self.trials = *trials;
             }
             Event::Progress { spent, .. } => self.spend(*spent),
-            Event::TrialMeasured { leader, spent, .. } => {
+            Event::TrialMeasured { leader, spent, objective, .. } => {
                 self.spend(*spent);
-                self.measured += 1;
+                self.run += objective.n;
                 self.best.clone_from(leader);
             }
             _ => {}
         }
     }
 
+    /// Trials made, in wholes of the search split.
+    pub(super) fn made(&self) -> u32 {
+        self.run / self.whole
+    }
+
     fn spend(&mut self, spent: Spent) {
-        self.session_start.get_or_insert((spent.seconds, self.measured));
+        self.session_start.get_or_insert((spent.seconds, self.run));
         self.spent = spent;
     }
 
@@ -99,9 +108,10 @@ impl State {
     /// Seconds until the search ends, by its pace so far: at its trials or at the limit that it reaches first.
     pub(super) fn seconds_left(&self) -> Option<f64> {
         let (start, before) = self.session_start?;
-        let (elapsed, done) = (self.spent.seconds - start, self.measured - before);
-        let by_trials = (done > 0 && elapsed > 0.0)
-            .then(|| elapsed / f64::from(done) * f64::from(self.trials.saturating_sub(self.measured)));
+        let (elapsed, done) = (self.spent.seconds - start, self.run - before);
+        let by_trials = (done > 0 && elapsed > 0.0).then(|| {
+            elapsed / f64::from(done) * f64::from(self.trials.saturating_mul(self.whole).saturating_sub(self.run))
+        });
         let share = self.spent.share;
         let by_limit = (share > 0.02).then(|| self.spent.seconds / share * (1.0 - share).max(0.0));
         match (by_trials, by_limit) {
