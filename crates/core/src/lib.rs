@@ -23,8 +23,8 @@ pub use cost::{CallTokens, Cost, CostModel, MissingFact};
 pub use data::{Example, Split, check_disjoint, parse_examples};
 pub use estimate::Estimate;
 pub use explanation::{
-    Credible, Explanation, Factor, FittedCurve, FittedPoint, Importance, Interplay, PairImportance, Part, Peak, Rival, Shift,
-    Verdict,
+    Credible, Explanation, Factor, FittedCurve, FittedPoint, Importance, Interplay, PairImportance, Part, Peak, Rival,
+    Shift, Verdict,
 };
 pub use model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Shape, Speed};
 pub use pipeline::{Pipeline, StageSpec};
@@ -36,6 +36,6 @@ pub use request::{
 };
 pub use space::{JUDGE_MAX_TOKENS, PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
 pub use summary::{
-    Confirmation, Confirmed, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION, ScalingCurve, Spend,
-    StageSummary, StudyState, StudySummary,
+    Confirmation, Confirmed, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION, ScalingCurve,
+    Spend, StageSummary, StudyState, StudySummary,
 };

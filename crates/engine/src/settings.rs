@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 use crate::load::Loaded;
-use crate::tape::TAPE;
 use crate::order::ExampleOrder;
+use crate::tape::TAPE;
 
 /// How a study is begun.
 #[derive(Clone, Debug, Default)]

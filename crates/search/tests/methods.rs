@@ -295,7 +295,7 @@ fn the_planner_looks_at_many_plans_on_few_examples_and_at_the_best_on_many() {
     let settings = Settings { trials: Some(12), seed: 3, ..Settings::default() };
     let archive = planned(&space, &settings, 60);
     let examples: u32 = archive.trials.iter().map(|t| t.span.map_or(50, |s| s.count)).sum();
-    assert!(examples <= 12 * 50 && examples >= 11 * 50, "a limit of 12 trials is one of 600 examples: {examples}");
+    assert!((11 * 50..=12 * 50).contains(&examples), "a limit of 12 trials is one of 600 examples: {examples}");
     let plans: HashSet<&Plan> = archive.trials.iter().map(|t| &t.plan).collect();
     assert!(plans.len() > 15, "{} plans", plans.len());
     let of_plan = |plan: &Plan| -> u32 {

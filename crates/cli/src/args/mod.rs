@@ -13,9 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{BenchArgs, BenchCommand, SimulateArgs};
 pub(crate) use budget::BudgetArg;
-pub(crate) use tape::{DemoArgs, RecordArgs};
 use number::{amount, signed_amount};
 use price::PriceArg;
+pub(crate) use tape::{DemoArgs, RecordArgs};
 
 /// Finds the model, the number of samples and the aggregator of every stage of an LLM pipeline that give the best
 /// quality within a budget.

@@ -204,7 +204,16 @@ pub(crate) fn trials(summary: &Value) -> Vec<Value> {
     list.iter()
         .map(|t| {
             let m = &t["state"]["measured"];
-            serde_json::json!([t["number"], t["round"], t["plan"], t["stream"], t["span"], m["scores"], m["cost"], m["failures"]])
+            serde_json::json!([
+                t["number"],
+                t["round"],
+                t["plan"],
+                t["stream"],
+                t["span"],
+                m["scores"],
+                m["cost"],
+                m["failures"]
+            ])
         })
         .collect()
 }
