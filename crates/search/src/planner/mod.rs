@@ -29,8 +29,8 @@ pub(crate) const NAME: &str = "planner";
 /// Numbers of examples that a trial may have.
 const SIZES: [u32; 5] = [5, 10, 20, 40, 80];
 
-/// Examples of each initial trial.
-const FIRST_LOOK: u32 = 10;
+/// Examples of each initial trial: enough to see which plans are hopeless.
+const FIRST_LOOK: u32 = 4;
 
 /// Initial trials that the paper's rule chooses, at most; and the plans drawn uniformly beside them, at least.
 const INITIAL: usize = 12;
