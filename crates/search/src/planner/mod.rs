@@ -7,7 +7,7 @@
 
 mod worth;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use agenttts_core::{Plan, Space};
 use rand::seq::SliceRandom;
@@ -17,7 +17,6 @@ use crate::ask::{Ask, Proposal, Searcher, Step, place};
 use crate::draw::{Use, rng, uniform_plans};
 use crate::initial::initial_plans;
 use crate::random::all_tried;
-use crate::recommend::Recommendation;
 use crate::surrogate::{Joint, Pool, Surrogate};
 use crate::words;
 
@@ -66,10 +65,6 @@ impl Searcher for Planner {
             return all_tried(ask.archive.trials.len());
         }
         Step::Propose { guidelines: Vec::new(), proposals }
-    }
-
-    fn recommend(&self, ask: &Ask<'_>) -> Option<Recommendation> {
-        crate::recommend::recommend(ask.space, ask.archive)
     }
 }
 
@@ -208,21 +203,19 @@ fn listed(space: &Space, surrogate: &Surrogate, rng: &mut ChaCha8Rng) -> Vec<Vec
     if space.feasible() <= LISTED as u128 {
         return space.feasible_indices().collect();
     }
-    let mut found: HashMap<Vec<usize>, ()> = HashMap::new();
+    let mut found: BTreeSet<Vec<usize>> = BTreeSet::new();
     let elites = crate::rules::elites(space, surrogate);
     for elite in &elites {
         for (s, stage) in space.stages().iter().enumerate() {
             for option in 0..stage.options.len() {
                 let mut near = elite.clone();
                 near[s] = option;
-                found.insert(near, ());
+                found.insert(near);
             }
         }
     }
-    found.extend(surrogate.observations.iter().map(|o| (o.options.clone(), ())));
+    found.extend(surrogate.observations.iter().map(|o| o.options.clone()));
     let random = uniform_plans(space, &HashSet::new(), 5_000, rng);
-    found.extend(random.iter().filter_map(|p| Some((space.indices(p)?, ()))));
-    let mut plans: Vec<Vec<usize>> = found.into_keys().filter(|p| space.fits(p)).collect();
-    plans.sort();
-    plans
+    found.extend(random.iter().filter_map(|p| space.indices(p)));
+    found.into_iter().filter(|p| space.fits(p)).collect()
 }

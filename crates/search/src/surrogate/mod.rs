@@ -109,10 +109,10 @@ impl Surrogate {
         }
         let top = found.first().map_or(0.0, |(e, _)| *e);
         let total: f64 = found.iter().map(|(e, _)| (e - top).exp()).sum();
+        let whole: Vec<usize> = (0..self.observations.len()).collect();
         let fits = found.into_iter().map(|(e, theta)| {
             let kernel = Kernel::new(theta, features);
-            let (_, factor, scores) =
-                self.evidence(&kernel, &layout, &(0..self.observations.len()).collect::<Vec<_>>());
+            let (_, factor, scores) = self.evidence(&kernel, &layout, &whole);
             Fit { kernel, weight: (e - top).exp() / total, factor, scores }
         });
         self.fits = fits.collect();
