@@ -4,6 +4,7 @@ use agenttts_core::{Archive, Plan, Space, TrialState};
 use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, Step};
 
 use crate::agents::Agents;
+use crate::environment::Truth;
 
 /// Something that takes part, and that can be run any number of times, on several threads at once.
 pub trait Contestant: Send + Sync {
@@ -43,6 +44,8 @@ pub struct Entry<'a> {
     pub seed: u64,
     /// Examples of a trial; `None` where the contestant chooses.
     pub examples: Option<u32>,
+    /// What only the oracle may look at.
+    pub(crate) truth: &'a Truth,
 }
 
 /// A contestant in one run.

@@ -87,6 +87,11 @@ impl Truth {
         self.scores.get(plan).copied().unwrap_or(0.0)
     }
 
+    /// All plans within the budget with their true scores.
+    pub(crate) fn scores(&self) -> impl Iterator<Item = (&Plan, f64)> {
+        self.scores.iter().map(|(plan, score)| (plan, *score))
+    }
+
     /// The true score over that of the best plan within the budget; 1 where even the best scores 0.
     pub(crate) fn ratio(&self, score: f64) -> f64 {
         if self.best > 0.0 { score / self.best } else { 1.0 }

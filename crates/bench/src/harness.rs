@@ -76,7 +76,8 @@ pub struct Point {
 impl Match<'_> {
     /// Makes the run. `None` if it was stopped from outside.
     pub fn run(&self, stop: &AtomicBool) -> Option<Run> {
-        let entry = Entry { space: self.arena.environment.space(), seed: self.seed, examples: self.examples };
+        let (space, truth) = (self.arena.environment.space(), &self.arena.truth);
+        let entry = Entry { space, seed: self.seed, examples: self.examples, truth };
         let started = Instant::now();
         let player = self.contestant.enter(&entry);
         let mut course = Course {

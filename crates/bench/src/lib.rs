@@ -10,6 +10,7 @@ mod environment;
 mod harness;
 mod landscape;
 mod methods;
+mod oracle;
 mod page;
 mod peers;
 mod results;

@@ -4,6 +4,7 @@ use agenttts_search::{AgentStyle, METHODS, Settings, UnknownMethod, needs_agent,
 
 use crate::agents::Agents;
 use crate::contestant::{Contestant, Method, Sizes};
+use crate::oracle;
 
 /// Plans that a method asks its language model for at once: as in the paper, five rounds of ten.
 const ASKED_FOR: u32 = 10;
@@ -19,11 +20,15 @@ pub fn contestant(name: &str) -> Result<Box<dyn Contestant>, UnknownContestant> 
 /// The contestant of a name: a search method or a variant of one.
 ///
 /// `agent-faithful` and `agent-released` are styles of `agent`; `-without-N` after a name leaves insight N out; `@N` at
-/// its end runs all trials on N examples.
+/// its end runs all trials on N examples. `oracle` is no method but a yardstick: the planner, told how much plans tell of
+/// each other.
 ///
 /// # Errors
 /// No method has that name, or N is no number from 1 on.
 pub fn contestant_with(name: &str, agents: &Agents) -> Result<Box<dyn Contestant>, UnknownContestant> {
+    if name == oracle::NAME {
+        return Ok(Box::new(oracle::Yardstick));
+    }
     let (variant, fixed) = match name.split_once('@') {
         None => (name, None),
         Some((method, n)) => {

@@ -34,5 +34,6 @@ pub use ask::{
 pub use explain::explain;
 pub use initial::initial_plans;
 pub use method::{METHODS, UnknownMethod, needs_agent, needs_history, searcher};
+pub use planner::Oracle;
 pub use prices::{DrawLog, DrawPrices, Lengths, Missing};
 pub use recommend::{Beliefs, Recommendation, estimates, finalists, pareto, recommend};

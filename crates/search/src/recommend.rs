@@ -84,7 +84,11 @@ pub fn pareto(space: &Space, archive: &Archive) -> Vec<Recommendation> {
 
 /// All measured plans of the space: those within the budget first, then by estimate; the cheaper of equals first.
 pub fn estimates(space: &Space, archive: &Archive) -> Vec<Recommendation> {
-    let beliefs = Beliefs::new(space, archive);
+    ranked(space, archive, &Beliefs::new(space, archive))
+}
+
+/// All measured plans of the space in the order of [`estimates`], by what is believed of them.
+pub(crate) fn ranked(space: &Space, archive: &Archive, beliefs: &Beliefs<'_>) -> Vec<Recommendation> {
     let surrogate = &beliefs.surrogate;
     let costs = measured_costs(archive);
     let budget = space.cost_model().units(space.budget());
@@ -127,6 +131,11 @@ impl<'a> Beliefs<'a> {
     /// What the trials of an archive tell.
     pub fn new(space: &'a Space, archive: &Archive) -> Self {
         let surrogate = Surrogate::new(space, archive, Insights::ALL, &mut rng(0, 0, Use::Recommend));
+        Beliefs { space, surrogate }
+    }
+
+    /// What a surrogate believes.
+    pub(crate) fn from(space: &'a Space, surrogate: Surrogate) -> Self {
         Beliefs { space, surrogate }
     }
 

@@ -5,6 +5,7 @@
 //! Frazier, Powell and Dayanik 2009, for correlated beliefs). The round takes, one after another, the plan and number of
 //! examples that are worth most per unit of their price.
 
+mod oracle;
 mod worth;
 
 use std::collections::{BTreeSet, HashSet};
@@ -19,6 +20,7 @@ use crate::initial::initial_plans;
 use crate::random::all_tried;
 use crate::surrogate::{Joint, Pool, Surrogate};
 use crate::words;
+pub use oracle::Oracle;
 
 /// Knowledge gradient per price, over a Gaussian process.
 pub(crate) struct Planner;
@@ -57,15 +59,26 @@ impl Searcher for Planner {
     }
 
     fn ask(&self, ask: &Ask<'_>) -> Step {
-        if let Some(finished) = ask.limit_reached() {
-            return finished;
-        }
-        let proposals = if ask.round() == 0 { opening(ask) } else { round(ask) };
-        if proposals.is_empty() {
-            return all_tried(ask.archive.trials.len());
-        }
-        Step::Propose { guidelines: Vec::new(), proposals }
+        step(ask, |rng| Surrogate::new(ask.space, ask.archive, ask.settings.insights, rng))
     }
+}
+
+/// The next step, with what `learned` says that the archive tells.
+fn step(ask: &Ask<'_>, learned: impl FnOnce(&mut ChaCha8Rng) -> Surrogate) -> Step {
+    if let Some(finished) = ask.limit_reached() {
+        return finished;
+    }
+    let proposals = if ask.round() == 0 {
+        opening(ask)
+    } else {
+        let mut rng = rng(ask.settings.seed, ask.round(), Use::Rules);
+        let surrogate = learned(&mut rng);
+        round(ask, &surrogate, &mut rng)
+    };
+    if proposals.is_empty() {
+        return all_tried(ask.archive.trials.len());
+    }
+    Step::Propose { guidelines: Vec::new(), proposals }
 }
 
 /// The paper's initial trials and some plans from anywhere, each on a few examples.
@@ -87,11 +100,9 @@ fn opening(ask: &Ask<'_>) -> Vec<Proposal> {
 }
 
 /// The trials that are worth most for their price, each judged as if those before it had turned out as expected.
-fn round(ask: &Ask<'_>) -> Vec<Proposal> {
-    let mut rng = rng(ask.settings.seed, ask.round(), Use::Rules);
-    let surrogate = Surrogate::new(ask.space, ask.archive, ask.settings.insights, &mut rng);
-    let mut joint = surrogate.joint(shortlist(ask.space, &surrogate, &mut rng));
-    let mut offers: Vec<Vec<Offer>> = joint.plans.iter().map(|options| offers(ask, &surrogate, options)).collect();
+fn round(ask: &Ask<'_>, surrogate: &Surrogate, rng: &mut ChaCha8Rng) -> Vec<Proposal> {
+    let mut joint = surrogate.joint(shortlist(ask.space, surrogate, rng));
+    let mut offers: Vec<Vec<Offer>> = joint.plans.iter().map(|options| offers(ask, surrogate, options)).collect();
     let mut left = ask.remaining.unwrap_or(f64::INFINITY);
     let mut examples_left = ask.examples_left().unwrap_or(u32::MAX);
     let batch = if ask.pool.is_some() { ask.settings.batch.max(1) as usize } else { ask.room() };

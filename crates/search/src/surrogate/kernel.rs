@@ -39,6 +39,10 @@ impl Features {
     pub(crate) fn of(space: &Space) -> Self {
         Features(space.stages().iter().map(StageFeatures::of).collect())
     }
+
+    pub(crate) fn stages(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl StageFeatures {

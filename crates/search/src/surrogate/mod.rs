@@ -13,6 +13,7 @@ mod kernel;
 mod tests;
 
 use agenttts_core::{Archive, Space};
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::ask::Insights;
@@ -68,6 +69,25 @@ struct Fit {
 impl Surrogate {
     /// Learns from the archive; the random numbers only choose which kernels are tried.
     pub(crate) fn new(space: &Space, archive: &Archive, insights: Insights, rng: &mut ChaCha8Rng) -> Self {
+        let mut surrogate = Self::unfitted(space, archive);
+        let features = Features::of(space);
+        let n = surrogate.observations.len().clamp(1, PART);
+        // A factorisation takes n³/6 multiplications; a large archive needs fewer tries, as it says more by itself.
+        let tries = (200_000_000 / n.pow(3)).clamp(32, 64);
+        let found = surrogate.search(&features, space.stages().len(), insights, tries, PART, rng);
+        surrogate.fit(found, &features);
+        surrogate
+    }
+
+    /// Learns from the archive with kernels that are known beforehand.
+    pub(crate) fn knowing(space: &Space, archive: &Archive, family: &Family) -> Self {
+        let mut surrogate = Self::unfitted(space, archive);
+        surrogate.fit(family.0.clone(), &Features::of(space));
+        surrogate
+    }
+
+    /// What the archive shows, without a kernel.
+    fn unfitted(space: &Space, archive: &Archive) -> Self {
         let data::Data { observations, lasting, example_variance } = data::data(space, archive);
         let n = observations.len().max(1) as f64;
         let centre = observations.iter().map(|o| o.mean).sum::<f64>() / n;
@@ -77,16 +97,20 @@ impl Surrogate {
             let single = |o: &Observation| o.noise * o.trials.len() as f64;
             observations.iter().map(single).sum::<f64>() / n
         };
-        let mut surrogate = Surrogate { observations, centre, fits: Vec::new(), noise, lasting, example_variance };
-        surrogate.learn(&Features::of(space), space.stages().len(), insights, rng);
-        surrogate
+        Surrogate { observations, centre, fits: Vec::new(), noise, lasting, example_variance }
     }
 
-    /// Tries kernels: first from the prior, then near the best.
-    fn learn(&mut self, features: &Features, stages: usize, insights: Insights, rng: &mut ChaCha8Rng) {
-        let n = self.observations.len().clamp(1, PART);
-        // A factorisation takes n³/6 multiplications; a large archive needs fewer tries, as it says more by itself.
-        let tries = (200_000_000 / n.pow(3)).clamp(32, 64);
+    /// Tries kernels, first from the prior, then near the best: the best with their log evidence, best first. They are
+    /// compared on at most `most` observations.
+    fn search(
+        &self,
+        features: &Features,
+        stages: usize,
+        insights: Insights,
+        tries: usize,
+        most: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<(f64, Theta)> {
         let mut found: Vec<(f64, Theta)> = Vec::new();
         let keep = |found: &mut Vec<(f64, Theta)>, scored: (f64, Theta)| {
             let at = found.partition_point(|(e, _)| *e >= scored.0);
@@ -95,7 +119,7 @@ impl Surrogate {
         };
         let layout = Layout::of(&self.observations, stages);
         // Kernels are compared on a part of a large archive: the surest observations and an even spread of the others.
-        let part: Vec<usize> = self.part();
+        let part: Vec<usize> = self.part(most);
         for _ in 0..tries {
             let theta = Theta::draw(stages, insights, rng);
             keep(&mut found, (self.evidence(&Kernel::new(theta.clone(), features), &layout, &part).0, theta));
@@ -107,6 +131,12 @@ impl Surrogate {
             let theta = best.near(insights, rng);
             keep(&mut found, (self.evidence(&Kernel::new(theta.clone(), features), &layout, &part).0, theta));
         }
+        found
+    }
+
+    /// Conditions kernels on all observations, weighted by their evidence.
+    fn fit(&mut self, found: Vec<(f64, Theta)>, features: &Features) {
+        let layout = Layout::of(&self.observations, features.stages());
         let top = found.first().map_or(0.0, |(e, _)| *e);
         let total: f64 = found.iter().map(|(e, _)| (e - top).exp()).sum();
         let whole: Vec<usize> = (0..self.observations.len()).collect();
@@ -118,15 +148,15 @@ impl Surrogate {
         self.fits = fits.collect();
     }
 
-    /// The observations that kernels are compared on.
-    fn part(&self) -> Vec<usize> {
+    /// The observations that kernels are compared on, at most `most`.
+    fn part(&self, most: usize) -> Vec<usize> {
         let n = self.observations.len();
         let mut order: Vec<usize> = (0..n).collect();
-        if n > PART {
+        if n > most {
             order.sort_by(|&a, &b| self.observations[a].noise.total_cmp(&self.observations[b].noise).then(a.cmp(&b)));
-            let rest = order.split_off(PART / 2);
-            let step = rest.len() as f64 / (PART - PART / 2) as f64;
-            order.extend((0..PART - PART / 2).map(|i| rest[(i as f64 * step) as usize]));
+            let rest = order.split_off(most / 2);
+            let step = rest.len() as f64 / (most - most / 2) as f64;
+            order.extend((0..most - most / 2).map(|i| rest[(i as f64 * step) as usize]));
         }
         order
     }
@@ -217,6 +247,27 @@ impl Surrogate {
         let k: Vec<f64> =
             self.observations.iter().map(|o| MEAN_VARIANCE + fit.kernel.covariance(options, &o.options)).collect();
         fit.factor.solve(&k)
+    }
+}
+
+/// Kernels, each with its log evidence up to a constant, best first.
+pub(crate) struct Family(Vec<(f64, Theta)>);
+
+impl Family {
+    /// Tries of kernels for a family, and the plans that they are compared on: far more than a search can afford.
+    const TRIES: usize = 300;
+    const PLANS: usize = 300;
+
+    /// The kernels under which the true scores of plans are least surprising.
+    pub(crate) fn of(space: &Space, truth: impl Iterator<Item = (Vec<usize>, f64)>, rng: &mut ChaCha8Rng) -> Self {
+        let exact = |(options, mean)| Observation { options, mean, noise: 1e-6, n: u32::MAX, trials: Vec::new() };
+        let mut observations: Vec<Observation> = truth.map(exact).collect();
+        observations.shuffle(rng);
+        let centre = observations.iter().map(|o| o.mean).sum::<f64>() / observations.len().max(1) as f64;
+        let known =
+            Surrogate { observations, centre, fits: Vec::new(), noise: 0.0, lasting: 0.0, example_variance: 0.0 };
+        let (features, stages) = (Features::of(space), space.stages().len());
+        Family(known.search(&features, stages, Insights::ALL, Self::TRIES, Self::PLANS, rng))
     }
 }
 
