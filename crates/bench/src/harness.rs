@@ -49,6 +49,8 @@ pub struct Run {
     pub spent: f64,
     /// Trials that were run.
     pub trials: u32,
+    /// Examples evaluated by them, whatever the budget counts.
+    pub evaluated: u64,
     /// Proposals that cost nothing because they were outside the space, the plan budget or what was left.
     pub refused: u32,
     /// Why it ended before the budget was spent.
@@ -88,6 +90,7 @@ impl Match<'_> {
             judged: Judged { points: Vec::new(), path: vec![(0.0, 0.0)], last: 0.0 },
             spent: 0.0,
             trials: 0,
+            evaluated: 0,
             refused: 0,
             thinking: started.elapsed(),
         };
@@ -122,6 +125,7 @@ struct Course<'a> {
     judged: Judged,
     spent: f64,
     trials: u32,
+    evaluated: u64,
     refused: u32,
     thinking: Duration,
 }
@@ -221,6 +225,7 @@ impl Course<'_> {
             Ok((measurement, price)) => {
                 self.spent += price;
                 self.trials += 1;
+                self.evaluated += u64::from(span.count);
                 trial.state = TrialState::Measured(Box::new(measurement));
                 true
             }
@@ -305,6 +310,7 @@ impl Course<'_> {
             path: self.judged.path,
             spent: self.spent,
             trials: self.trials,
+            evaluated: self.evaluated,
             refused: self.refused,
             ended,
             fault,

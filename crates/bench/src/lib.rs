@@ -16,6 +16,7 @@ mod peers;
 mod results;
 mod simulate;
 mod source;
+mod studies;
 mod tape;
 mod tournament;
 
@@ -34,5 +35,9 @@ pub use results::{
 };
 pub use simulate::{SIMULATED, simulate};
 pub use source::open;
+pub use studies::{
+    ABLATED, Belief, DEFAULT_PRICES, LeftOut, STUDIED, STUDY_RESULTS_VERSION, Study, StudyCell, StudyLandscape, StudyResults,
+    StudySetting, study_html, study_svg,
+};
 pub use tape::read_tape;
 pub use tournament::{Options, Series, play};

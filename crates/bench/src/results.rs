@@ -90,6 +90,8 @@ pub struct MethodSummary {
     pub difference: Option<Estimate>,
     /// Mean number of trials.
     pub trials: f64,
+    /// Mean number of examples evaluated by them: on landscapes what was spent, on tapes beside the tokens.
+    pub evaluated: f64,
     /// Mean number of proposals that were refused.
     pub refused: f64,
     /// 1 - ratio against what was spent, over the seeds.
@@ -256,7 +258,7 @@ impl Results {
     }
 }
 
-fn fault(arena: &Arena, contestant: &dyn Contestant, series: &[&Series]) -> Option<FaultNote> {
+pub(crate) fn fault(arena: &Arena, contestant: &dyn Contestant, series: &[&Series]) -> Option<FaultNote> {
     let runs = series.iter().flat_map(|s| s.runs.iter().enumerate());
     let mut faults = runs.filter_map(|(seed, run)| Some((seed, run.fault.as_ref()?)));
     let (seed, first) = faults.next()?;
@@ -297,6 +299,7 @@ fn method_summary(
         arrived_at: median_with_missing(arrived, runs.len()),
         difference: None,
         trials: mean(&runs.iter().map(|r| f64::from(r.trials)).collect::<Vec<_>>()),
+        evaluated: mean(&runs.iter().map(|r| r.evaluated as f64).collect::<Vec<_>>()),
         refused: mean(&runs.iter().map(|r| f64::from(r.refused)).collect::<Vec<_>>()),
         curve: curve(runs, budget),
         last: runs.iter().map(last_ratio).collect(),
@@ -380,7 +383,8 @@ fn last_ratio(run: &Run) -> f64 {
     run.points.last().map_or(0.0, |p| p.ratio)
 }
 
-fn mean_last(series: &Series) -> f64 {
+/// The mean over the seeds of the ratio at the end.
+pub(crate) fn mean_last(series: &Series) -> f64 {
     mean(&series.runs.iter().map(last_ratio).collect::<Vec<_>>())
 }
 

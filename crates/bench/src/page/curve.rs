@@ -22,7 +22,7 @@ const NO_RECOMMENDATION: f64 = 0.9;
 const DASHES: [&str; 5] = ["", "7 3", "2 3", "9 3 2 3", "12 4"];
 
 /// Colours of the curves and the ground, for light and dark.
-pub(super) const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1e23;--soft:#565d67;--line:#d9dde2;--hair:#e9ecef;\
 --k0:#0b68b5;--k1:#00806a;--k2:#8a4aa8;--k3:#94690a;--k4:#b83a75;--k5:#4d5b6b}
 @media (prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e8eaed;--soft:#a3abb6;--line:#363c45;--hair:#262b32;\
@@ -30,7 +30,7 @@ pub(super) const STYLE: &str = "\
 ";
 
 /// The classes of a curve's parts.
-pub(super) const CHART_STYLE: &str = "\
+pub(crate) const CHART_STYLE: &str = "\
 .chart{font:12.5px Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}
 .chart text{fill:var(--soft)}
 .chart .grid{stroke:var(--hair)} .chart .base{stroke:var(--line)}
@@ -194,7 +194,7 @@ fn names(svg: &mut String, axes: &Axes, landscape: &LandscapeSummary) {
 }
 
 /// Round steps from 0 to `most`, at most `wanted` and the end.
-fn steps(most: f64, wanted: usize) -> Vec<f64> {
+pub(crate) fn steps(most: f64, wanted: usize) -> Vec<f64> {
     let raw = most / wanted as f64;
     let power = 10f64.powf(raw.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|d| d * power).find(|s| *s >= raw * 0.999).unwrap_or(raw);

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use agenttts_core::Estimate;
 
 use crate::results::{LandscapeSummary, MethodSummary, Results};
-use curve::{CHART_STYLE, STYLE, curve, curve_file};
+pub(crate) use curve::{CHART_STYLE, STYLE, steps};
+use curve::{curve, curve_file};
 
 /// The regret curves of one landscape as an SVG file.
 pub fn svg(landscape: &LandscapeSummary) -> String {
@@ -44,7 +45,8 @@ pub fn html(results: &Results) -> String {
     page + "</body></html>\n"
 }
 
-const PAGE_STYLE: &str = "\
+/// The classes of a page.
+pub(crate) const PAGE_STYLE: &str = "\
 body{margin:0 auto;padding:2.5rem 1.5rem 4rem;max-width:66rem;background:var(--paper);color:var(--ink);\
 font:16px/1.55 Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}
 h1{font-size:2rem;line-height:1.2} h2{font-size:1.3rem;margin:3rem 0 .3rem} p{max-width:46rem}
@@ -90,7 +92,8 @@ fn one(page: &mut String, results: &Results, landscape: &LandscapeSummary) {
     let at: Vec<String> = points.iter().map(|p| number(p.evaluations)).collect();
     let against = landscape.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"));
     let heads = ["method", "examples a trial"].map(String::from).into_iter().chain(at.clone());
-    let heads = heads.chain(["98% from".into(), "seeds there".into(), against, "seconds a run".into()]);
+    let heads =
+        heads.chain(["98% from".into(), "seeds there".into(), against, "evaluations".into(), "seconds a run".into()]);
     let row = |m: &MethodSummary| -> Vec<String> {
         let seconds = results.seconds(&landscape.landscape, &m.method).unwrap_or(0.0);
         let cells = [m.method.clone(), m.examples.map_or_else(|| "its own".into(), |n| n.to_string())].into_iter();
@@ -99,6 +102,7 @@ fn one(page: &mut String, results: &Results, landscape: &LandscapeSummary) {
             m.arrived_at.map_or_else(|| "-".to_owned(), number),
             format!("{:.0}%", m.arrived * 100.0),
             m.difference.as_ref().map_or_else(|| "-".to_owned(), difference),
+            format!("{:.0}", m.evaluated),
             format!("{seconds:.2}"),
         ]);
         cells.collect()
@@ -113,7 +117,8 @@ fn one(page: &mut String, results: &Results, landscape: &LandscapeSummary) {
     table(page, "normalised regret: 0 = the best plan, 1 = what a blind draw expects", &heads, rows.collect());
 }
 
-fn table(page: &mut String, caption: &str, heads: &[String], rows: Vec<Vec<String>>) {
+/// A table with a caption; the first cell of a row is its head.
+pub(crate) fn table(page: &mut String, caption: &str, heads: &[String], rows: Vec<Vec<String>>) {
     let _ = write!(page, "<div class=\"scroll\"><table><caption>{}</caption><thead><tr>", escaped(caption));
     for head in heads {
         let _ = write!(page, "<th scope=\"col\">{}</th>", escaped(head));
@@ -132,24 +137,25 @@ fn table(page: &mut String, caption: &str, heads: &[String], rows: Vec<Vec<Strin
 }
 
 /// `0.957 ±0.013`.
-fn estimate(e: &Estimate) -> String {
+pub(crate) fn estimate(e: &Estimate) -> String {
     let half = (e.high - e.low) / 2.0;
     if half.is_finite() { format!("{:.3} ±{half:.3}", e.mean) } else { format!("{:.3}", e.mean) }
 }
 
-fn difference(e: &Estimate) -> String {
+/// `+0.012 ±0.013`.
+pub(crate) fn difference(e: &Estimate) -> String {
     let half = (e.high - e.low) / 2.0;
     if half.is_finite() { format!("{:+.3} ±{half:.3}", e.mean) } else { format!("{:+.3}", e.mean) }
 }
 
 /// A number with no more digits than it needs.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Text for element content and attribute values.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agenttts_core::{Measurement, Plan, Problem, Problems, Space, Span, Usage};
-use agenttts_engine::{EngineError, Need, PlayedTape, Tape};
+use agenttts_engine::{EngineError, Loaded, Need, PlayedTape, Tape};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -27,15 +27,23 @@ const USUAL_SHARE: f64 = 0.5;
 /// A file that is no whole tape of this program's format.
 pub fn read_tape(path: &Path) -> Result<Arena, Problems> {
     let tape = Tape::open(path)?;
-    arena(&Arc::new(tape)).map_err(|problems| {
-        let at = |p: Problem| Problem { message: format!("{}: {}", path.display(), p.message), ..p };
-        Problems(problems.0.into_iter().map(at).collect())
-    })
+    arena(&Arc::new(tape)).map_err(|problems| at(path, problems))
+}
+
+/// The problems, each with the tape's file.
+pub(crate) fn at(path: &Path, Problems(problems): Problems) -> Problems {
+    let at = |p: Problem| Problem { message: format!("{}: {}", path.display(), p.message), ..p };
+    Problems(problems.into_iter().map(at).collect())
 }
 
 /// A tape as an environment and its truth: the mean of every plan over all search examples.
 pub(crate) fn arena(tape: &Arc<Tape>) -> Result<Arena, Problems> {
-    let played = PlayedTape::new(tape, tape.load()?).map_err(|error| match error {
+    arena_under(tape, tape.load()?)
+}
+
+/// As [`arena`], with the tape's pipeline under other prices or another plan budget.
+pub(crate) fn arena_under(tape: &Arc<Tape>, loaded: Loaded) -> Result<Arena, Problems> {
+    let played = PlayedTape::new(tape, loaded).map_err(|error| match error {
         EngineError::Input(problems) => problems,
         other => Problem::new(other.to_string()).maybe_hint(other.hint()).into(),
     })?;

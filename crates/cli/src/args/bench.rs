@@ -25,6 +25,19 @@ pub(crate) struct BenchArgs {
     /// Runs at once; the outcome does not depend on it [default: one for every core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also write results.json, index.html and a regret curve of every landscape as SVG into this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Who answers methods that ask a language model.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
     /// The language model of methods that ask one: a pulled model or a GGUF file. What it replies goes into --replies
     #[arg(long, value_name = "NAME_OR_GGUF")]
     pub(crate) agent_model: Option<String>,
@@ -34,16 +47,12 @@ pub(crate) struct BenchArgs {
     /// Landscapes of earlier tasks that mlcopilot learns from: the one most like each landscape, never itself
     #[arg(long, value_name = "LANDSCAPES", value_delimiter = ',')]
     pub(crate) history: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Also write results.json, index.html and a regret curve of every landscape as SVG into this folder
-    #[arg(short, long, value_name = "DIR")]
-    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
+    /// Study how robust methods are: one of search examples, plan budgets, insights, prices
+    Study(super::study::StudyArgs),
     /// Write a simulated landscape as CSV and TOML files
     Simulate(SimulateArgs),
     /// Draw all that the plans of a pipeline need with its live models, into a tape; the same command goes on after a stop

@@ -4,6 +4,7 @@ mod bench;
 mod budget;
 mod number;
 mod price;
+mod study;
 mod tape;
 
 use std::path::PathBuf;
@@ -11,10 +12,11 @@ use std::path::PathBuf;
 use agenttts_engine::METHODS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use bench::{BenchArgs, BenchCommand, SimulateArgs};
+pub(crate) use bench::{AgentArgs, BenchArgs, BenchCommand, SimulateArgs};
 pub(crate) use budget::BudgetArg;
 use number::{amount, signed_amount};
 use price::PriceArg;
+pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
 pub(crate) use tape::{DemoArgs, RecordArgs};
 
 /// Finds the model, the number of samples and the aggregator of every stage of an LLM pipeline that give the best

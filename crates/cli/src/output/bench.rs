@@ -1,6 +1,6 @@
 //! A comparison of search methods as tables.
 
-use agenttts_bench::{LandscapeSummary, MethodSummary, Results};
+use agenttts_bench::{LandscapeSummary, MethodSummary, Results, Unit};
 use agenttts_core::Estimate;
 
 use super::number::{grouped, percent, short};
@@ -37,8 +37,11 @@ fn one(results: &Results, landscape: &LandscapeSummary, screen: &Screen) -> Stri
     let heads: Vec<String> = checkpoints.iter().map(|c| format!(">{}", short(*c))).collect();
     let against = landscape.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"));
     let names = ["method", ">examples"];
-    let more = [">98% from", ">seeds there", against.as_str(), ">time a run"];
-    let names: Vec<&str> = names.into_iter().chain(heads.iter().map(String::as_str)).chain(more).collect();
+    let more = [">98% from", ">seeds there", against.as_str()];
+    // Where the budget counts evaluations they are no news.
+    let evaluated = (landscape.unit != Unit::Evaluations).then_some(">evaluations");
+    let names = names.into_iter().chain(heads.iter().map(String::as_str)).chain(more).chain(evaluated);
+    let names: Vec<&str> = names.chain([">time a run"]).collect();
     text += &format!("  true score of the recommended plan, over the best, after so many {unit}\n");
     let mut table = Columns::new(&names);
     for method in &landscape.methods {
@@ -50,8 +53,9 @@ fn one(results: &Results, landscape: &LandscapeSummary, screen: &Screen) -> Stri
                 method.arrived_at.map_or_else(|| "-".to_owned(), short),
                 percent(method.arrived),
                 method.difference.as_ref().map_or_else(|| "-".to_owned(), difference),
-                format!("{seconds:.2}s"),
-            ]);
+            ])
+            .chain(evaluated.map(|_| format!("{:.0}", method.evaluated)))
+            .chain([format!("{seconds:.2}s")]);
         table.row(cells);
     }
     text += &table.text();
@@ -100,12 +104,13 @@ fn examples(method: &MethodSummary) -> String {
 }
 
 /// `0.957 ±0.013`.
-fn estimate(e: &Estimate) -> String {
+pub(super) fn estimate(e: &Estimate) -> String {
     let half = (e.high - e.low) / 2.0;
     if half.is_finite() { format!("{:.3} ±{half:.3}", e.mean) } else { format!("{:.3}", e.mean) }
 }
 
-fn difference(e: &Estimate) -> String {
+/// `+0.012 ±0.010 *`: the star where the interval leaves 0 out.
+pub(super) fn difference(e: &Estimate) -> String {
     let half = (e.high - e.low) / 2.0;
     if !half.is_finite() {
         return format!("{:+.3}", e.mean);

@@ -7,6 +7,7 @@ mod problem;
 pub(crate) mod progress;
 pub(crate) mod recording;
 pub(crate) mod replan;
+pub(crate) mod robust;
 pub(crate) mod screen;
 pub(crate) mod study;
 pub(crate) mod table;

@@ -13,6 +13,7 @@ mod models;
 mod partial;
 mod provider;
 mod replan;
+mod robust;
 mod run;
 mod stop;
 mod store;

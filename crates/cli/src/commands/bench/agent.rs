@@ -9,12 +9,12 @@ use agenttts_core::{Constraint, Decoding, ModelSpec, ProviderKind, ProviderSpec,
 use agenttts_models::{Call, Model, connect};
 use tokio::runtime::Handle;
 
-use crate::args::BenchArgs;
+use crate::args::AgentArgs;
 use crate::context::Context;
 use crate::failure::Failure;
 
 /// What methods that ask a model have in this comparison. Call it within the runtime: runs ask from threads of their own.
-pub(super) fn agents(context: &Context, args: &BenchArgs) -> Result<Agents, Failure> {
+pub(super) fn agents(context: &Context, args: &AgentArgs) -> Result<Agents, Failure> {
     let histories = if args.history.is_empty() {
         Vec::new()
     } else {

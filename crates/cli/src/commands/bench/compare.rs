@@ -1,8 +1,7 @@
 //! `agenttts bench LANDSCAPE...`: run, sum up, show.
 
-use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use agenttts_bench::{
@@ -10,52 +9,26 @@ use agenttts_bench::{
     is_peer, open, peer, peer_python, play,
 };
 use agenttts_core::{Problem, Problems};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::agent::agents;
 use super::files;
+use super::watched::{stopped, tell_faults, threads, watched};
 use crate::args::BenchArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt;
 use crate::output::bench::text;
 use crate::output::number::duration;
 
 pub(super) async fn compare(context: &Context, args: BenchArgs) -> Result<Exit, Failure> {
     let arenas = open(&args.landscapes)?;
-    let contestants = contestants(&args.methods, &agents(context, &args)?)?;
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let options = Options {
-        seeds: args.seeds,
-        budget: args.evaluations.map(f64::from),
-        threads: args.threads.map_or(cores, usize::from),
-    };
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let screen = context.screen;
-    let watch = interrupt::watch_with(
-        move || flag.store(true, Ordering::Relaxed),
-        "stopping: nothing of this comparison is kept (Ctrl-C again exits at once)",
-        move |line| screen.say(line),
-    );
-    let bar = progress_bar(context.screen.is_live());
+    let methods = if args.methods.is_empty() { default_methods().map(str::to_owned).collect() } else { args.methods };
+    let contestants = contestants(&methods, &agents(context, &args.agent)?)?;
     let started = Instant::now();
-    let played = tokio::task::spawn_blocking(move || {
-        let progress = |made: usize, of: usize| {
-            bar.set_length(of as u64);
-            bar.set_position(made as u64);
-        };
-        let results = results(&arenas, &contestants, &options, &stop, &progress);
-        bar.finish_and_clear();
-        results
-    });
-    let results = played.await.map_err(|e| Failure::Internal(format!("a run failed: {e}")))??;
-    drop(watch);
-    let Some(results) = results else {
-        context.screen.error("the comparison was stopped before all runs were made");
-        return Err(Failure::Said(Exit::Interrupted));
-    };
+    let options =
+        Options { seeds: args.seeds, budget: args.evaluations.map(f64::from), threads: threads(args.threads) };
+    let made = watched(context, move |stop, progress| results(&arenas, &contestants, &options, stop, progress));
+    let Some(results) = made.await? else { return Err(stopped(context)) };
     if let Some(folder) = &args.output {
         files::write(folder, &results)?;
         context.screen.say(&format!("page and curves: {}", folder.join("index.html").display()));
@@ -65,13 +38,7 @@ pub(super) async fn compare(context: &Context, args: BenchArgs) -> Result<Exit, 
     } else {
         context.screen.print(&text(&results, &context.screen))?;
     }
-    for fault in &results.faults {
-        let of = format!("{} on {} (seed {}, {} runs)", fault.method, fault.landscape, fault.seed, fault.runs);
-        context.screen.error(&format!("{of}: {}", fault.message));
-        if let Some(hint) = &fault.hint {
-            context.screen.hint(hint);
-        }
-    }
+    tell_faults(context, &results.faults);
     context.screen.say(&format!("done in {}", duration(started.elapsed().as_secs_f64())));
     Ok(if results.faults.is_empty() { Exit::Ok } else { Exit::Model })
 }
@@ -87,9 +54,8 @@ fn results(
     Ok(series.map(|series| Results::new(arenas, contestants, options, &series)))
 }
 
-fn contestants(names: &[String], agents: &Agents) -> Result<Vec<Box<dyn Contestant>>, Failure> {
-    let names: Vec<String> =
-        if names.is_empty() { default_methods().map(str::to_owned).collect() } else { names.to_vec() };
+/// The contestants of these names.
+pub(super) fn contestants(names: &[String], agents: &Agents) -> Result<Vec<Box<dyn Contestant>>, Failure> {
     let mut contestants: Vec<Box<dyn Contestant>> = Vec::new();
     let mut processes = None;
     for name in names.iter().map(|n| n.trim()) {
@@ -124,13 +90,4 @@ fn outside(name: &str, shared: &mut Option<Arc<PeerProcesses>>) -> Result<Option
     contestant
         .map(Some)
         .ok_or_else(|| Problems::from(Problem::new(UnknownContestant::Examples(name.into()).to_string())).into())
-}
-
-fn progress_bar(live: bool) -> ProgressBar {
-    let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(None, target);
-    match ProgressStyle::with_template("{bar:30} {pos} of {len} runs, {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

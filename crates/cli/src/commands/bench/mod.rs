@@ -4,6 +4,8 @@ mod agent;
 mod compare;
 mod files;
 mod simulate;
+mod study;
+mod watched;
 
 use crate::args::{BenchArgs, BenchCommand};
 use crate::context::Context;
@@ -11,9 +13,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 pub(super) async fn bench(context: &Context, args: BenchArgs) -> Result<Exit, Failure> {
-    match &args.command {
+    match args.command {
         None => compare::compare(context, args).await,
-        Some(BenchCommand::Simulate(args)) => simulate::simulate(context, args),
-        Some(BenchCommand::Record(args)) => super::tape::record(context, args).await,
+        Some(BenchCommand::Study(args)) => study::study(context, args).await,
+        Some(BenchCommand::Simulate(args)) => simulate::simulate(context, &args),
+        Some(BenchCommand::Record(args)) => super::tape::record(context, &args).await,
     }
 }
