@@ -36,8 +36,8 @@ pub use results::{
 pub use simulate::{SIMULATED, simulate};
 pub use source::open;
 pub use studies::{
-    ABLATED, Belief, DEFAULT_PRICES, LeftOut, STUDIED, STUDY_RESULTS_VERSION, Study, StudyCell, StudyLandscape, StudyResults,
-    StudySetting, study_html, study_svg,
+    ABLATED, Belief, DEFAULT_PRICES, LeftOut, STUDIED, STUDY_RESULTS_VERSION, Study, StudyCell, StudyLandscape,
+    StudyResults, StudySetting, study_html, study_svg,
 };
 pub use tape::read_tape;
 pub use tournament::{Options, Series, play};

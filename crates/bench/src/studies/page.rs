@@ -117,7 +117,7 @@ fn chart(results: &StudyResults) -> String {
     let mut svg = format!(
         "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{0}\" \
          xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title>\
-         <text x=\"4\" y=\"16\">true score of the recommended plan / best; mean and 95% interval</text>",
+         <text x=\"4\" y=\"16\">true score of the recommended plan / best; mean and 95% interval; methods from left to right as named below</text>",
         escaped(&label)
     );
     for (i, landscape) in panels.iter().enumerate() {
