@@ -12,7 +12,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agenttts_bench::{Contestant, Entry, PeerProcesses, contestant, is_peer, peer, peer_python};
+use agenttts_bench::{Contestant, Entry, PeerProcesses, Truth, contestant, is_peer, peer, peer_python};
 use agenttts_core::{
     Aggregator, Archive, Cost, CostModel, Estimate, Measurement, ModelSpec, Plan, Space, Span, StageSpace, Temperature,
     Trial, TrialState, Usage,
@@ -108,7 +108,8 @@ fn filled(contestant: &dyn Contestant, space: &Space, trials: usize) -> Result<f
         }
     }
     let (settings, task) = (Settings { seed: 1, ..Settings::default() }, TaskText::default());
-    let mut player = contestant.enter(&Entry { space, seed: 1, examples: Some(EXAMPLES) })?;
+    let truth = Truth::new(space, []);
+    let mut player = contestant.enter(&Entry::new(space, 1, Some(EXAMPLES), &truth))?;
     let mut times = Vec::new();
     for _ in 0..REPEATS {
         let price = |_: &Plan, examples: u32| f64::from(examples);
@@ -125,7 +126,8 @@ fn filled(contestant: &dyn Contestant, space: &Space, trials: usize) -> Result<f
 fn played(contestant: &dyn Contestant, space: &Space, trials: usize) -> Result<f64, Box<dyn Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let (settings, task) = (Settings { seed: 1, ..Settings::default() }, TaskText::default());
-    let mut player = contestant.enter(&Entry { space, seed: 1, examples: Some(EXAMPLES) })?;
+    let truth = Truth::new(space, []);
+    let mut player = contestant.enter(&Entry::new(space, 1, Some(EXAMPLES), &truth))?;
     let (mut archive, mut times) = (Archive::default(), Vec::new());
     while times.len() < REPEATS {
         let warm = archive.measured().count() >= trials;

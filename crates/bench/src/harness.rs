@@ -79,7 +79,7 @@ impl Match<'_> {
     /// Makes the run. `None` if it was stopped from outside.
     pub fn run(&self, stop: &AtomicBool) -> Option<Run> {
         let (space, truth) = (self.arena.environment.space(), &self.arena.truth);
-        let entry = Entry { space, seed: self.seed, examples: self.examples, truth };
+        let entry = Entry::new(space, self.seed, self.examples, truth);
         let started = Instant::now();
         let player = self.contestant.enter(&entry);
         let mut course = Course {
