@@ -1,11 +1,14 @@
 //! Initial trials: insight 1's comparison of models at equal budget, or random plans without it.
 
+mod listed;
+
 use std::collections::HashSet;
 
 use agenttts_core::{Choice, Cost, Plan, PricedStage, Space};
 
 use crate::ask::{Ask, InitialRule, Proposal, Step};
 use crate::draw::{Use, rng, uniform_plans};
+pub(crate) use listed::adds_up;
 
 /// The most samples that the released code's initial trials draw.
 const RELEASED_CAP: u32 = 60;
@@ -43,14 +46,18 @@ fn initial_proposals(ask: &Ask<'_>, method: &str) -> Vec<Proposal> {
 ///
 /// For each stage in turn every model gets what one sample of the largest model costs, while all other stages run
 /// their largest models that fit, once. Pools so large that this takes more than `most` trials are thinned evenly by
-/// size, largest and smallest kept.
+/// size, largest and smallest kept. Where plans are listed at costs that do not add up over the stages, the listed
+/// costs decide what is equal and what fits; the released code's rule knows no such plans and prices stages as ever.
 pub fn initial_plans(space: &Space, rule: InitialRule, most: usize) -> Vec<(Plan, String)> {
     let share = most / space.stages().len().max(1);
     let models: usize = space.stages().iter().map(|s| s.by_size.len()).sum();
+    let share = if models <= most { usize::MAX } else { share.max(2) };
+    let by_plan = rule == InitialRule::Paper && !adds_up(space);
     let mut plans: Vec<(Plan, String)> = Vec::new();
     for target in 0..space.stages().len() {
-        let share = if models <= most { usize::MAX } else { share.max(2) };
-        for (plan, reason) in for_stage(space, target, rule, share) {
+        let comparison =
+            if by_plan { listed::for_stage(space, target, share) } else { for_stage(space, target, rule, share) };
+        for (plan, reason) in comparison {
             if space.is_feasible(&plan) && plans.iter().all(|(p, _)| *p != plan) {
                 plans.push((plan, reason));
             }

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use agenttts_core::{Archive, Choice, Cost, CostModel, Estimate, Guideline, Plan, PricedStage, Space, TrialState};
 
 use crate::ask::TaskText;
+use crate::initial::adds_up;
 use crate::words::{self, one_line, shortened};
 
 /// The most characters of each guideline that is fed back: prompts must stay short.
@@ -159,17 +160,6 @@ fn describe(space: &Space, task: &TaskText, adds_up: bool, i: usize, text: &mut 
         })
         .collect();
     let _ = writeln!(text, "; models {}", models.join(", "));
-}
-
-/// Whether a plan costs the sum over its stages, but for rounding: not so where plans are listed at costs of their own.
-fn adds_up(space: &Space) -> bool {
-    let units = |cost| space.cost_model().units(cost);
-    let sum = |options: &[usize]| options.iter().zip(space.stages()).map(|(&o, s)| s.options[o].cost).sum::<Cost>();
-    let exact = |options: Vec<usize>| {
-        let listed = space.cost(&options).map_or(f64::NAN, units);
-        (listed - units(sum(&options))).abs() <= 0.01 * listed.abs()
-    };
-    !space.is_listed() || space.feasible_indices().all(exact)
 }
 
 /// For each model of a stage the least that a plan within the budget costs that has it.
