@@ -4,7 +4,7 @@ use crate::support::{Bench, snapshot};
 
 #[test]
 fn a_study_of_budgets_is_printed_with_paired_differences() {
-    let args = "bench study budgets sim:insights:1 sim:reversed:2 --methods rules,random --seeds 3 --evaluations 300";
+    let args = "bench study budgets sim:insights:1 sim:reversed:2 --methods halving,random --seeds 3 --evaluations 300";
     snapshot!("study_budgets", Bench::empty().run(args));
 }
 
