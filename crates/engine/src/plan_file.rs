@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agenttts_core::pipeline::{Facts, Overrides, SNAPSHOT_VERSION, Snapshot};
-use agenttts_core::{Choice, CostModel, Estimate, Plan, Problem, Problems, Split, StudySummary};
+use agenttts_core::{Choice, CostModel, Estimate, Plan, Problem, Problems, Split};
 use serde::{Deserialize, Serialize};
 
 use crate::load::{Loaded, fields};
+use crate::summary::{Standing, objective_name};
 
 /// The version of the plan file's format. Readers refuse newer ones; fields are only added, with defaults.
 pub const PLAN_FILE_VERSION: u32 = 1;
@@ -75,29 +76,40 @@ pub struct Source {
 }
 
 impl PlanFile {
-    /// The plan of a trial, or the recommended one; `None` if there is no such trial.
-    pub fn from_summary(summary: &StudySummary, snapshot: &Snapshot, trial: Option<u32>) -> Option<Self> {
-        let number = trial.or_else(|| summary.recommended.as_ref().map(|r| r.trial))?;
-        let trial = summary.archive.trials.iter().find(|t| t.number == number)?;
-        let confirmed = summary.confirmation.as_ref().and_then(|c| c.plans.iter().find(|p| p.plan == trial.plan));
-        let pooled = || summary.archive.plans().into_iter().find(|p| p.plan == &trial.plan);
+    /// The plan of a study's trial, or the recommended one; `None` if there is no such trial.
+    pub(crate) fn of(study: &Standing, trial: Option<u32>) -> Option<Self> {
+        let number = trial.or_else(|| study.recommended.as_ref().map(|r| r.trial))?;
+        let trial = study.archive.trials.iter().find(|t| t.number == number)?;
+        let confirmed = study.confirmation.as_ref().and_then(|c| c.plans.iter().find(|p| p.plan == trial.plan));
+        let pooled = || study.archive.plans().into_iter().find(|p| p.plan == &trial.plan);
         let found = confirmed
             .map(|c| ("test", c.objective, c.cost))
             .or_else(|| pooled().map(|p| ("search", p.objective, p.cost)));
+        let pipeline = &study.loaded.pipeline;
         let measured = found.map(|(split, quality, cost)| Measured {
             split: split.into(),
-            objective: summary.objective.clone(),
+            objective: objective_name(pipeline),
             quality,
-            cost_model: summary.cost_model,
+            cost_model: pipeline.cost_model,
             cost,
         });
-        let names = summary.stages.iter().map(|s| s.name.clone());
-        let stages = names.zip(&trial.plan.choices).map(|(name, choice)| PlanStage { name, choice: choice.clone() });
-        Some(PlanFile {
+        Some(PlanFile::new(&study.row.name, Some(number), &trial.plan, measured, &study.loaded))
+    }
+
+    /// The file of a plan of a loaded pipeline.
+    pub(crate) fn new(
+        study: &str,
+        trial: Option<u32>,
+        plan: &Plan,
+        measured: Option<Measured>,
+        Loaded { snapshot, pipeline, .. }: &Loaded,
+    ) -> Self {
+        let stages = pipeline.stages.iter().zip(&plan.choices);
+        PlanFile {
             version: PLAN_FILE_VERSION,
-            study: summary.study.clone(),
-            trial: Some(number),
-            stages: stages.collect(),
+            study: study.to_owned(),
+            trial,
+            stages: stages.map(|(s, choice)| PlanStage { name: s.name.clone(), choice: choice.clone() }).collect(),
             measured,
             source: Source {
                 file: snapshot.file.clone(),
@@ -106,7 +118,7 @@ impl PlanFile {
                 fields: fields(snapshot),
                 facts: snapshot.facts.clone(),
             },
-        })
+        }
     }
 
     /// The file's text.

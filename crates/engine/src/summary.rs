@@ -51,19 +51,36 @@ impl StudyResult {
     }
 }
 
+/// A study as it stands in its store: what everything that is said of it begins with.
+pub(crate) struct Standing {
+    pub(crate) row: StudyRow,
+    pub(crate) loaded: Loaded,
+    pub(crate) settings: StudySettings,
+    pub(crate) archive: Archive,
+    pub(crate) recommended: Option<Recommended>,
+    pub(crate) confirmation: Option<Confirmation>,
+}
+
+impl Standing {
+    pub(crate) fn read(store: &Store, study: &str) -> Result<Self, EngineError> {
+        let row = store.study(study)?;
+        let loaded = Loaded::new(parse::<Snapshot>(&row.snapshot)?)?;
+        let settings: StudySettings = parse(&row.settings)?;
+        let archive = store.archive(row.id)?;
+        let result: Option<StudyResult> = row.result.as_deref().map(parse).transpose()?;
+        // A study that was resumed may have outrun its last result.
+        let (recommended, confirmation) = match result {
+            Some(result) => (Some(result.recommended), result.confirmation),
+            None => (recommended(&loaded, &settings, &archive), None),
+        };
+        Ok(Standing { row, loaded, settings, archive, recommended, confirmation })
+    }
+}
+
 /// The summary of a study, finished or not.
 pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> {
-    let row = store.study(study)?;
-    let loaded = Loaded::new(parse::<Snapshot>(&row.snapshot)?)?;
-    let settings: StudySettings = parse(&row.settings)?;
-    let archive = store.archive(row.id)?;
-    let result: Option<StudyResult> = row.result.as_deref().map(parse).transpose()?;
+    let Standing { row, loaded, settings, archive, recommended, confirmation } = Standing::read(store, study)?;
     let pipeline = &loaded.pipeline;
-    // A study that was resumed may have outrun its last result.
-    let (recommended, confirmation) = match result {
-        Some(result) => (Some(result.recommended), result.confirmation),
-        None => (recommended(&loaded, &settings, &archive), None),
-    };
     let won = recommended.as_ref().map(|r| &r.plan);
     let explanation = explain(&loaded.space, &archive, won, u64::from(pipeline.search.seed));
     let totals = store.spend(row.id)?;
@@ -121,16 +138,14 @@ pub fn list_studies(store: &Store) -> Result<Vec<StudyLine>, EngineError> {
 
 /// The plan file of a study's trial, or of its recommended plan.
 pub fn plan_file(store: &Store, study: &str, trial: Option<u32>) -> Result<PlanFile, EngineError> {
-    let row = store.study(study)?;
-    let snapshot: Snapshot = parse(&row.snapshot)?;
-    let summary = summary(store, study)?;
-    PlanFile::from_summary(&summary, &snapshot, trial).ok_or_else(|| match trial {
+    let standing = Standing::read(store, study)?;
+    PlanFile::of(&standing, trial).ok_or_else(|| match trial {
         Some(number) => EngineError::input(
-            format!("the study {} has no trial {number}", row.name),
+            format!("the study {} has no trial {number}", standing.row.name),
             "`agenttts show STUDY --trials` lists them",
         ),
         None => EngineError::input(
-            format!("the study {} has not measured a plan yet", row.name),
+            format!("the study {} has not measured a plan yet", standing.row.name),
             "go on with `agenttts search --resume`",
         ),
     })

@@ -11,8 +11,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
-    let (store, _) = context.summary(Some(&args.study))?;
-    let plan = plan_file(&store, &args.study, args.trial)?;
+    let (store, study) = context.study(&args.study)?;
+    let plan = plan_file(&store, &study, args.trial)?;
     if args.output.as_deref() == Some(Path::new("-")) {
         context.screen.print(&plan.to_toml())?;
     } else if let Some(file) = write(context, &plan, args.output.as_deref())? {

@@ -7,7 +7,6 @@
 mod recost;
 mod surer;
 
-use agenttts_core::pipeline::Snapshot;
 use agenttts_core::text::nearest;
 use agenttts_core::{Archive, Cost, CostModel, Estimate, MissingFact, Pipeline, Plan, Price, Space, SpaceError};
 use agenttts_search::{Beliefs, estimates};
@@ -15,11 +14,9 @@ use agenttts_store::Store;
 use serde::Serialize;
 
 use crate::error::EngineError;
-use crate::load::{Loaded, fields};
-use crate::plan_file::{Measured, PLAN_FILE_VERSION, PlanFile, PlanStage, Source};
-use crate::settings::StudySettings;
-use crate::study::parse;
-use crate::summary::{objective_name, summary};
+use crate::load::Loaded;
+use crate::plan_file::{Measured, PlanFile};
+use crate::summary::{Standing, objective_name};
 use recost::{Latencies, Takings};
 use surer::Prices;
 pub use surer::Surer;
@@ -117,10 +114,7 @@ const MOST_UNTRIED: usize = 20_000;
 /// No such study, nothing measured, a model that is not there, a cost model that lacks a fact, and terms that no plan
 /// meets.
 pub fn replan(store: &Store, study: &str, options: &ReplanOptions) -> Result<(Replan, PlanFile), EngineError> {
-    let row = store.study(study)?;
-    let loaded = Loaded::new(parse::<Snapshot>(&row.snapshot)?)?;
-    let settings: StudySettings = parse(&row.settings)?;
-    let archive = store.archive(row.id)?;
+    let Standing { row, loaded, settings, archive, recommended, .. } = Standing::read(store, study)?;
     if archive.measured().next().is_none() {
         return Err(EngineError::input(
             format!("the study {} has not measured a plan yet", row.name),
@@ -134,7 +128,7 @@ pub fn replan(store: &Store, study: &str, options: &ReplanOptions) -> Result<(Re
     let off = off(&terms.space, &archive);
     let choice = Choosing { terms: &terms, archive: &archive, latencies: &latencies, options, off };
     let chosen = choice.choose()?;
-    let recommended_before = summary(store, &row.name)?.recommended.map(|r| r.plan);
+    let recommended_before = recommended.map(|r| r.plan);
     let before = recommended_before.filter(|p| p != &chosen.recommended.plan).and_then(|p| choice.candidate(&p, None));
     let prices = Prices::new(store, row.id, &loaded, &settings, &archive)?;
     let surer = surer::surer(&prices, &terms, &archive, &chosen);
@@ -155,7 +149,7 @@ pub fn replan(store: &Store, study: &str, options: &ReplanOptions) -> Result<(Re
         before,
         surer,
     };
-    let file = plan_file(&replan, &loaded.snapshot);
+    let file = plan_file(&replan, &loaded);
     Ok((replan, file))
 }
 
@@ -418,27 +412,14 @@ fn interval(mean: f64, sd: f64, least: f64) -> [f64; 3] {
     [mean, (mean - Z95 * sd).max(least), (mean + Z95 * sd).min(1.0)]
 }
 
-fn plan_file(replan: &Replan, snapshot: &Snapshot) -> PlanFile {
+fn plan_file(replan: &Replan, loaded: &Loaded) -> PlanFile {
     let Candidate { trial, plan, objective, cost, .. } = &replan.recommended;
-    let stages = replan.stages.iter().zip(&plan.choices);
-    PlanFile {
-        version: PLAN_FILE_VERSION,
-        study: replan.study.clone(),
-        trial: *trial,
-        stages: stages.map(|(name, choice)| PlanStage { name: name.clone(), choice: choice.clone() }).collect(),
-        measured: objective.map(|quality| Measured {
-            split: "search".into(),
-            objective: replan.objective.clone(),
-            quality,
-            cost_model: replan.cost_model,
-            cost: *cost,
-        }),
-        source: Source {
-            file: snapshot.file.clone(),
-            toml: snapshot.toml.clone(),
-            files: snapshot.files.clone(),
-            fields: fields(snapshot),
-            facts: snapshot.facts.clone(),
-        },
-    }
+    let measured = objective.map(|quality| Measured {
+        split: "search".into(),
+        objective: replan.objective.clone(),
+        quality,
+        cost_model: replan.cost_model,
+        cost: *cost,
+    });
+    PlanFile::new(&replan.study, *trial, plan, measured, loaded)
 }
