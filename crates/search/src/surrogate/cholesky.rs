@@ -52,8 +52,22 @@ impl Cholesky {
     }
 }
 
+/// Sums that run side by side in [`dot`].
+const LANES: usize = 8;
+
+/// The sum of products, as long as the shorter of the two. In lanes: one sum would have to wait for each addition before
+/// the next, as floating-point additions may not be reordered.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+    let n = a.len().min(b.len());
+    let (a, b) = (a[..n].chunks_exact(LANES), b[..n].chunks_exact(LANES));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(x, y)| x * y).sum();
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a.zip(b) {
+        for (sum, (x, y)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *sum += x * y;
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]
@@ -70,6 +84,16 @@ mod tests {
         assert_eq!(factor.times(&[1.0, 2.0]), vec![2.0, 5.0]);
         assert_eq!(factor.solve_transposed(&[1.0, 2.0]), vec![0.0, 1.0]);
         assert!((factor.log_determinant() - 16f64.ln()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn products_of_any_length_are_summed_whole() {
+        for n in [0, 1, 7, 8, 9, 40] {
+            let ones: Vec<f64> = vec![1.0; n];
+            let numbers: Vec<f64> = (1..=n + 3).map(|i| i as f64).collect();
+            assert_eq!(dot(&ones, &numbers), (n * (n + 1) / 2) as f64);
+            assert_eq!(dot(&numbers, &ones), (n * (n + 1) / 2) as f64);
+        }
     }
 
     #[test]
