@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use agenttts_core::StudySummary;
-use agenttts_engine::{Workshop, list_studies};
+use agenttts_engine::Workshop;
 use agenttts_store::Store;
 
 use crate::args::GlobalArgs;
@@ -83,6 +83,6 @@ impl Context {
 }
 
 fn newest(store: &Store) -> Result<Option<String>, Failure> {
-    let studies = list_studies(store)?;
+    let studies = store.heads()?;
     Ok(studies.into_iter().max_by_key(|s| s.started_ms).map(|s| s.name))
 }

@@ -37,7 +37,7 @@ pub(crate) fn choose(store: &Store, pipeline: &Pipeline, named: Option<&str>) ->
     };
     let mut best: Option<((bool, usize, usize, i64), String)> = None;
     for row in rows {
-        if store.archive(row.id)?.measured().next().is_none() {
+        if store.trials(row.id)?.iter().all(|t| t.measurement().is_none()) {
             continue;
         }
         let likeness = likeness(pipeline, &row)?;

@@ -120,17 +120,17 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
 /// All studies of a store, oldest first.
 pub fn list_studies(store: &Store) -> Result<Vec<StudyLine>, EngineError> {
     let mut lines = Vec::new();
-    for row in store.studies()? {
-        let archive = store.archive(row.id)?;
-        let settings: StudySettings = parse(&row.settings)?;
+    for head in store.heads()? {
+        let archive = Archive { trials: store.trials(head.id)?, ..Archive::default() };
+        let settings: StudySettings = parse(&head.settings)?;
         lines.push(StudyLine {
             trials: archive.measured().count() as u32,
             best: archive.best().map(|p| p.objective),
-            name: row.name,
-            pipeline: row.pipeline,
+            name: head.name,
+            pipeline: head.pipeline,
             method: settings.method,
-            state: row.state,
-            started_ms: row.started_ms,
+            state: head.state,
+            started_ms: head.started_ms,
         });
     }
     Ok(lines)

@@ -24,7 +24,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use ledger::{Amounts, LimitedUnit, Limits, Purpose, Reservation, Settlement, SpendTotals};
 pub use samples::{NewSample, Sample, SampleHome, Taking};
 pub use schema::SCHEMA_VERSION;
-pub use studies::{ExampleOutcome, NewStudy, StageOutcome, StudyRow};
+pub use studies::{ExampleOutcome, NewStudy, StageOutcome, StudyHead, StudyRow};
 
 use lock::StudyLock;
 use writer::Writer;
@@ -91,6 +91,11 @@ impl Store {
         studies::list(&self.read()).map_err(|e| e.at(&self.path))
     }
 
+    /// All studies without their data, oldest first.
+    pub fn heads(&self) -> Result<Vec<StudyHead>, StoreError> {
+        studies::heads(&self.read()).map_err(|e| e.at(&self.path))
+    }
+
     /// The study of that name, or the only one whose name begins so.
     pub fn study(&self, name: &str) -> Result<StudyRow, StoreError> {
         studies::find(&self.read(), name).map_err(|e| e.at(&self.path))
@@ -99,6 +104,11 @@ impl Store {
     /// A study's archive.
     pub fn archive(&self, study: i64) -> Result<Archive, StoreError> {
         studies::archive(&self.read(), study).map_err(|e| e.at(&self.path))
+    }
+
+    /// The trials of a study's archive, without the exchanges with its agent.
+    pub fn trials(&self, study: i64) -> Result<Vec<Trial>, StoreError> {
+        studies::trials(&self.read(), study).map_err(|e| e.at(&self.path))
     }
 
     /// What a trial did with each example, by example id.

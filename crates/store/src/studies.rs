@@ -47,6 +47,23 @@ pub struct StudyRow {
     pub result: Option<String>,
 }
 
+/// What a list of studies says of each: a row without its snapshot, which holds all the study's data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudyHead {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The search's settings.
+    pub settings: String,
+    /// Where it stands.
+    pub state: StudyState,
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: i64,
+}
+
 /// What a trial did with one example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExampleOutcome {
@@ -151,11 +168,32 @@ pub(crate) fn list(connection: &Connection) -> Result<Vec<StudyRow>, StoreError>
     statement.query_map([], study_row)?.map(|r| r?).collect()
 }
 
+pub(crate) fn heads(connection: &Connection) -> Result<Vec<StudyHead>, StoreError> {
+    let mut statement =
+        connection.prepare("SELECT id, name, pipeline, settings, state, started_ms FROM studies ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut heads = Vec::new();
+    while let Some(row) = rows.next()? {
+        heads.push(StudyHead {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            pipeline: row.get(2)?,
+            settings: row.get(3)?,
+            state: state(row.get(4)?)?,
+            started_ms: row.get(5)?,
+        });
+    }
+    Ok(heads)
+}
+
+fn state(name: String) -> Result<StudyState, StoreError> {
+    Ok(serde_json::from_value(Value::String(name))?)
+}
+
 fn study_row(row: &Row<'_>) -> rusqlite::Result<Result<StudyRow, StoreError>> {
-    let state: String = row.get(5)?;
-    let state = match serde_json::from_value(Value::String(state)) {
+    let state = match state(row.get(5)?) {
         Ok(state) => state,
-        Err(error) => return Ok(Err(error.into())),
+        Err(error) => return Ok(Err(error)),
     };
     Ok(Ok(StudyRow {
         id: row.get(0)?,
@@ -262,10 +300,14 @@ pub(crate) fn events(connection: &Connection, study: i64, after: i64) -> Result<
 pub(crate) fn archive(connection: &Connection, study: i64) -> Result<Archive, StoreError> {
     let all = params![study];
     Ok(Archive {
-        trials: json_rows(connection, "SELECT trial FROM trials WHERE study = ?1 ORDER BY number", all)?,
+        trials: trials(connection, study)?,
         guidelines: json_rows(connection, "SELECT guideline FROM guidelines WHERE study = ?1 ORDER BY seq", all)?,
         exchanges: json_rows(connection, "SELECT exchange FROM exchanges WHERE study = ?1 ORDER BY seq", all)?,
     })
+}
+
+pub(crate) fn trials(connection: &Connection, study: i64) -> Result<Vec<Trial>, StoreError> {
+    json_rows(connection, "SELECT trial FROM trials WHERE study = ?1 ORDER BY number", params![study])
 }
 
 fn json_rows<T: for<'de> Deserialize<'de>>(

@@ -7,7 +7,7 @@ use agenttts_core::{
     Aggregator, Archive, Choice, Cost, CurvePoint, Estimate, Exchange, Guideline, Measurement, Message, Origin, Plan,
     Purpose, StudyState, Temperature, Trial, TrialState, Usage,
 };
-use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, StoreErrorKind};
+use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, StoreErrorKind, StudyHead, StudyRow};
 use proptest::prelude::*;
 use support::*;
 
@@ -105,6 +105,7 @@ async fn an_archive_is_loaded_as_it_was_written() {
 
     let store = place.open();
     assert_eq!(store.archive(id).unwrap(), expected);
+    assert_eq!(store.trials(id).unwrap(), expected.trials);
     assert_eq!(store.outcomes(id, 1).unwrap(), outcomes);
     assert_eq!(store.outcomes(id, 2).unwrap(), vec![]);
 }
@@ -127,7 +128,12 @@ async fn names_are_chosen_found_by_prefix_and_unique() {
         assert!(error.to_string().contains(said), "{error}");
     }
     assert_eq!(store.create_study(new_study("demo-1")).await.unwrap_err().kind, StoreErrorKind::NameTaken);
-    assert_eq!(store.studies().unwrap().len(), 3);
+    let rows = store.studies().unwrap();
+    assert_eq!(rows.len(), 3);
+    let heads = store.heads().unwrap();
+    let told = |r: &StudyRow| (r.id, r.name.clone(), r.settings.clone(), r.state, r.started_ms);
+    let head = |h: &StudyHead| (h.id, h.name.clone(), h.settings.clone(), h.state, h.started_ms);
+    assert_eq!(heads.iter().map(head).collect::<Vec<_>>(), rows.iter().map(told).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ type Requests = HashMap<RequestKey, Recorded>;
 /// The study that keeps the books of a pipeline's recordings.
 async fn books(store: &Store, loaded: &Loaded, models: &ModelSet) -> Result<Study, EngineError> {
     let name = format!("{}-tape", loaded.pipeline.name);
-    if store.studies()?.iter().any(|row| row.name == name) {
+    if store.heads()?.iter().any(|study| study.name == name) {
         let study = store.open_study(&name).await?;
         study.set_state(StudyState::Running, None).await?;
         return Ok(study);
