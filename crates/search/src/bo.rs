@@ -15,11 +15,12 @@ use statrs::function::erf::erfc;
 
 use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::{Use, rng};
-use crate::encoding::{Encoding, startup};
+use crate::encoding::Encoding;
 use crate::observed::{recommendation, within_budget};
+use crate::opening::Opening;
 use crate::random::all_tried;
 use crate::recommend::Recommendation;
-use crate::tried::{Purse, Tried, pending, proposed, tried};
+use crate::tried::{Tried, pending, tried};
 use process::{Candidates, Process};
 
 /// Bayesian optimisation.
@@ -48,18 +49,12 @@ impl Searcher for Bo {
     }
 
     fn ask(&self, ask: &Ask<'_>) -> Step {
-        if let Some(finished) = ask.limit_reached() {
-            return finished;
-        }
+        let opening = Opening::of(ask, NAME, Use::Bo, STARTUP);
+        let Opening { encoding, tried: seen, taken, mut purse, mut rng } = match opening {
+            Ok(opening) => opening,
+            Err(step) => return step,
+        };
         let space = ask.space;
-        let mut rng = rng(ask.settings.seed, ask.round(), Use::Bo);
-        let encoding = Encoding::of(space);
-        let seen = tried(space, ask.archive);
-        let taken = proposed(ask.archive);
-        let mut purse = Purse::new(ask);
-        if seen.len() < STARTUP {
-            return startup(ask, &encoding, &mut purse, &taken, NAME, &mut rng);
-        }
         let process = Process::fit(&encoding, &seen, &mut rng);
         let means: Vec<f64> = seen.iter().map(|t| process.belief(&t.options).mean).collect();
         let incumbent = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -7,13 +7,7 @@ use agenttts_core::{Plan, Space};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::ask::{Ask, Proposal, Step};
 use crate::draw::uniform_plans;
-use crate::random::all_tried;
-use crate::tried::Purse;
-
-/// Plans drawn for each that is proposed, where some may be too dear for what is left.
-const SPARE: usize = 20;
 
 /// Tries to draw a plan within the budget before giving up.
 const TRIES: usize = 200;
@@ -115,25 +109,6 @@ impl Encoding {
         }
         found
     }
-}
-
-/// The plans with which methods begin that learn from what they have seen.
-pub(crate) fn startup(
-    ask: &Ask<'_>,
-    encoding: &Encoding,
-    purse: &mut Purse<'_>,
-    taken: &HashSet<Plan>,
-    method: &str,
-    rng: &mut ChaCha8Rng,
-) -> Step {
-    let drawn = if purse.is_limited() { SPARE * ask.room() } else { ask.room() };
-    let plans = purse.choose(encoding.plans(ask.space, taken, drawn, rng), ask.room());
-    if plans.is_empty() {
-        return all_tried(taken.len());
-    }
-    let reason = "one of the first plans, drawn at random";
-    let proposals = plans.into_iter().map(|p| Proposal::new(p, method, reason)).collect();
-    Step::Propose { guidelines: Vec::new(), proposals }
 }
 
 /// A plan within the budget that `wanted` accepts, drawn from the weights of each stage's options; `None` when it is

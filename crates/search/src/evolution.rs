@@ -10,12 +10,12 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::ask::{Ask, Proposal, Searcher, Step};
-use crate::draw::{Use, rng};
-use crate::encoding::{Encoding, startup};
+use crate::draw::Use;
 use crate::observed::best_observed;
+use crate::opening::Opening;
 use crate::random::all_tried;
 use crate::recommend::Recommendation;
-use crate::tried::{Purse, Tried, proposed, tried};
+use crate::tried::Tried;
 
 /// Evolution.
 pub(crate) struct Evolution;
@@ -37,18 +37,13 @@ impl Searcher for Evolution {
     }
 
     fn ask(&self, ask: &Ask<'_>) -> Step {
-        if let Some(finished) = ask.limit_reached() {
-            return finished;
-        }
+        let opening = Opening::of(ask, NAME, Use::Evolution, POPULATION);
+        let Opening { encoding, tried, mut taken, mut purse, mut rng } = match opening {
+            Ok(opening) => opening,
+            Err(step) => return step,
+        };
         let space = ask.space;
-        let mut rng = rng(ask.settings.seed, ask.round(), Use::Evolution);
-        let mut taken = proposed(ask.archive);
-        let mut purse = Purse::new(ask);
-        let encoding = Encoding::of(space);
-        let parents = select(tried(space, ask.archive), POPULATION);
-        if parents.len() < POPULATION {
-            return startup(ask, &encoding, &mut purse, &taken, NAME, &mut rng);
-        }
+        let parents = select(tried, POPULATION);
         let mut proposals: Vec<Proposal> = Vec::new();
         let mut refused: Option<Proposal> = None;
         for _ in 0..ask.room() * TRIES {

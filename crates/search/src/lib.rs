@@ -16,6 +16,7 @@ mod halving;
 mod initial;
 mod method;
 mod observed;
+mod opening;
 mod planner;
 mod portfolio;
 mod prices;

@@ -13,12 +13,13 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::ask::{Ask, Proposal, Searcher, Step};
-use crate::draw::{Use, rng, uniform_plans};
-use crate::encoding::{Code, Encoding, draw, normalise, startup};
+use crate::draw::{Use, uniform_plans};
+use crate::encoding::{Code, Encoding, draw, normalise};
 use crate::observed::best_observed;
+use crate::opening::Opening;
 use crate::random::all_tried;
 use crate::recommend::Recommendation;
-use crate::tried::{Purse, pending, proposed, tried};
+use crate::tried::pending;
 
 /// The tree-structured Parzen estimator.
 pub(crate) struct Tpe;
@@ -43,22 +44,15 @@ impl Searcher for Tpe {
     }
 
     fn ask(&self, ask: &Ask<'_>) -> Step {
-        if let Some(finished) = ask.limit_reached() {
-            return finished;
-        }
+        let opening = Opening::of(ask, NAME, Use::Tpe, STARTUP);
+        let Opening { encoding, tried: mut seen, mut taken, mut purse, mut rng } = match opening {
+            Ok(opening) => opening,
+            Err(step) => return step,
+        };
         let space = ask.space;
-        let mut rng = rng(ask.settings.seed, ask.round(), Use::Tpe);
-        let encoding = Encoding::of(space);
-        let mut seen = tried(space, ask.archive);
         seen.sort_by(|a, b| b.mean.total_cmp(&a.mean).then(a.trial.cmp(&b.trial)));
-        let count = seen.len();
-        let good = count.div_ceil(10).min(MOST_GOOD);
+        let good = seen.len().div_ceil(10).min(MOST_GOOD);
         let options: Vec<Vec<usize>> = seen.into_iter().map(|t| t.options).collect();
-        let mut taken = proposed(ask.archive);
-        let mut purse = Purse::new(ask);
-        if count < STARTUP {
-            return startup(ask, &encoding, &mut purse, &taken, NAME, &mut rng);
-        }
         let (good, bad) = options.split_at(good);
         let best = Parzen::new(&encoding, good);
         // Plans under way, and those of this round, count as poor, so that a round does not repeat itself.
