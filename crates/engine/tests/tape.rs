@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 
+mod support;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,68 +12,22 @@ use agenttts_core::pipeline::Overrides;
 use agenttts_core::{StudySummary, TrialState, Usage};
 use agenttts_engine::{
     EngineError, EngineErrorKind, Event, Loaded, Observer, Observers, PlayedTape, Recorder, SearchOptions, StopHandle,
-    StudyContext, TAPE_VERSION, Tape, Workshop, load_pipeline, record, start_study,
+    StudyContext, TAPE_VERSION, Tape, Workshop, record, start_study,
 };
 use agenttts_models::ModelErrorKind;
 use agenttts_store::Store;
+use support::*;
 
-const PIPELINE: &str = r#"
-version = 1
-name = "sums"
-
-[plan_budget]
-cost_model = "flops"
-limit = 3000
-
-[search]
-trials = 14
-
-[data]
-search = "search.jsonl"
-test = "test.jsonl"
-
-[models.small]
-provider = "fake"
-id = "p55"
-params_b = 1
-
-[models.large]
-provider = "fake"
-id = "p75"
-params_b = 10
-
-[[stages]]
-name = "pick"
-models = ["small", "large"]
-samples = [1, 2, 4]
-prompt = "pick.j2"
-max_tokens = 20
-metric = { kind = "exact-match", gold = "gold" }
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-
-[[stages]]
-name = "answer"
-models = ["small", "large"]
-samples = [1, 2, 4]
-temperature = [0.9, 0]
-aggregator = ["vote", "fuse"]
-prompt = "answer.j2"
-max_tokens = 20
-metric = { kind = "exact-match", gold = "answer" }
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-"#;
-
-fn write_pipeline(folder: &Path) {
-    fs::write(folder.join("pipeline.toml"), PIPELINE).unwrap();
-    fs::write(folder.join("pick.j2"), "{{ question }}\nanswer: {{ gold }}\nwrong: shed | barn | mill").unwrap();
-    let right = "{% if pick == gold %}answer: {{ answer }}{% else %}answer: none{% endif %}";
-    fs::write(folder.join("answer.j2"), format!("{{{{ question }}}}\n{right}\nwrong: 1 | 2 | 3")).unwrap();
-    let lines = |range: std::ops::Range<u32>| -> String {
-        let line = |i| format!("{{\"question\": \"sum {i}\", \"gold\": \"hut{i}\", \"answer\": \"{}\"}}\n", i + 10);
-        range.map(line).collect()
-    };
-    fs::write(folder.join("search.jsonl"), lines(0..12)).unwrap();
-    fs::write(folder.join("test.jsonl"), lines(100..108)).unwrap();
+/// The shared pipeline, on fewer examples and with a last stage that a model may fuse.
+fn pipeline() -> String {
+    PIPELINE
+        .replace("trials = 12", "trials = 14")
+        .replace("[data]", "[data]\nsearch_examples = 12\ntest_examples = 8")
+        .replace("samples = [1, 2, 4, 8]", "samples = [1, 2, 4]")
+        .replace(
+            "prompt = \"answer.j2\"",
+            "temperature = [0.9, 0]\naggregator = [\"vote\", \"fuse\"]\nprompt = \"answer.j2\"",
+        )
 }
 
 /// A folder with the pipeline and a store.
@@ -83,28 +39,24 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_pipeline(folder.path());
+        write_pipeline(folder.path(), &pipeline());
         let store = Store::open(&folder.path().join("store.db")).unwrap();
         Bench { folder, store }
     }
 
     fn load(&self) -> Loaded {
-        load_pipeline(self.folder.path(), &|_| None).unwrap_or_else(|e| panic!("{e}"))
+        load(self.folder.path())
     }
 
     async fn record(&self) -> Tape {
         let recorder = Recorder::new(self.load()).unwrap();
-        record(&self.store, recorder, live(vec![], StopHandle::new())).await.unwrap().unwrap()
+        record(&self.store, recorder, context(vec![], StopHandle::new())).await.unwrap().unwrap()
     }
 
     /// What recording has drawn so far.
     fn usage(&self) -> Usage {
         self.store.spend(self.store.study("sums-tape").unwrap().id).unwrap().usage
     }
-}
-
-fn live(observers: Vec<Arc<dyn Observer>>, stop: StopHandle) -> StudyContext {
-    StudyContext { workshop: Workshop::new("no-models".into()), observers: Observers::new(observers), stop }
 }
 
 async fn replay(tape: &Arc<Tape>, loaded: Loaded, method: &str) -> Result<StudySummary, EngineError> {
@@ -141,7 +93,7 @@ async fn a_tape_survives_its_file_and_replays_what_live_models_gave() {
 
     // The live study takes the draws that the recording left in the bank.
     let options = SearchOptions { method: Some("grid".into()), ..SearchOptions::default() };
-    let summary = start_study(&bench.store, bench.load(), options, live(vec![], StopHandle::new())).await.unwrap();
+    let summary = start_study(&bench.store, bench.load(), options, context(vec![], StopHandle::new())).await.unwrap();
     let played = PlayedTape::new(&tape, tape.load().unwrap()).unwrap();
     assert_eq!(played.plans().count() as u128, bench.load().space.feasible());
     let all: Vec<u32> = (0..played.examples()).collect();
@@ -177,9 +129,9 @@ async fn needs_and_bills_tell_exactly_what_a_plan_would_draw() {
 }
 
 /// Asks for a stop after so many runs.
-struct StopAfter(u32, StopHandle);
+struct StopAfterRuns(u32, StopHandle);
 
-impl Observer for StopAfter {
+impl Observer for StopAfterRuns {
     fn on(&self, event: &Event) {
         if matches!(event, Event::Progress { done, .. } if *done >= self.0) {
             self.1.stop();
@@ -194,9 +146,9 @@ async fn a_recording_that_was_stopped_goes_on_and_draws_nothing_twice() {
     let bench = Bench::new();
     for after in [1, 15] {
         let stop = StopHandle::new();
-        let observer = Arc::new(StopAfter(after, stop.clone()));
+        let observer = Arc::new(StopAfterRuns(after, stop.clone()));
         let recorder = Recorder::new(bench.load()).unwrap();
-        assert!(record(&bench.store, recorder, live(vec![observer], stop)).await.unwrap().is_none());
+        assert!(record(&bench.store, recorder, context(vec![observer], stop)).await.unwrap().is_none());
     }
     assert!(bench.usage().decode > 0 && bench.usage().decode < whole.usage().decode);
     let resumed = bench.record().await;
@@ -265,7 +217,7 @@ async fn draws_that_are_not_on_the_tape_stop_a_study_with_a_hint() {
     assert_eq!(error.kind(), EngineErrorKind::Model(ModelErrorKind::NotOnTape));
     assert!(error.hint().unwrap().contains("record it again"), "{error}");
 
-    let toml = PIPELINE.replace("\"small\"", "\"tiny\"").replace("models.small", "models.tiny");
+    let toml = pipeline().replace("\"small\"", "\"tiny\"").replace("models.small", "models.tiny");
     fs::write(bench.folder.path().join("pipeline.toml"), toml).unwrap();
     let error = replay(&tape, bench.load(), "grid").await.unwrap_err().to_string();
     assert!(error.contains("\"tiny\" is not on the tape") && error.contains("large, small"), "{error}");
@@ -302,7 +254,7 @@ async fn files_that_are_no_whole_tape_are_refused_with_a_hint() {
 #[test]
 fn a_grid_too_large_for_a_tape_is_refused_before_anything_is_drawn() {
     let bench = Bench::new();
-    let toml = PIPELINE.replace("samples = [1, 2, 4]", "samples = { min = 1, max = 100 }");
+    let toml = pipeline().replace("samples = [1, 2, 4]", "samples = { min = 1, max = 100 }");
     fs::write(bench.folder.path().join("pipeline.toml"), toml).unwrap();
     let Err(error) = Recorder::new(bench.load()) else { panic!("accepted") };
     assert!(error.to_string().contains("list fewer samples"), "{error}");
