@@ -28,6 +28,9 @@ const ELITES: usize = 4;
 /// Standard deviations that a plan's promise lies above its estimate.
 const OPTIMISM: f64 = 1.5;
 
+/// Every so many trials one goes to the plan of which least is known, whatever it promises.
+const EXPLORE_EVERY: usize = 5;
+
 /// What the whole budget counts for in a plan's promise: decides between plans that promise the same.
 const THRIFT: f64 = 1e-3;
 
@@ -63,7 +66,9 @@ impl Searcher for Rules {
 /// no others are left.
 ///
 /// Each is the candidate with the highest estimate plus [`OPTIMISM`] standard deviations, after the ones before it are
-/// assumed to turn out as expected.
+/// assumed to turn out as expected. Every [`EXPLORE_EVERY`]th trial is the candidate of which least is known instead: first
+/// trials may happen to show one stage at choices that make all others look alike, and what follows from that would
+/// otherwise never be put to the test.
 pub(crate) fn propose(
     ask: &Ask<'_>,
     surrogate: &Surrogate,
@@ -88,12 +93,16 @@ pub(crate) fn propose(
     let mut left: Vec<usize> = (0..all.len()).collect();
     let mut proposals = Vec::new();
     while proposals.len() < count {
-        let best =
-            left.iter().map(|&i| promised(&pool, i)).enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
+        let explores = (ask.archive.trials.len() + proposals.len() + 1).is_multiple_of(EXPLORE_EVERY);
+        let value = |i: usize| if explores { pool.belief(i).sd } else { promised(&pool, i) };
+        let best = left.iter().map(|&i| value(i)).enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
         let Some((at, _)) = best else {
             break;
         };
         let chosen = left.remove(at);
+        if explores {
+            (all[chosen].rule, all[chosen].parent) = (Rule::Random, None);
+        }
         let text = reason::reason(space, &all[chosen], pool.belief(chosen));
         let plan = space.plan(&all[chosen].options);
         proposals.push(Proposal::new(plan, NAME, text));
