@@ -10,6 +10,7 @@ use std::ops::{Add, AddAssign, Sub};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ModelSpec;
+use crate::text::decimal;
 
 /// How plans are priced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,12 +88,12 @@ impl CostModel {
     pub fn display(self, cost: Cost) -> String {
         let units = self.units(cost);
         let text = match self {
-            CostModel::PaperFlops | CostModel::Seconds => trim_zeros(format!("{units:.2}")),
+            CostModel::PaperFlops | CostModel::Seconds => decimal(units, 2),
             CostModel::Tokens => format!("{units:.0}"),
             CostModel::Flops if units.abs() >= 100.0 => format!("{units:.0}"),
-            CostModel::Flops => trim_zeros(format!("{units:.2}")),
+            CostModel::Flops => decimal(units, 2),
             CostModel::Usd if units != 0.0 && units.abs() < 0.01 => format!("{units:.3e}"),
-            CostModel::Usd => trim_zeros(format!("{units:.4}")),
+            CostModel::Usd => decimal(units, 4),
         };
         match self {
             CostModel::PaperFlops => text,
@@ -157,10 +158,6 @@ fn flops(params: i128, layer_width: i128, call: &CallTokens) -> i128 {
     // Attention is quadratic in a sample's length: the samples count as equally long, which is exact for plans.
     let attention = 2 * layer_width * decode * (2 * np * samples + decode + samples) / samples;
     i128::from(call.prompts) * prefill + 2 * params * decode + attention
-}
-
-fn trim_zeros(text: String) -> String {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// The tokens of one call, or of all calls that draw the samples of one stage.

@@ -1,4 +1,4 @@
-//! Small text helpers for messages to people.
+//! Small text helpers for messages and pages for people.
 
 /// The candidate nearest to `word` by edit distance, unless none is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
@@ -39,6 +39,33 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
+/// Text for the content of elements and the values of attributes, in HTML and in XML. Characters that XML 1.0 does not
+/// allow are replaced by spaces, and so are the other control characters, which nobody can see; line ends and tabs stay.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            '\u{fffe}' | '\u{ffff}' => out.push(' '),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A number with at most `places` decimals and no more digits than it needs.
+pub fn decimal(value: f64, places: usize) -> String {
+    let text = format!("{value:.places$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +81,19 @@ mod tests {
     fn suggests_only_what_is_near() {
         assert_eq!(nearest("modle", &["model", "samples"]), Some("model"));
         assert_eq!(nearest("xyzzyxyzzy", &["model", "samples"]), None);
+    }
+
+    #[test]
+    fn escaped_text_is_allowed_in_xml() {
+        assert_eq!(escaped("a<b> & \"c\" 'd'"), "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;");
+        assert_eq!(escaped("1\t2\n3\r4\u{0}5\u{1b}6\u{85}7\u{ffff}ä"), "1\t2\n3 4 5 6 7 ä");
+    }
+
+    #[test]
+    fn decimals_have_no_needless_digits() {
+        let told = [12.34, 0.5, 100.0, -0.01, 2500.0].map(|value| decimal(value, 1));
+        assert_eq!(told, ["12.3", "0.5", "100", "0", "2500"]);
+        assert_eq!((decimal(100.0, 0), decimal(0.12345, 4)), ("100".to_owned(), "0.1235".to_owned()));
     }
 
     #[test]

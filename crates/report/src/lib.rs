@@ -11,6 +11,7 @@ mod svg;
 mod view;
 
 use agenttts_core::StudySummary;
+use agenttts_core::text::escaped;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
@@ -21,7 +22,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 pub fn html(summary: &StudySummary) -> String {
     render(summary).unwrap_or_else(|error| {
         // The template is part of the program and tested; should it fail all the same, the reader is told.
-        let (study, error) = (svg::escaped(&summary.study), svg::escaped(&format!("{error:#}")));
+        let (study, error) = (escaped(&summary.study), escaped(&format!("{error:#}")));
         format!("<!doctype html><meta charset=\"utf-8\"><title>{study}</title><p>The report of study {study} could not be drawn: {error}</p>\n")
     })
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{escaped, number};
+use agenttts_core::text::escaped;
+
+use super::number;
 use crate::results::{LandscapeSummary, MethodSummary};
 
 const WIDTH: f64 = 860.0;

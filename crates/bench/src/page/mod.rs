@@ -5,6 +5,7 @@ mod curve;
 use std::fmt::Write as _;
 
 use agenttts_core::Estimate;
+use agenttts_core::text::{decimal, escaped};
 
 use crate::results::{LandscapeSummary, MethodSummary, Results};
 pub(crate) use curve::{CHART_STYLE, STYLE, steps};
@@ -150,23 +151,5 @@ pub(crate) fn difference(e: &Estimate) -> String {
 
 /// A number with no more digits than it needs.
 pub(crate) fn number(value: f64) -> String {
-    let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Text for element content and attribute values.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
+    decimal(value, 4)
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use agenttts_core::text::escaped;
+
 use super::results::{StudyCell, StudyLandscape, StudyResults};
-use crate::page::{CHART_STYLE, PAGE_STYLE, STYLE, difference, escaped, estimate, number, steps, table};
+use crate::page::{CHART_STYLE, PAGE_STYLE, STYLE, difference, estimate, number, steps, table};
 
 /// Panels side by side.
 const COLUMNS: usize = 3;

@@ -1,5 +1,6 @@
 //! A study for a person: the plan, how good and how sure, what it cost, and what to do next.
 
+use agenttts_core::text::decimal;
 use agenttts_core::{Confirmation, Spend, StudyState, StudySummary};
 
 use super::number::{cost, duration, grouped, of_limit, percent, score, short, usd};
@@ -184,10 +185,7 @@ pub(crate) fn next_steps(s: &StudySummary, plan_file: Option<&str>, inputs: Opti
 
 /// A limit as it would be typed.
 fn rounded(value: f64) -> String {
-    let plain = |v: f64| {
-        let text = format!("{v:.2}");
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    };
+    let plain = |v| decimal(v, 2);
     match value {
         v if v >= 1e6 => plain(v / 1e6) + "M",
         v if v >= 1e4 => plain(v / 1e3) + "k",

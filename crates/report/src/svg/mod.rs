@@ -10,6 +10,8 @@ pub(crate) use scale::{Scale, Tick, range, scores};
 
 use std::fmt::Write;
 
+use agenttts_core::text::{decimal, escaped};
+
 /// Where a text begins, relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
@@ -121,29 +123,9 @@ impl Svg {
     }
 }
 
-/// Text for element content and attribute values.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // Other control characters are not allowed in markup.
-            c if c.is_control() && c != '\n' && c != '\t' => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// A coordinate with one decimal at most.
 fn n(value: f64) -> String {
-    let text = format!("{:.1}", if value.is_finite() { value } else { 0.0 });
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    decimal(if value.is_finite() { value } else { 0.0 }, 1)
 }
 
 #[cfg(test)]
