@@ -30,6 +30,7 @@ pub(crate) enum Use {
     Evolution = 7,
     Coordinate = 8,
     Bo = 9,
+    Thompson = 10,
 }
 
 /// Up to `count` plans, uniform over the feasible plans that are not in `taken`, without repetition. Fewer only when

@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::cholesky::{Cholesky, dot};
-use super::{Fit, MEAN_VARIANCE, Surrogate};
+use super::{Fit, Joint, MEAN_VARIANCE, Surrogate};
 
 impl Surrogate {
     /// `count` draws of the true scores of `plans` from the belief: each kernel gives as many as its weight is worth.
@@ -55,6 +55,19 @@ impl Surrogate {
             factor.push(&row, with((plan, mine)));
         }
         (means, factor)
+    }
+}
+
+impl Joint {
+    /// What the true scores of the plans may be together: one draw. Takes time cubic in the number of plans.
+    pub(crate) fn draw(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        let n = self.plans.len();
+        let mut factor = Cholesky::default();
+        for i in 0..n {
+            factor.push(&self.covariance[i * n..i * n + i], self.covariance[i * n + i]);
+        }
+        let normals: Vec<f64> = (0..n).map(|_| normal(rng)).collect();
+        factor.times(&normals).iter().zip(&self.means).map(|(d, mean)| mean + d).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 //! A trial on 50 zero-one examples has a standard error of about .07, so the luckiest of many trials is rarely the best
 //! plan. Here every score is an observation with known noise, and a plan's estimate combines its own score with those
 //! of plans that share models, have samples near its own, or differ in one stage only. How much each of these tells is
-//! learned from the trials: several kernels are drawn, weighted by their evidence, and averaged.
+//! learned from the trials: several kernels are drawn as likely as the trials leave them, and averaged.
 
 pub(crate) mod cholesky;
 mod data;
@@ -13,6 +13,7 @@ mod kernel;
 mod tests;
 
 use agenttts_core::{Archive, Space};
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
@@ -100,8 +101,9 @@ impl Surrogate {
         Surrogate { observations, centre, fits: Vec::new(), noise, lasting, example_variance }
     }
 
-    /// Tries kernels, first from the prior, then near the best: the best with their log evidence, best first. They are
-    /// compared on at most `most` observations.
+    /// Kernels as likely as the observations leave them, with their weights: the best of `tries` draws from the prior
+    /// begins a chain (Metropolis and others 1953), of which the states of the last two thirds count. The best alone
+    /// would be too sure of itself. They are compared on at most `most` observations.
     fn search(
         &self,
         features: &Features,
@@ -111,39 +113,44 @@ impl Surrogate {
         most: usize,
         rng: &mut ChaCha8Rng,
     ) -> Vec<(f64, Theta)> {
-        let mut found: Vec<(f64, Theta)> = Vec::new();
-        let keep = |found: &mut Vec<(f64, Theta)>, scored: (f64, Theta)| {
-            let at = found.partition_point(|(e, _)| *e >= scored.0);
-            found.insert(at, scored);
-            found.truncate(FITS);
-        };
         let layout = Layout::of(&self.observations, stages);
         // Kernels are compared on a part of a large archive: the surest observations and an even spread of the others.
         let part: Vec<usize> = self.part(most);
-        for _ in 0..tries {
+        let evidence = |theta: &Theta| self.evidence(&Kernel::new(theta.clone(), features), &layout, &part).0;
+        let drawn = (0..tries).map(|_| {
             let theta = Theta::draw(stages, insights, rng);
-            keep(&mut found, (self.evidence(&Kernel::new(theta.clone(), features), &layout, &part).0, theta));
+            (evidence(&theta), theta)
+        });
+        let Some(mut state) = drawn.max_by(|a, b| a.0.total_cmp(&b.0)) else {
+            return Vec::new();
+        };
+        let (every, first) = ((tries / FITS).max(1), tries / 2);
+        let mut kept: Vec<(f64, Theta)> = Vec::new();
+        for step in 1..=first + every * FITS {
+            let theta = state.1.near(insights, rng);
+            let likely = evidence(&theta);
+            if likely - state.0 > (1.0 - rng.random::<f64>()).ln() {
+                state = (likely, theta);
+            }
+            if step > first && (step - first) % every == 0 {
+                match kept.last_mut() {
+                    Some((weight, last)) if *last == state.1 => *weight += 1.0,
+                    _ => kept.push((1.0, state.1.clone())),
+                }
+            }
         }
-        for i in 0..tries {
-            let Some((_, best)) = found.get(i % 3) else {
-                break;
-            };
-            let theta = best.near(insights, rng);
-            keep(&mut found, (self.evidence(&Kernel::new(theta.clone(), features), &layout, &part).0, theta));
-        }
-        found
+        kept
     }
 
-    /// Conditions kernels on all observations, weighted by their evidence.
+    /// Conditions kernels on all observations.
     fn fit(&mut self, found: Vec<(f64, Theta)>, features: &Features) {
         let layout = Layout::of(&self.observations, features.stages());
-        let top = found.first().map_or(0.0, |(e, _)| *e);
-        let total: f64 = found.iter().map(|(e, _)| (e - top).exp()).sum();
+        let total: f64 = found.iter().map(|(weight, _)| weight).sum();
         let whole: Vec<usize> = (0..self.observations.len()).collect();
-        let fits = found.into_iter().map(|(e, theta)| {
+        let fits = found.into_iter().map(|(weight, theta)| {
             let kernel = Kernel::new(theta, features);
             let (_, factor, scores) = self.evidence(&kernel, &layout, &whole);
-            Fit { kernel, weight: (e - top).exp() / total, factor, scores }
+            Fit { kernel, weight: weight / total, factor, scores }
         });
         self.fits = fits.collect();
     }
@@ -250,7 +257,7 @@ impl Surrogate {
     }
 }
 
-/// Kernels, each with its log evidence up to a constant, best first.
+/// Kernels, each with its weight.
 pub(crate) struct Family(Vec<(f64, Theta)>);
 
 impl Family {
@@ -272,6 +279,7 @@ impl Family {
 }
 
 /// What is believed of several plans together: a normal distribution.
+#[derive(Clone)]
 pub(crate) struct Joint {
     /// The plans as option indices.
     pub(crate) plans: Vec<Vec<usize>>,
