@@ -1,15 +1,24 @@
-//! The agent beside a method that plans by itself.
+//! The agent beside the planner.
 #![allow(clippy::unwrap_used, clippy::panic)] // A test's helpers may fail by panicking.
 
 mod common;
 
-use agenttts_core::{Archive, Purpose, Space};
-use agenttts_search::{Ask, Question, Settings, searcher};
-use common::{silent, step, task, two_wiki};
+use agenttts_core::{Archive, Plan, Purpose, Space, Trial};
+use agenttts_search::{Ask, Question, Settings, Step, searcher};
+use common::{silent, space, stage, step, task};
 use serde_json::{Value, json};
 
 fn settings() -> Settings {
     Settings { batch: 4, ..Settings::default() }
+}
+
+/// The models of the paper's 2WikiMultiHopQA, with few numbers of samples, so that a round takes no time.
+fn few_samples() -> Space {
+    let mut retrieve = stage("retrieve", 2048, 128, &[("R7", 7.0), ("R32", 32.0), ("R72", 72.0)]);
+    let mut answer = stage("answer", 256, 64, &[("QA3", 3.0), ("QA8", 8.0), ("QA70", 70.0)]);
+    retrieve.samples = vec![1, 2, 4];
+    answer.samples = vec![1, 2, 4, 8];
+    space(vec![retrieve, answer], 1000.0)
 }
 
 fn started(space: &Space) -> Archive {
@@ -39,100 +48,145 @@ fn origins(archive: &Archive, round: u32) -> Vec<&str> {
     archive.trials.iter().filter(|t| t.round == round).map(|t| t.origin.method.as_str()).collect()
 }
 
-/// The plans that the method without an agent would try next.
-fn own_next(space: &Space, archive: &Archive) -> Vec<Value> {
+fn plans(archive: &Archive, round: u32) -> Vec<Plan> {
+    archive.trials.iter().filter(|t| t.round == round).map(|t| t.plan.clone()).collect()
+}
+
+/// The archive after one more round of the planner alone.
+fn alone(space: &Space, archive: &Archive) -> Archive {
     let mut archive = archive.clone();
-    let round = archive.trials.iter().map(|t| t.round + 1).max().unwrap();
-    step(&*searcher("rules").unwrap(), space, &settings(), &mut archive, &mut silent);
-    let made = archive.trials.iter().filter(|t| t.round == round);
-    made.map(|t| {
-        let c = &t.plan.choices;
-        plan((&c[0].model, c[0].samples), (&c[1].model, c[1].samples))
-    })
-    .collect()
+    step(&*searcher("planner").unwrap(), space, &settings(), &mut archive, &mut silent);
+    archive
+}
+
+/// The archive after one more round with such an agent.
+fn advised(space: &Space, archive: &Archive, mut answer: impl FnMut(&Question) -> Result<String, String>) -> Archive {
+    let mut archive = archive.clone();
+    step(&*searcher("agent").unwrap(), space, &settings(), &mut archive, &mut answer);
+    archive
+}
+
+/// As an agent writes it.
+fn written(p: &Plan) -> Value {
+    plan((&p.choices[0].model, p.choices[0].samples), (&p.choices[1].model, p.choices[1].samples))
 }
 
 #[test]
-fn the_initial_trials_need_no_agent() {
-    let archive = started(&two_wiki(1000.0));
-    assert!(archive.exchanges.is_empty() && !archive.trials.is_empty());
+fn the_initial_trials_are_the_planners_and_need_no_agent() {
+    let space = few_samples();
+    let archive = started(&space);
+    assert!(archive.exchanges.is_empty());
+    assert_eq!(archive, alone(&space, &Archive::default()));
 }
 
 #[test]
 fn plans_that_promise_little_are_not_tried() {
-    let space = two_wiki(1000.0);
+    let space = few_samples();
     let mut archive = started(&space);
     for _ in 0..4 {
-        step(&*searcher("rules").unwrap(), &space, &settings(), &mut archive, &mut silent);
+        archive = alone(&space, &archive);
     }
-    let own = own_next(&space, &archive);
-    let poor = (1..=4).map(|n| plan(("R7", n), ("QA3", 1))).collect();
-    step(&*searcher("agent").unwrap(), &space, &settings(), &mut archive, &mut advising(poor));
-    assert_eq!(origins(&archive, 5), ["rules"; 4]);
-    let first = &archive.trials.iter().find(|t| t.round == 5).unwrap().plan.choices[0];
-    assert_eq!(own[0]["retrieve"]["model"], json!(first.model), "what it would have tried alone");
-    assert_eq!(archive.guidelines.last().unwrap().text, "Prefer R72.");
+    let poor = advising([1, 2, 4].into_iter().map(|n| plan(("R7", n), ("QA3", 1))).cycle().take(8).collect());
+    let after = advised(&space, &archive, poor);
+    assert_eq!(after.trials, alone(&space, &archive).trials, "what the planner would have tried alone");
+    assert_eq!(after.guidelines.last().unwrap().text, "Prefer R72.");
 }
 
 #[test]
 fn plans_as_good_as_its_own_are_tried_but_for_half_of_a_round() {
-    let space = two_wiki(1000.0);
-    let mut archive = started(&space);
+    let space = few_samples();
+    let archive = started(&space);
+    let own = plans(&alone(&space, &archive), 1);
     // Neighbours of what would have been tried anyway are worth about as much.
-    let near: Vec<Value> = own_next(&space, &archive)
-        .into_iter()
-        .map(|mut p| {
-            for stage in ["retrieve", "answer"] {
-                let n = p[stage]["samples"].as_u64().unwrap();
-                if n > 3 {
-                    p[stage]["samples"] = json!(n - 1);
-                }
-            }
-            p
-        })
-        .collect();
-    step(&*searcher("agent").unwrap(), &space, &settings(), &mut archive, &mut advising(near));
-    let agents = origins(&archive, 1).iter().filter(|o| **o == "agent").count();
-    assert!((1..=2).contains(&agents), "{:?}", origins(&archive, 1));
+    let near = own.iter().map(|p| {
+        let mut p = p.clone();
+        p.choices.iter_mut().for_each(|c| c.samples = (c.samples / 2).max(1));
+        written(&p)
+    });
+    let after = advised(&space, &archive, advising(near.collect()));
+    let agents: Vec<&Trial> = after.trials.iter().filter(|t| t.origin.method == "agent").collect();
+    assert!((1..=2).contains(&agents.len()), "{:?}", origins(&after, 1));
+    for trial in agents {
+        assert!(trial.origin.reason.starts_with("proposed by the agent; the planner expects 0."), "{:?}", trial.origin);
+        assert!(trial.span.is_some(), "on as many examples as are worth it");
+    }
 }
 
 #[test]
 fn old_plans_and_bad_replies_leave_the_round_as_it_is() {
-    let space = two_wiki(1000.0);
+    let space = few_samples();
     let archive = started(&space);
-    let c = &archive.trials[0].plan.choices;
-    let old = plan((&c[0].model, c[0].samples), (&c[1].model, c[1].samples));
-    let mut again = archive.clone();
-    step(&*searcher("agent").unwrap(), &space, &settings(), &mut again, &mut advising(vec![old; 4]));
-    assert_eq!(origins(&again, 1), ["rules"; 4]);
+    let own = plans(&alone(&space, &archive), 1);
+    let old = written(&archive.trials[0].plan);
+    assert_eq!(plans(&advised(&space, &archive, advising(vec![old; 8])), 1), own);
     for bad in [Ok("no".to_owned()), Err("connection refused".to_owned())] {
-        let mut archive = archive.clone();
-        let mut answer = |_: &Question| bad.clone();
-        step(&*searcher("agent").unwrap(), &space, &settings(), &mut archive, &mut answer);
-        for trial in archive.trials.iter().filter(|t| t.round == 1) {
-            assert_eq!(trial.origin.method, "rules");
+        let after = advised(&space, &archive, |_| bad.clone());
+        assert_eq!(plans(&after, 1), own);
+        for trial in after.trials.iter().filter(|t| t.round == 1) {
+            assert_eq!(trial.origin.method, "planner");
             assert!(trial.origin.repairs[0].starts_with("in place of the agent: "), "{:?}", trial.origin);
         }
     }
 }
 
 #[test]
-fn a_guideline_that_cannot_be_had_is_written_by_rule() {
-    let space = two_wiki(1000.0);
-    let mut archive = started(&space);
-    let mut answer = |q: &Question| match q.purpose {
+fn a_guideline_that_cannot_be_had_is_missing_and_plans_are_asked_for_all_the_same() {
+    let space = few_samples();
+    let after = advised(&space, &started(&space), |q: &Question| match q.purpose {
         Purpose::Summarise => Err("timed out".to_owned()),
-        Purpose::Propose => Ok(json!({"plans": vec![plan(("R72", 1), ("QA3", 20)); 4]}).to_string()),
-    };
-    step(&*searcher("agent").unwrap(), &space, &settings(), &mut archive, &mut answer);
-    assert_eq!(archive.guidelines[0].author, "rules");
+        Purpose::Propose => Ok(json!({"plans": vec![plan(("R72", 1), ("QA3", 20)); 8]}).to_string()),
+    });
+    assert!(after.guidelines.is_empty());
+    assert_eq!(after.exchanges.iter().filter(|e| e.purpose == Purpose::Propose).count(), 1);
 }
 
 #[test]
-fn the_recommendation_is_that_of_the_method_without_an_agent() {
-    let space = two_wiki(1000.0);
+fn what_is_left_to_spend_and_of_the_examples_is_respected() {
+    let space = few_samples();
+    let (settings, task) = (Settings { trials: Some(4), ..settings() }, task());
+    let many = [1, 2, 4, 8].into_iter().flat_map(|n| [plan(("R72", 1), ("QA8", n)), plan(("R72", 2), ("QA8", n))]);
+    let mut archive = advised(&space, &started(&space), advising(many.collect()));
+    // The reply of round 1 competes in later ones, too.
+    archive.trials.retain(|t| t.round == 0);
+    let price =
+        |plan: &Plan, examples: u32| f64::from(examples) * if plan.choices[1].model == "QA8" { 1.0 } else { 2.0 };
+    for left in [3.0, 12.0, 40.0, 200.0] {
+        let ask = Ask::new(&space, &archive, &settings, &task).with_pool(50).with_prices(&price, Some(left));
+        let Step::Propose { proposals, .. } = searcher("agent").unwrap().ask(&ask) else { panic!("{left}") };
+        let paid: f64 = proposals.iter().map(|p| price(&p.plan, p.examples.unwrap())).sum();
+        assert!(paid <= left, "{paid} of {left}");
+        let examples: u32 = proposals.iter().map(|p| p.examples.unwrap()).sum();
+        assert!(examples <= 4 * 50 - 16 * 4, "{examples}");
+        assert!(proposals.iter().all(|p| p.plan.choices.len() == 2 && space.is_feasible(&p.plan)));
+    }
+}
+
+#[test]
+fn the_agent_is_asked_less_and_less_often_and_its_plans_compete_meanwhile() {
+    let space = few_samples();
+    let mut archive = started(&space);
+    let mut seed = 0;
+    for _ in 0..20 {
+        archive = advised(&space, &archive, |q: &Question| {
+            seed += 7;
+            let plans =
+                (0..8).map(|i| plan(("R72", 1 << ((seed + i) % 3)), ("QA8", 1 << ((seed + 5 * i) % 4)))).collect();
+            advising(plans)(q)
+        });
+    }
+    let asked: Vec<u32> = archive.exchanges.iter().filter(|e| e.purpose == Purpose::Propose).map(|e| e.round).collect();
+    assert!((3..=6).contains(&asked.len()), "{asked:?}");
+    let gaps: Vec<u32> = asked.windows(2).map(|w| w[1] - w[0]).collect();
+    assert!(gaps.is_sorted(), "{asked:?}");
+    let meanwhile = archive.trials.iter().filter(|t| t.origin.method == "agent" && !asked.contains(&t.round));
+    assert!(meanwhile.count() > 0);
+}
+
+#[test]
+fn the_recommendation_is_the_planners() {
+    let space = few_samples();
     let (archive, settings, task) = (started(&space), settings(), task());
     let ask = Ask::new(&space, &archive, &settings, &task);
     let of = |name: &str| searcher(name).unwrap().recommend(&ask).unwrap();
-    assert_eq!(of("agent"), of("rules"));
+    assert_eq!(of("agent"), of("planner"));
 }

@@ -5,6 +5,7 @@
 //! Frazier, Powell and Dayanik 2009, for correlated beliefs). The round takes, one after another, the plan and number of
 //! examples that are worth most per unit of their price.
 
+mod contest;
 mod oracle;
 mod worth;
 
@@ -20,6 +21,7 @@ use crate::initial::initial_plans;
 use crate::random::all_tried;
 use crate::surrogate::{Joint, Pool, Surrogate};
 use crate::words;
+pub(crate) use contest::Contest;
 pub use oracle::Oracle;
 
 /// Knowledge gradient per price, over a Gaussian process.
@@ -73,7 +75,8 @@ fn step(ask: &Ask<'_>, learned: impl FnOnce(&mut ChaCha8Rng) -> Surrogate) -> St
     } else {
         let mut rng = rng(ask.settings.seed, ask.round(), Use::Rules);
         let surrogate = learned(&mut rng);
-        round(ask, &surrogate, &mut rng)
+        let plans = shortlist(ask.space, &surrogate, &mut rng);
+        round(ask, &surrogate, plans)
     };
     if proposals.is_empty() {
         return all_tried(ask.archive.trials.len());
@@ -99,9 +102,10 @@ fn opening(ask: &Ask<'_>) -> Vec<Proposal> {
     proposals
 }
 
-/// The trials that are worth most for their price, each judged as if those before it had turned out as expected.
-fn round(ask: &Ask<'_>, surrogate: &Surrogate, rng: &mut ChaCha8Rng) -> Vec<Proposal> {
-    let mut joint = surrogate.joint(shortlist(ask.space, surrogate, rng));
+/// The trials of these plans that are worth most for their price, each judged as if those before it had turned out as
+/// expected.
+fn round(ask: &Ask<'_>, surrogate: &Surrogate, plans: Vec<Vec<usize>>) -> Vec<Proposal> {
+    let mut joint = surrogate.joint(plans);
     let mut offers: Vec<Vec<Offer>> = joint.plans.iter().map(|options| offers(ask, surrogate, options)).collect();
     let mut left = ask.remaining.unwrap_or(f64::INFINITY);
     let mut examples_left = ask.examples_left().unwrap_or(u32::MAX);
@@ -148,21 +152,34 @@ fn offers(ask: &Ask<'_>, surrogate: &Surrogate, options: &[usize]) -> Vec<Offer>
     }
     let mut sizes: Vec<u32> = SIZES.into_iter().map(|n| n.min(most)).collect();
     sizes.dedup();
-    let price = |examples: u32| ask.prices.map_or(f64::from(examples), |p| p.price(&plan, examples));
-    sizes.into_iter().map(|examples| Offer { examples, price: price(examples) }).collect()
+    sizes.into_iter().map(|examples| Offer { examples, price: price(ask, &plan, examples) }).collect()
 }
 
-/// The plan and offer with the highest gain per price of those that can be paid. A trial that costs next to nothing is
-/// priced at a hundredth of the usual, so that free ones are taken first and yet compared.
-fn most_worth(joint: &Joint, offers: &[Vec<Offer>], variance: f64, left: f64) -> Option<(usize, Offer)> {
+fn price(ask: &Ask<'_>, plan: &Plan, examples: u32) -> f64 {
+    ask.prices.map_or(f64::from(examples), |p| p.price(plan, examples))
+}
+
+/// The mean price of an example.
+fn usual_price(offers: &[Vec<Offer>]) -> f64 {
     let each = offers.iter().flatten().filter(|o| o.price.is_finite());
     let (sum, count) = each.fold((0.0, 0.0), |(s, n), o| (s + o.price / f64::from(o.examples), n + 1.0));
-    let usual = if count > 0.0 { sum / count } else { 1.0 };
+    if count > 0.0 { sum / count } else { 1.0 }
+}
+
+/// The gain per price of a trial of plan `i`. One that costs next to nothing is priced at a hundredth of the usual, so
+/// that free ones are taken first and yet compared.
+fn worth(joint: &Joint, i: usize, offer: Offer, variance: f64, usual: f64) -> f64 {
+    let price = offer.price.max(0.01 * usual * f64::from(offer.examples)).max(f64::MIN_POSITIVE);
+    worth::gradient(joint, i, variance / f64::from(offer.examples)) / price
+}
+
+/// The plan and offer with the highest gain per price of those that can be paid.
+fn most_worth(joint: &Joint, offers: &[Vec<Offer>], variance: f64, left: f64) -> Option<(usize, Offer)> {
+    let usual = usual_price(offers);
     let mut best: Option<(f64, usize, Offer)> = None;
     for (i, offers) in offers.iter().enumerate() {
         for &offer in offers.iter().filter(|o| o.price <= left) {
-            let price = offer.price.max(0.01 * usual * f64::from(offer.examples)).max(f64::MIN_POSITIVE);
-            let gain = worth::gradient(joint, i, variance / f64::from(offer.examples)) / price;
+            let gain = worth(joint, i, offer, variance, usual);
             if best.as_ref().is_none_or(|(most, ..)| gain > *most) {
                 best = Some((gain, i, offer));
             }

@@ -15,7 +15,7 @@ use crate::initial::opening;
 use crate::random::all_tried;
 use crate::surrogate::{Pool, Surrogate};
 use candidates::{Candidate, Rule, candidates};
-pub(crate) use guideline::guideline;
+use guideline::guideline;
 
 /// The loop with rules in the place of the agent.
 pub(crate) struct Rules;
@@ -34,9 +34,6 @@ const EXPLORE_EVERY: usize = 5;
 /// What the whole budget counts for in a plan's promise: decides between plans that promise the same.
 const THRIFT: f64 = 1e-3;
 
-/// A difference of promises that is not worth an argument.
-pub(crate) const NEGLIGIBLE: f64 = 0.01;
-
 /// The most trials of one plan, replicates included.
 const MOST_TRIALS: usize = 3;
 
@@ -54,7 +51,7 @@ impl Searcher for Rules {
         }
         let mut rng = rng(ask.settings.seed, ask.round(), Use::Rules);
         let surrogate = Surrogate::new(ask.space, ask.archive, ask.settings.insights, &mut rng);
-        let proposals = propose(ask, &surrogate, ask.room(), &HashSet::new(), &mut rng);
+        let proposals = propose(ask, &surrogate, ask.room(), &mut rng);
         if proposals.is_empty() {
             return all_tried(ask.archive.trials.len());
         }
@@ -62,30 +59,22 @@ impl Searcher for Rules {
     }
 }
 
-/// Up to `count` plans that are neither in the archive nor in `besides`, replicates of the best apart; fewer only when
-/// no others are left.
+/// Up to `count` plans that are not in the archive, replicates of the best apart; fewer only when no others are left.
 ///
 /// Each is the candidate with the highest estimate plus [`OPTIMISM`] standard deviations, after the ones before it are
 /// assumed to turn out as expected. Every [`EXPLORE_EVERY`]th trial is the candidate of which least is known instead: first
 /// trials may happen to show one stage at choices that make all others look alike, and what follows from that would
 /// otherwise never be put to the test.
-pub(crate) fn propose(
-    ask: &Ask<'_>,
-    surrogate: &Surrogate,
-    count: usize,
-    besides: &HashSet<Plan>,
-    rng: &mut ChaCha8Rng,
-) -> Vec<Proposal> {
+fn propose(ask: &Ask<'_>, surrogate: &Surrogate, count: usize, rng: &mut ChaCha8Rng) -> Vec<Proposal> {
     let space = ask.space;
-    let mut taken: HashSet<Plan> = ask.archive.trials.iter().map(|t| t.plan.clone()).collect();
-    taken.extend(besides.iter().cloned());
+    let taken: HashSet<Plan> = ask.archive.trials.iter().map(|t| t.plan.clone()).collect();
     let elites = elites(space, surrogate);
     let mut all = candidates(space, &elites, &taken, ask.settings.insights, rng);
     let affordable: Vec<Candidate> = all.iter().filter(|c| ask.affordable(&space.plan(&c.options))).cloned().collect();
     if !affordable.is_empty() {
         all = affordable;
     }
-    let again = elites.iter().filter(|e| !besides.contains(&space.plan(e)) && worth_replicating(ask, surrogate, e));
+    let again = elites.iter().filter(|e| worth_replicating(ask, surrogate, e));
     all.extend(again.map(|e| Candidate { options: e.clone(), rule: Rule::Replicate, parent: None }));
     let cost: Vec<f64> = all.iter().map(|c| share(space, &c.options)).collect();
     let mut pool = Pool::new(surrogate, all.iter().map(|c| c.options.clone()).collect());
@@ -111,20 +100,7 @@ pub(crate) fn propose(
     proposals
 }
 
-/// What a plan promises by which [`propose`] chooses, after `others` are assumed to turn out as expected: an estimate of
-/// its score and of what may be learned. Below every other for a plan that is not of the space.
-pub(crate) fn promise(space: &Space, surrogate: &Surrogate, plan: &Plan, others: &[&Plan]) -> f64 {
-    let Some(options) = space.indices(plan) else { return f64::NEG_INFINITY };
-    let cost = share(space, &options);
-    let plans: Vec<Vec<usize>> = others.iter().filter_map(|p| space.indices(p)).chain([options]).collect();
-    let last = plans.len() - 1;
-    let mut pool = Pool::new(surrogate, plans);
-    for other in 0..last {
-        pool.assume(other);
-    }
-    promised(&pool, last, cost)
-}
-
+/// What a plan promises: an estimate of its score and of what may be learned.
 fn promised(pool: &Pool<'_>, candidate: usize, cost: f64) -> f64 {
     let b = pool.belief(candidate);
     b.mean + OPTIMISM * b.sd - THRIFT * cost
