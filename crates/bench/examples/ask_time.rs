@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use agenttts_bench::{Contestant, Entry, PeerProcesses, Truth, contestant, is_peer, peer, peer_python};
 use agenttts_core::{
     Aggregator, Archive, Cost, CostModel, Estimate, Measurement, ModelSpec, Plan, Space, Span, StageSpace, Temperature,
-    Trial, TrialState, Usage,
+    Trial, TrialState,
 };
 use agenttts_search::{Ask, Proposal, Settings, Step, TaskText};
 use rand::{RngExt, SeedableRng};
@@ -66,16 +66,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The space of section 3 of arXiv 2508.00890 at the budget of one pass of the largest models.
 fn space() -> Result<Space, Box<dyn Error>> {
     let model = |name: &str, billions: u64| ModelSpec {
-        name: name.to_owned(),
-        provider: "none".to_owned(),
-        id: name.to_owned(),
-        revision: None,
         params: Some(billions * 1_000_000_000),
-        shape: None,
-        price: None,
-        speed: None,
-        context: None,
-        top_p: None,
+        ..ModelSpec::named(name, "none", name)
     };
     let stage = |(name, decode_tokens): (&str, u64)| StageSpace {
         name: name.to_owned(),
@@ -164,16 +156,8 @@ fn run(space: &Space, archive: &mut Archive, proposal: Proposal, rng: &mut ChaCh
     let scores: Vec<f64> = (0..EXAMPLES).map(|_| f64::from(u8::from(rng.random::<f64>() < truth))).collect();
     let units = space.cost_of(&plan).map_or(0.0, |cost| space.cost_model().units(cost));
     let measurement = Measurement {
-        objective: Estimate::of_scores(&scores),
         stages: vec![None; space.stages().len()],
-        cost: Estimate { mean: units, low: units, high: units, se: 0.0, n: EXAMPLES },
-        scores,
-        failures: 0,
-        failure_reasons: Vec::new(),
-        curves: Vec::new(),
-        fresh: Usage::default(),
-        drawn: Usage::default(),
-        seconds: 0.0,
+        ..Measurement::of_scores(scores, Estimate { mean: units, low: units, high: units, se: 0.0, n: EXAMPLES })
     };
     let number = archive.trials.len() as u32 + 1;
     let state = if space.is_feasible(&plan) {

@@ -130,6 +130,25 @@ pub struct Measurement {
     pub seconds: f64,
 }
 
+impl Measurement {
+    /// Scores and the cost of a query, and nothing else: what is known of a plan whose draws nobody made, as in a
+    /// landscape.
+    pub fn of_scores(scores: Vec<f64>, cost: Estimate) -> Self {
+        Measurement {
+            objective: Estimate::of_scores(&scores),
+            stages: Vec::new(),
+            cost,
+            scores,
+            failures: 0,
+            failure_reasons: Vec::new(),
+            curves: Vec::new(),
+            fresh: Usage::default(),
+            drawn: Usage::default(),
+            seconds: 0.0,
+        }
+    }
+}
+
 /// A point of a scaling curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {

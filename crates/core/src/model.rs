@@ -80,6 +80,24 @@ pub struct ModelSpec {
     pub top_p: Option<f64>,
 }
 
+impl ModelSpec {
+    /// A model of which nothing is known but how it is called.
+    pub fn named(name: impl Into<String>, provider: impl Into<String>, id: impl Into<String>) -> Self {
+        ModelSpec {
+            name: name.into(),
+            provider: provider.into(),
+            id: id.into(),
+            revision: None,
+            params: None,
+            shape: None,
+            price: None,
+            speed: None,
+            context: None,
+            top_p: None,
+        }
+    }
+}
+
 /// The size of a transformer, as far as attention needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {

@@ -22,18 +22,7 @@ fn space(stages: &[Stage<'_>]) -> Space {
 }
 
 fn model(billions: f64) -> ModelSpec {
-    ModelSpec {
-        name: format!("{billions}b"),
-        provider: "p".into(),
-        id: "m".into(),
-        revision: None,
-        params: Some((billions * 1e9) as u64),
-        shape: None,
-        price: None,
-        speed: None,
-        context: None,
-        top_p: None,
-    }
+    ModelSpec { params: Some((billions * 1e9) as u64), ..ModelSpec::named(format!("{billions}b"), "p", "m") }
 }
 
 /// Checks the default budget (one pass of the largest model at every stage), given in thirds of a unit, and the number

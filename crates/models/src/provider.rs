@@ -157,27 +157,13 @@ mod tests {
         })
     }
 
-    fn model(name: &str, provider: &str, id: &str) -> ModelSpec {
-        ModelSpec {
-            name: name.into(),
-            provider: provider.into(),
-            id: id.into(),
-            revision: None,
-            params: None,
-            shape: None,
-            price: None,
-            speed: None,
-            context: None,
-            top_p: None,
-        }
-    }
-
     #[test]
     fn models_are_connected_by_name_and_known_before_the_first_call() {
         let providers = [provider("f", ProviderKind::Fake), provider("s", openai(None))];
-        let mut served = model("large", "s", "org/large");
+        let mut served = ModelSpec::named("large", "s", "org/large");
         served.revision = Some("r7".into());
-        let connected = connect(&providers, &[model("small", "f", "p70"), served], &ConnectOptions::default()).unwrap();
+        let connected =
+            connect(&providers, &[ModelSpec::named("small", "f", "p70"), served], &ConnectOptions::default()).unwrap();
         assert_eq!(connected["small"].identity().model, "fake:p70");
         let large = &connected["large"];
         assert_eq!(large.identity().model, "openai:org/large");
@@ -198,10 +184,10 @@ mod tests {
             assert!(error.hint.is_some(), "{error}");
             (error.kind, format!("{error} {:?}", error.hint))
         };
-        assert_eq!(refused(model("m", "f", "p7O")).0, ModelErrorKind::UnknownModel);
-        assert!(refused(model("m", "clod", "x")).1.contains("providers: cloud"));
-        assert!(refused(model("m", "cloud", "x")).1.contains("AGENTTTS_TEST_UNSET"));
-        assert!(refused(model("m", "e", "smollm2")).1.contains("--features embedded"));
+        assert_eq!(refused(ModelSpec::named("m", "f", "p7O")).0, ModelErrorKind::UnknownModel);
+        assert!(refused(ModelSpec::named("m", "clod", "x")).1.contains("providers: cloud"));
+        assert!(refused(ModelSpec::named("m", "cloud", "x")).1.contains("AGENTTTS_TEST_UNSET"));
+        assert!(refused(ModelSpec::named("m", "e", "smollm2")).1.contains("--features embedded"));
     }
 
     #[cfg(feature = "embedded")]
@@ -211,7 +197,9 @@ mod tests {
         let options = ConnectOptions::default().with_registry(Registry::open(dir.path()));
         let refused = |id: &str| {
             let providers = [provider("e", ProviderKind::Embedded)];
-            let Err(error) = connect(&providers, &[model("m", "e", id)], &options) else { panic!("connected") };
+            let Err(error) = connect(&providers, &[ModelSpec::named("m", "e", id)], &options) else {
+                panic!("connected")
+            };
             (error.kind, error.hint.unwrap())
         };
         let known = crate::registry::KNOWN[0].name;
@@ -228,6 +216,6 @@ mod tests {
     fn a_key_that_no_model_needs_may_be_missing() {
         let providers = [provider("f", ProviderKind::Fake), provider("cloud", openai(Some("AGENTTTS_TEST_UNSET")))];
         let options = ConnectOptions { env: Arc::new(|_| None), ..ConnectOptions::default() };
-        assert!(connect(&providers, &[model("m", "f", "p70")], &options).is_ok());
+        assert!(connect(&providers, &[ModelSpec::named("m", "f", "p70")], &options).is_ok());
     }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use agenttts_core::{Archive, CostModel, Estimate, Measurement, Plan, Space, Trial, TrialState, Usage};
+use agenttts_core::{Archive, CostModel, Estimate, Measurement, Plan, Space, Trial, TrialState};
 use agenttts_search::{Ask, Proposal, Settings, Step, TaskText, place, searcher};
 use common::{space, stage, truth, two_wiki};
 use rand::{RngExt, SeedableRng};
@@ -69,18 +69,7 @@ impl<'a> Search<'a> {
         let scores: Vec<f64> = (0..count).map(|_| f64::from(u8::from(rng.random::<f64>() < p))).collect();
         let nominal_cost = self.space.cost_of(&proposal.plan).unwrap();
         let cost = self.space.cost_model().units(nominal_cost);
-        let measurement = Measurement {
-            objective: Estimate::of_scores(&scores),
-            stages: vec![],
-            cost: Estimate::of_values(&[cost, cost]),
-            scores,
-            failures: 0,
-            failure_reasons: vec![],
-            curves: vec![],
-            fresh: Usage::default(),
-            drawn: Usage::default(),
-            seconds: 0.0,
-        };
+        let measurement = Measurement::of_scores(scores, Estimate::of_values(&[cost, cost]));
         let state = TrialState::Measured(Box::new(measurement));
         let Proposal { plan, origin, .. } = proposal;
         self.archive.trials.push(Trial { number, round, plan, nominal_cost, origin, stream, span, state });

@@ -6,7 +6,7 @@ mod write;
 
 use std::collections::HashMap;
 
-use agenttts_core::{Estimate, Measurement, Plan, Space, SpaceError, Span, Usage};
+use agenttts_core::{Estimate, Measurement, Plan, Space, SpaceError, Span};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -104,16 +104,8 @@ impl Session for Flips<'_> {
             (0..span.count).map(|_| if rng.random::<f64>() < coin.score { 1.0 } else { 0.0 }).collect();
         let cost = Estimate { mean: coin.cost, low: coin.cost, high: coin.cost, se: 0.0, n: span.count };
         Some(Measurement {
-            objective: Estimate::of_scores(&scores),
             stages: vec![None; self.landscape.space.stages().len()],
-            cost,
-            scores,
-            failures: 0,
-            failure_reasons: Vec::new(),
-            curves: Vec::new(),
-            fresh: Usage::default(),
-            drawn: Usage::default(),
-            seconds: 0.0,
+            ..Measurement::of_scores(scores, cost)
         })
     }
 }

@@ -207,16 +207,5 @@ fn temperature() -> Temperature {
 
 /// A model of which nothing is known but its name.
 pub(crate) fn model_spec(name: &str) -> ModelSpec {
-    ModelSpec {
-        name: name.to_owned(),
-        provider: "table".to_owned(),
-        id: name.to_owned(),
-        revision: None,
-        params: None,
-        shape: None,
-        price: None,
-        speed: None,
-        context: None,
-        top_p: None,
-    }
+    ModelSpec::named(name, "table", name)
 }

@@ -2,7 +2,7 @@
 
 use agenttts_core::{
     Aggregator, Archive, Cost, CostModel, Estimate, Measurement, ModelSpec, Origin, Price, Space, Span, StageSpace,
-    Temperature, Trial, TrialState, Usage,
+    Temperature, Trial, TrialState,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,16 +13,8 @@ use crate::ask::Insights;
 /// One stage with `models` models, drawn once.
 fn space(models: u64) -> Space {
     let model = |i: u64| ModelSpec {
-        name: format!("m{i}"),
-        provider: "p".into(),
-        id: "m".into(),
-        revision: None,
-        params: None,
-        shape: None,
         price: Some(Price { prompt: 0, cached_prompt: 0, decode: 10 + i }),
-        speed: None,
-        context: None,
-        top_p: None,
+        ..ModelSpec::named(format!("m{i}"), "p", "m")
     };
     let stage = StageSpace {
         name: "only".into(),
@@ -39,18 +31,7 @@ fn space(models: u64) -> Space {
 }
 
 fn trial(space: &Space, number: u32, option: usize, scores: Vec<f64>) -> Trial {
-    let measured = Measurement {
-        objective: Estimate::of_scores(&scores),
-        stages: vec![],
-        cost: Estimate::of_values(&[1.0, 1.0]),
-        scores,
-        failures: 0,
-        failure_reasons: vec![],
-        curves: vec![],
-        fresh: Usage::default(),
-        drawn: Usage::default(),
-        seconds: 0.0,
-    };
+    let measured = Measurement::of_scores(scores, Estimate::of_values(&[1.0, 1.0]));
     Trial {
         number,
         round: 0,

@@ -3,25 +3,14 @@
 
 use agenttts_core::{
     Aggregator, Archive, CostModel, Estimate, Exchange, Measurement, ModelSpec, Plan, Space, StageSpace, Temperature,
-    Trial, TrialState, Usage,
+    Trial, TrialState,
 };
 use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, StageText, Step, TaskText, place};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 pub fn model(name: &str, billions: f64) -> ModelSpec {
-    ModelSpec {
-        name: name.into(),
-        provider: "p".into(),
-        id: "m".into(),
-        revision: None,
-        params: Some((billions * 1e9) as u64),
-        shape: None,
-        price: None,
-        speed: None,
-        context: None,
-        top_p: None,
-    }
+    ModelSpec { params: Some((billions * 1e9) as u64), ..ModelSpec::named(name, "p", "m") }
 }
 
 pub fn stage(name: &str, prompt_tokens: u64, decode_tokens: u64, pool: &[(&str, f64)]) -> StageSpace {
@@ -75,18 +64,7 @@ pub fn measure(space: &Space, plan: &Plan, number: u32, examples: u32) -> Measur
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(number));
     let scores: Vec<f64> = (0..examples).map(|_| f64::from(u8::from(rng.random::<f64>() < p))).collect();
     let cost = space.cost_model().units(space.cost_of(plan).unwrap());
-    Measurement {
-        objective: Estimate::of_scores(&scores),
-        stages: vec![],
-        cost: Estimate::of_values(&[cost, cost]),
-        scores,
-        failures: 0,
-        failure_reasons: vec![],
-        curves: vec![],
-        fresh: Usage::default(),
-        drawn: Usage::default(),
-        seconds: 0.0,
-    }
+    Measurement::of_scores(scores, Estimate::of_values(&[cost, cost]))
 }
 
 /// Puts proposals into the archive as trials of one round, measured.

@@ -57,18 +57,7 @@ struct Connected {
 fn connected(context: &Context, name: &str) -> Result<Connected, Failure> {
     let kind = if name.starts_with("fake/") { ProviderKind::Fake } else { ProviderKind::Embedded };
     let provider = ProviderSpec { name: "agent".into(), concurrency: kind.usual_concurrency(), kind };
-    let spec = ModelSpec {
-        name: name.to_owned(),
-        provider: provider.name.clone(),
-        id: name.to_owned(),
-        revision: None,
-        params: None,
-        shape: None,
-        price: None,
-        speed: None,
-        context: Some(CONTEXT),
-        top_p: None,
-    };
+    let spec = ModelSpec { context: Some(CONTEXT), ..ModelSpec::named(name, &provider.name, name) };
     let workshop = context.workshop()?;
     let models = connect(&[provider], &[spec], &workshop.options).map_err(agenttts_engine::EngineError::from)?;
     let model = models.get(name).cloned().ok_or_else(|| Failure::Internal("the agent's model is missing".into()))?;
