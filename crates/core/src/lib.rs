@@ -29,7 +29,7 @@ pub use explanation::{
 pub use model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Shape, Speed};
 pub use pipeline::{Pipeline, StageSpec};
 pub use plan::{Aggregator, Choice, Plan};
-pub use pooled::PooledPlan;
+pub use pooled::{PooledPlan, by_plan};
 pub use problem::{Place, Problem, Problems};
 pub use request::{
     Constraint, Decoding, Draw, Finish, Message, ModelIdentity, Request, RequestKey, Role, Temperature, Usage,

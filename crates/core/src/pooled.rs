@@ -52,16 +52,7 @@ impl PooledPlan<'_> {
 impl Archive {
     /// The measured plans, each with all its trials, in order of their first measured trial.
     pub fn plans(&self) -> Vec<PooledPlan<'_>> {
-        let mut places: HashMap<&Plan, usize> = HashMap::new();
-        let mut groups: Vec<Vec<(&Trial, &Measurement)>> = Vec::new();
-        for (trial, measured) in self.measured() {
-            let place = *places.entry(&trial.plan).or_insert(groups.len());
-            if place == groups.len() {
-                groups.push(Vec::new());
-            }
-            groups[place].push((trial, measured));
-        }
-        groups.into_iter().filter_map(pool).collect()
+        by_plan(self.measured()).into_iter().filter_map(pool).collect()
     }
 
     /// The measured plan that leads by its own scores: highest [`PooledPlan::cautious_mean`]; the cheaper, then the
@@ -75,6 +66,22 @@ impl Archive {
             by_score.then(b.cost.mean.total_cmp(&a.cost.mean)).then(b.first_trial().cmp(&a.first_trial()))
         })
     }
+}
+
+/// Measured trials, those of one plan together, in order of the first trial of each plan.
+pub fn by_plan<'a>(
+    trials: impl IntoIterator<Item = (&'a Trial, &'a Measurement)>,
+) -> Vec<Vec<(&'a Trial, &'a Measurement)>> {
+    let mut places: HashMap<&Plan, usize> = HashMap::new();
+    let mut groups: Vec<Vec<(&Trial, &Measurement)>> = Vec::new();
+    for (trial, measured) in trials {
+        let place = *places.entry(&trial.plan).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[place].push((trial, measured));
+    }
+    groups
 }
 
 fn pool<'a>(trials: Vec<(&'a Trial, &'a Measurement)>) -> Option<PooledPlan<'a>> {

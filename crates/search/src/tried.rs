@@ -1,8 +1,8 @@
 //! What the archive says of each plan that was tried, its trials pooled, and what can still be paid.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use agenttts_core::{Archive, Estimate, Measurement, Plan, Space, Trial, TrialState};
+use agenttts_core::{Archive, Estimate, Measurement, Plan, Space, Trial, TrialState, by_plan};
 
 use crate::ask::Ask;
 
@@ -23,20 +23,13 @@ pub(crate) struct Tried {
 
 /// The measured plans in the order of their first measured trials.
 pub(crate) fn tried(space: &Space, archive: &Archive) -> Vec<Tried> {
-    let mut places: HashMap<&Plan, usize> = HashMap::new();
-    let mut groups: Vec<(&Plan, Vec<(&Trial, &Measurement)>)> = Vec::new();
-    for (trial, m) in archive.measured().filter(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite()) {
-        let at = *places.entry(&trial.plan).or_insert(groups.len());
-        if at == groups.len() {
-            groups.push((&trial.plan, Vec::new()));
-        }
-        groups[at].1.push((trial, m));
-    }
-    groups.into_iter().filter_map(|(plan, trials)| pool(space, plan, &trials)).collect()
+    let usable = archive.measured().filter(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite());
+    by_plan(usable).iter().filter_map(|trials| pool(space, trials)).collect()
 }
 
-fn pool(space: &Space, plan: &Plan, trials: &[(&Trial, &Measurement)]) -> Option<Tried> {
-    let options = space.indices(plan)?;
+fn pool(space: &Space, trials: &[(&Trial, &Measurement)]) -> Option<Tried> {
+    let first = trials.first()?.0;
+    let options = space.indices(&first.plan)?;
     let weighted = |estimates: &[Estimate]| {
         let n: f64 = estimates.iter().map(|e| f64::from(e.n)).sum();
         (n > 0.0).then(|| estimates.iter().map(|e| f64::from(e.n) * e.mean).sum::<f64>() / n)
@@ -45,7 +38,7 @@ fn pool(space: &Space, plan: &Plan, trials: &[(&Trial, &Measurement)]) -> Option
     let costs: Vec<Estimate> = trials.iter().map(|(_, m)| m.cost).filter(|c| c.mean.is_finite()).collect();
     let nominal = || space.cost(&options).map_or(f64::INFINITY, |c| space.cost_model().units(c));
     Some(Tried {
-        trial: trials.first()?.0.number,
+        trial: first.number,
         mean: weighted(&scores)?,
         examples: scores.iter().map(|e| e.n).sum(),
         cost: weighted(&costs).unwrap_or_else(nominal),
