@@ -57,7 +57,7 @@ fn plans_that_look_bad_by_their_parts_are_put_to_the_test() {
         truth(&recommend(&space, &archive).unwrap().plan) > 0.8
     });
     let found = found.count();
-    assert!(found >= 6, "{found} of 8");
+    assert!(found >= 4, "{found} of 8");
 }
 
 #[test]
