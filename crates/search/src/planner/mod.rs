@@ -3,7 +3,9 @@
 //! A Gaussian process over the space says what is believed of every plan and how plans tell of each other. A trial of a
 //! plan on some examples is worth what the best plan's estimate is expected to gain from it (the knowledge gradient of
 //! Frazier, Powell and Dayanik 2009, for correlated beliefs). The round takes, one after another, the plan and number of
-//! examples that are worth most per unit of their price.
+//! examples that are worth most per unit of their price. As that looks one trial ahead only, and so may never go back to a
+//! plan of which a few examples were bad, some trials go to a plan that may be the best, as likely as it is (Thompson
+//! 1933).
 
 mod contest;
 mod oracle;
@@ -12,6 +14,7 @@ mod worth;
 use std::collections::{BTreeSet, HashSet};
 
 use agenttts_core::{Plan, Space};
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
@@ -28,6 +31,9 @@ pub use oracle::Oracle;
 pub(crate) struct Planner;
 
 pub(crate) const NAME: &str = "planner";
+
+/// The share of trials whose plan is drawn by its chance to be the best.
+const DRAWN: f64 = 0.2;
 
 /// Numbers of examples that a trial may have.
 const SIZES: [u32; 5] = [5, 10, 20, 40, 80];
@@ -110,9 +116,12 @@ fn round(ask: &Ask<'_>, surrogate: &Surrogate, plans: Vec<Vec<usize>>) -> Vec<Pr
     let mut left = ask.remaining.unwrap_or(f64::INFINITY);
     let mut examples_left = ask.examples_left().unwrap_or(u32::MAX);
     let batch = if ask.pool.is_some() { ask.settings.batch.max(1) as usize } else { ask.room() };
+    let mut luck = rng(ask.settings.seed, ask.round(), Use::Thompson);
     let mut proposals = Vec::new();
     while proposals.len() < batch && examples_left > 0 {
-        let Some((i, offer)) = most_worth(&joint, &offers, surrogate.example_variance, left) else { break };
+        let drawn = (luck.random::<f64>() < DRAWN).then(|| perhaps_best(&joint, &offers, left, &mut luck)).flatten();
+        let chosen = drawn.or_else(|| most_worth(&joint, &offers, surrogate.example_variance, left));
+        let Some((i, offer)) = chosen else { break };
         let offer = Offer { examples: offer.examples.min(examples_left), ..offer };
         let sd = joint.variance(i).sqrt();
         let plan = ask.space.plan(&joint.plans[i]);
@@ -194,6 +203,13 @@ fn most_worth(joint: &Joint, offers: &[Vec<Offer>], variance: f64, left: f64) ->
         (examples > 0 && examples < offer.examples)
             .then(|| (i, Offer { examples, price: offer.price * f64::from(examples) / f64::from(offer.examples) }))
     })
+}
+
+/// The plan that is the best in one draw of what the true scores may be, with its smallest trial.
+fn perhaps_best(joint: &Joint, offers: &[Vec<Offer>], left: f64, rng: &mut ChaCha8Rng) -> Option<(usize, Offer)> {
+    let scores = joint.draw(rng);
+    let payable = offers.iter().enumerate().filter_map(|(i, o)| Some((i, *o.first().filter(|o| o.price <= left)?)));
+    payable.max_by(|a, b| scores[a.0].total_cmp(&scores[b.0]))
 }
 
 /// The plans worth judging together: the best by their mean and by what they may be.
