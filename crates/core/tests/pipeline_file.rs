@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use agenttts_core::pipeline::PipelineFile;
+use agenttts_core::pipeline::{MetricKind, PipelineFile};
 use agenttts_core::{Pipeline, Split, parse_examples};
 
 const GOOD: &str = r#"version = 1
@@ -121,6 +121,42 @@ fn everything_wrong_is_placed_and_explained() {
             "did you mean \"number\"?",
         ),
         (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"f1\"",
+            "the metric \"f1\" needs `gold`",
+            "gold = \"answer\"",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"node-f\", gold = \"answer\"",
+            "there is no metric \"node-f\"",
+            "did you mean \"node-f1\"?",
+        ),
+        (
+            "gold = \"answer\" }",
+            "gold = \"answer\", aliases = \"others\" }",
+            "40:56: the metric \"number\" does not use `aliases`",
+            "these use it: exact-match, f1,",
+        ),
+        (
+            "gold = \"answer\" }",
+            "gold = \"answer\", stem = true }",
+            "the metric \"number\" does not use `stem`",
+            "these use it: rouge-1,",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"completeness\", gold = \"answer\"",
+            "the metric \"completeness\" does not use `gold`",
+            "it looks at the output alone",
+        ),
+        (
+            "gold = \"answer\" }",
+            "gold = \"answer\", alias = \"others\" }",
+            "unknown field `alias`",
+            "did you mean `aliases`?",
+        ),
+        (
             "provider = \"fake\"\nid = \"p50\"",
             "provider = \"fak\"",
             "there is no provider \"fak\"",
@@ -133,6 +169,21 @@ fn everything_wrong_is_placed_and_explained() {
         let error = read(&GOOD.replacen(good, bad, 1)).expect_err(bad);
         assert!(error.contains(message) && error.contains(hint), "{bad}\n{error}");
     }
+}
+
+#[test]
+fn a_metric_may_have_aliases_and_stems() {
+    let metric = |text: &str| {
+        read(&GOOD.replace("kind = \"number\", gold = \"answer\"", text)).unwrap().stages[1].metric.clone()
+    };
+    let f1 = metric("kind = \"f1\", gold = \"answer\", aliases = \"others\"").unwrap();
+    assert_eq!(
+        (f1.kind, f1.gold.as_deref(), &f1.aliases[..]),
+        (MetricKind::F1, Some("answer"), &["others".to_owned()][..])
+    );
+    let rouge = metric("kind = \"rouge-l\", gold = \"answer\", aliases = [\"a\", \"b\"], stem = true").unwrap();
+    assert!(rouge.stem && rouge.aliases == ["a", "b"]);
+    assert_eq!(metric("kind = \"completeness\"").unwrap().gold, None);
 }
 
 #[test]

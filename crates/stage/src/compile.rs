@@ -130,10 +130,13 @@ fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Prob
         known_fields.contains(path) || path.match_indices('.').any(|(dot, _)| known_fields.contains(&path[..dot]))
     };
     let among = among(spec).map(|among| (among, "the parser's `among`"));
-    let gold = spec.metric.as_ref().map(|m| (&m.gold, "the metric's `gold`"));
+    let metric = spec.metric.iter();
+    let gold = metric.clone().filter_map(|m| Some((m.gold.as_ref()?, "the metric's `gold`")));
+    let aliases = metric.flat_map(|m| m.aliases.iter().map(|a| (a, "the metric's `aliases`")));
     let mut problems: Vec<Problem> = among
         .into_iter()
         .chain(gold)
+        .chain(aliases)
         .filter(|(path, _)| !is_known(path))
         .map(|(path, what)| {
             let near = nearest(path, &known).map_or_else(String::new, |n| format!("did you mean `{n}`? "));

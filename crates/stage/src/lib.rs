@@ -34,5 +34,14 @@ pub const PARSER_VERSION: u32 = 1;
 /// Version of all aggregators, the normalisation of answers before a vote included.
 pub const AGGREGATOR_VERSION: u32 = 1;
 
-/// Version of all metrics, the normalisation of answers included.
+/// Version of the metrics of answers and sets, the normalisation of answers included.
 pub const METRIC_VERSION: u32 = 1;
+
+/// Version of ROUGE, its words and stems included.
+pub const ROUGE_VERSION: u32 = 1;
+
+/// Version of the metrics of tool graphs, the reading of graphs included.
+pub const GRAPH_VERSION: u32 = 1;
+
+/// Version of the metrics of generated code.
+pub const CODE_VERSION: u32 = 1;

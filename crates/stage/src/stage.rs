@@ -59,7 +59,7 @@ impl CompiledStage {
     /// candidates, or the metric's gold answer (these two as dotted paths).
     pub fn missing_field(&self, example: &Example) -> Option<String> {
         let in_template = self.fields.iter().find(|field| !example.fields.contains_key(*field));
-        let gold = self.metric.as_ref().map(|metric| &metric.gold);
+        let gold = self.metric.as_ref().and_then(|metric| metric.gold.as_ref());
         let paths = self.among.iter().chain(gold);
         in_template.or_else(|| paths.into_iter().find(|path| lookup(&example.fields, path).is_none())).cloned()
     }

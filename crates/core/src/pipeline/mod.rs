@@ -3,6 +3,7 @@
 //! Three types in one direction: the file as written (`raw`), the validated [`Pipeline`], and the [`Snapshot`] that a
 //! study stores so that it can be resumed without the folder it came from.
 
+mod metric;
 mod raw;
 mod resolve;
 mod snapshot;
@@ -16,6 +17,7 @@ use crate::plan::Aggregator;
 use crate::request::{Constraint, Temperature};
 use crate::space::{Space, SpaceError, StageSpace};
 
+pub use metric::{MetricKind, MetricSpec};
 pub use resolve::{Facts, PipelineFile};
 pub use snapshot::{Overrides, SNAPSHOT_VERSION, Snapshot};
 
@@ -161,61 +163,6 @@ pub enum ParserSpec {
         /// The options.
         options: Vec<String>,
     },
-}
-
-/// How an output is scored against the example.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MetricSpec {
-    /// The kind.
-    pub kind: MetricKind,
-    /// The field of the example with the gold answer, or answers; dots lead into objects.
-    pub gold: String,
-}
-
-/// Kinds of metric; all are in `0..=1`, higher is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MetricKind {
-    /// 1 if the output equals a gold answer after SQuAD normalisation.
-    ExactMatch,
-    /// Token F1 against the best gold answer (SQuAD).
-    F1,
-    /// 1 if a gold answer occurs in the output.
-    Contains,
-    /// 1 if the output is the same number.
-    Number,
-    /// F1 of the set of ids.
-    SetF1,
-    /// Precision of the set of ids.
-    SetPrecision,
-    /// Recall of the set of ids.
-    SetRecall,
-}
-
-impl MetricKind {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [MetricKind; 7] = [
-        MetricKind::ExactMatch,
-        MetricKind::F1,
-        MetricKind::Contains,
-        MetricKind::Number,
-        MetricKind::SetF1,
-        MetricKind::SetPrecision,
-        MetricKind::SetRecall,
-    ];
-
-    /// The name used in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            MetricKind::ExactMatch => "exact-match",
-            MetricKind::F1 => "f1",
-            MetricKind::Contains => "contains",
-            MetricKind::Number => "number",
-            MetricKind::SetF1 => "set-f1",
-            MetricKind::SetPrecision => "set-precision",
-            MetricKind::SetRecall => "set-recall",
-        }
-    }
 }
 
 /// What a whole search may spend; any limits together.

@@ -171,7 +171,9 @@ pub(crate) struct RawParser {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawMetric {
     pub kind: Spanned<String>,
-    pub gold: Spanned<String>,
+    pub gold: Option<Spanned<String>>,
+    pub aliases: Option<Spanned<OneOrMany<String>>>,
+    pub stem: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Deserialize)]

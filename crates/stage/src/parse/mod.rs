@@ -10,6 +10,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use crate::field::{id_of, kind_of, lookup};
+pub(crate) use json::documents;
 use names::NameMatcher;
 
 /// A parser that is ready to use.
@@ -186,7 +187,7 @@ fn last_match(regex: &Regex, text: &str) -> Result<Value, ParseFailure> {
 /// The value at the pointer in the last object that has one there, else in the last such list or scalar: prose after an
 /// object often holds bracketed numbers that are no answer.
 fn last_document(pointer: &str, text: &str) -> Result<Value, ParseFailure> {
-    let documents = json::documents(text);
+    let documents = documents(text);
     if documents.is_empty() {
         return Err(ParseFailure::NoJson);
     }

@@ -113,7 +113,7 @@ impl Context<'_> {
         let prompt = keep(self.template(&raw.prompt), &mut problems);
         let constraint = keep(self.constraint(raw.constraint.as_ref()), &mut problems).flatten();
         let parser = keep(self.parser(raw.parser.as_ref()), &mut problems).unwrap_or(ParserSpec::Text);
-        let metric = keep(raw.metric.as_ref().map(|m| self.metric(m.get_ref())).transpose(), &mut problems).flatten();
+        let metric = keep(raw.metric.as_ref().map(|m| self.metric(m)).transpose(), &mut problems).flatten();
         let top_p = raw.top_p.as_ref().map(|p| unit_interval(p, self.place, "top_p")).transpose();
         let top_p = keep(top_p, &mut problems).flatten();
         let fuse = keep(self.fuse(raw), &mut problems);
@@ -316,14 +316,46 @@ impl Context<'_> {
         }
     }
 
-    fn metric(&self, raw: &RawMetric) -> Result<MetricSpec, Problem> {
+    fn metric(&self, spanned: &Spanned<RawMetric>) -> Result<MetricSpec, Problem> {
+        let raw = spanned.get_ref();
         let name = raw.kind.get_ref();
         let kind = MetricKind::ALL.into_iter().find(|k| k.name() == name).ok_or_else(|| {
             self.place
                 .problem(raw.kind.span(), format!("there is no metric {name:?}"))
                 .hint(did_you_mean(name, &MetricKind::ALL.map(MetricKind::name)))
         })?;
-        Ok(MetricSpec { kind, gold: raw.gold.get_ref().clone() })
+        let unused = |span, key: &str, kinds: fn(MetricKind) -> bool| {
+            let users: Vec<&str> = MetricKind::ALL.into_iter().filter(|k| kinds(*k)).map(MetricKind::name).collect();
+            let problem = self.place.problem(span, format!("the metric {name:?} does not use `{key}`"));
+            problem.hint(format!("leave it out; these use it: {}", users.join(", ")))
+        };
+        let gold = match &raw.gold {
+            None if kind.needs_gold() => {
+                return Err(self
+                    .place
+                    .problem(spanned.span(), format!("the metric {name:?} needs `gold`"))
+                    .hint("name the field of the examples that holds the gold answer: gold = \"answer\""));
+            }
+            Some(gold) if !kind.needs_gold() => {
+                return Err(self
+                    .place
+                    .problem(gold.span(), format!("the metric {name:?} does not use `gold`"))
+                    .hint("leave it out: it looks at the output alone"));
+            }
+            gold => gold.as_ref().map(|g| g.get_ref().clone()),
+        };
+        if let Some(aliases) = raw.aliases.as_ref().filter(|_| !kind.can_alias()) {
+            return Err(unused(aliases.span(), "aliases", MetricKind::can_alias));
+        }
+        if let Some(stem) = raw.stem.as_ref().filter(|_| !kind.can_stem()) {
+            return Err(unused(stem.span(), "stem", MetricKind::can_stem));
+        }
+        Ok(MetricSpec {
+            kind,
+            gold,
+            aliases: raw.aliases.as_ref().map(|a| a.get_ref().0.clone()).unwrap_or_default(),
+            stem: raw.stem.as_ref().is_some_and(|s| *s.get_ref()),
+        })
     }
 
     fn fuse(&self, raw: &RawStage) -> Result<FuseSpec, Problem> {
