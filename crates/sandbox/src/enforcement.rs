@@ -130,16 +130,24 @@ impl Enforcement {
         };
         let watcher = (facts.sees_processes, Layer::Watcher);
         let guards = BTreeMap::from([
-            // Landlock learnt to refuse truncation in version 3; before, files elsewhere could be emptied.
-            (Guard::Files, pick(&[(facts.namespaces, Layer::Namespaces), (landlock >= 3, Layer::Landlock)])),
+            // Landlock learnt to refuse truncation in version 3; before, files elsewhere could be emptied. It never refuses
+            // changes of the rights of one's own files: for that, another user or seccomp is needed.
+            (
+                Guard::Files,
+                pick(&[
+                    (facts.namespaces, Layer::Namespaces),
+                    (landlock >= 3 && (facts.own_user || facts.seccomp), Layer::Landlock),
+                ]),
+            ),
             (Guard::Network, pick(&[(facts.namespaces, Layer::Namespaces), (facts.seccomp, Layer::Seccomp)])),
             (
                 Guard::OtherProcesses,
                 pick(&[
                     (facts.namespaces, Layer::Namespaces),
                     (facts.own_user, Layer::OwnUser),
-                    // Version 6 confines signals; tracing outside was always refused, reading /proc is a matter of files.
-                    (landlock >= 6, Layer::Landlock),
+                    // Version 6 confines signals; tracing outside was always refused, reading /proc is a matter of files,
+                    // and limits of others are left to seccomp.
+                    (landlock >= 6 && facts.seccomp, Layer::Landlock),
                 ]),
             ),
             (Guard::Privileges, pick(&[(true, Layer::NoNewPrivileges), (facts.seccomp, Layer::Seccomp)])),

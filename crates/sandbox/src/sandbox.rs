@@ -133,6 +133,10 @@ impl Sandbox {
     fn spec(&self, job: &Job) -> Result<Spec, SandboxError> {
         let name = job.command.first().filter(|name| !name.is_empty()).ok_or(SandboxError::NoCommand)?;
         let path: Vec<String> = self.runtime.path.iter().map(|folder| folder.display().to_string()).collect();
+        // A link to the folder would lead elsewhere inside.
+        let folder = job.folder.as_ref().map(|folder| {
+            folder.canonicalize().map_err(|error| SandboxError::Prepare(format!("{}: {error}", folder.display())))
+        });
         let mut env = std::collections::BTreeMap::from([
             ("PATH".to_string(), path.join(":")),
             ("LANG".to_string(), "C.UTF-8".to_string()),
@@ -142,7 +146,7 @@ impl Sandbox {
             program: self.runtime.find(name)?,
             args: job.command.clone(),
             env,
-            folder: job.folder.clone(),
+            folder: folder.transpose()?,
             files: job.files.clone(),
             stdin: job.stdin.clone(),
             read_only: self.runtime.read_only.clone(),

@@ -54,7 +54,7 @@ fn prepare(spec: &Spec, mode: &Mode, facts: &mut Facts, stdin: &File) -> Result<
         env: environment(spec, mode)?,
         limits: limits(spec, mode, facts.counts_processes),
         filters: if spec.layers.seccomp {
-            seccomp::filters(mode.namespaces).unwrap_or_else(|reason| {
+            seccomp::filters(mode).unwrap_or_else(|reason| {
                 facts.missing.push(Missing { layer: Layer::Seccomp, reason });
                 Vec::new()
             })

@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
 };
 
-use super::syscalls::{ALLOWED, REFUSED};
+use super::mode::Mode;
+use super::syscalls::{ALLOWED, ALLOWED_OLD, REFUSED, REFUSED_AS_SAME_USER, REFUSED_AS_SAME_USER_OLD};
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Flags of `clone` that make a new namespace; the user inside of one would be its root.
 const NAMESPACE_FLAGS: [libc::c_int; 8] = [
@@ -25,10 +29,9 @@ const NAMESPACE_FLAGS: [libc::c_int; 8] = [
     0x80,
 ];
 
-/// The filters, in the order in which they are applied. Local sockets are allowed only `with_local_sockets`: without a root
-/// folder of its own a program could reach servers of the system by their names.
-pub(super) fn filters(with_local_sockets: bool) -> Result<Vec<BpfProgram>, String> {
-    filters_for(with_local_sockets).map_err(|error| error.to_string())
+/// The filters, in the order in which they are applied.
+pub(super) fn filters(mode: &Mode) -> Result<Vec<BpfProgram>, String> {
+    filters_for(mode).map_err(|error| error.to_string())
 }
 
 /// Makes a filter hold for this process and all that come of it.
@@ -36,29 +39,40 @@ pub(super) fn apply(filter: &BpfProgram) -> Result<(), String> {
     seccompiler::apply_filter(filter).map_err(|error| error.to_string())
 }
 
-fn filters_for(with_local_sockets: bool) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+fn filters_for(mode: &Mode) -> Result<Vec<BpfProgram>, BackendError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let always = Vec::new;
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, always())).collect();
-    let on = |argument, operation, value| -> Result<SeccompRule, seccompiler::BackendError> {
-        SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value)?])
-    };
-    let not_local = on(0, SeccompCmpOp::Ne, libc::AF_UNIX as u64)?;
-    refused.insert(libc::SYS_socket, if with_local_sockets { vec![not_local.clone()] } else { always() });
-    refused.insert(libc::SYS_socketpair, vec![not_local]);
-    let mut clone = Vec::new();
-    for flag in NAMESPACE_FLAGS {
-        clone.push(on(0, SeccompCmpOp::MaskedEq(flag as u64), flag as u64)?);
-    }
-    refused.insert(libc::SYS_clone, clone);
-    // Typing into the terminal of whoever started us.
-    let typing = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
-    let typing: Result<Vec<_>, _> = typing.into_iter().map(|call| on(1, SeccompCmpOp::Eq, call)).collect();
-    refused.insert(libc::SYS_ioctl, typing?);
-
-    let allowed: BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.iter().chain(REFUSED).chain(refused.keys()).map(|call| (*call, always())).collect();
+    let refused = refused(mode)?;
+    let known = ALLOWED.iter().chain(ALLOWED_OLD).chain(REFUSED).chain(refused.keys());
+    let allowed: Rules = known.map(|call| (*call, Vec::new())).collect();
     let refuse = SeccompFilter::new(refused, SeccompAction::Allow, SeccompAction::Errno(Errno::EPERM as u32), arch)?;
     let allow = SeccompFilter::new(allowed, SeccompAction::Errno(Errno::ENOSYS as u32), SeccompAction::Allow, arch)?;
     Ok(vec![refuse.try_into()?, allow.try_into()?])
+}
+
+/// For each call the conditions of which one must hold for it to be refused; none: always.
+fn refused(mode: &Mode) -> Result<Rules, BackendError> {
+    let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let not_local = when(0, SeccompCmpOp::Ne, libc::AF_UNIX as u64)?;
+    // Without a root folder of its own a program could reach servers of the system by the names of their local sockets.
+    rules.insert(libc::SYS_socket, if mode.namespaces { vec![not_local.clone()] } else { Vec::new() });
+    rules.insert(libc::SYS_socketpair, vec![not_local]);
+    let clone: Result<Vec<_>, _> =
+        NAMESPACE_FLAGS.into_iter().map(|flag| when(0, SeccompCmpOp::MaskedEq(flag as u64), flag as u64)).collect();
+    rules.insert(libc::SYS_clone, clone?);
+    // Typing into the terminal of whoever started us.
+    let typing = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
+    let typing: Result<Vec<_>, _> = typing.into_iter().map(|call| when(1, SeccompCmpOp::Eq, call)).collect();
+    rules.insert(libc::SYS_ioctl, typing?);
+    if !mode.namespaces && mode.switch_to.is_none() {
+        rules.extend(REFUSED_AS_SAME_USER.iter().chain(REFUSED_AS_SAME_USER_OLD).map(|call| (*call, Vec::new())));
+        // Limits and processors of others; 0 is the caller.
+        for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
+            rules.insert(call, vec![when(0, SeccompCmpOp::Ne, 0)?]);
+        }
+    }
+    Ok(rules)
+}
+
+fn when(argument: u8, operation: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value)?])
 }
