@@ -19,13 +19,6 @@ pub(crate) struct Draft {
     pub(crate) notes: Vec<&'static str>,
 }
 
-impl Draft {
-    /// A field that is a text, empty where there is none.
-    pub(crate) fn text(&self, field: &str) -> &str {
-        self.fields.get(field).and_then(Value::as_str).unwrap_or("")
-    }
-}
-
 /// What a stage that retrieves chooses among.
 #[derive(Clone, Debug)]
 pub(crate) enum Pool {

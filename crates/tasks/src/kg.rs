@@ -229,10 +229,10 @@ impl Triples {
     }
 }
 
-/// Whether an accepted answer is an end of one of the triples.
+/// Whether an answer or alias is an end of one of the triples.
 fn reaches(triples: &[Candidate], fields: &Map<String, Value>) -> bool {
-    let accepted = fields.get("accepted").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let texts = |field| fields.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let ends: HashSet<&str> =
         triples.iter().filter_map(|t| t.triple.as_ref()).flat_map(|[head, _, tail]| [head.as_str(), tail]).collect();
-    accepted.into_iter().any(|a| ends.contains(a))
+    texts("answers").chain(texts("aliases")).any(|a| ends.contains(a))
 }

@@ -174,17 +174,15 @@ impl AgentTts {
     }
 }
 
-/// The fields `question`, `answers`, `aliases` and `accepted` (all of them).
+/// The fields `question`, `answers` and `aliases`, which has what is not an answer itself.
 pub(crate) fn answer_fields(question: &str, answers: Vec<String>, aliases: Vec<String>) -> Map<String, Value> {
     let answers = distinct(answers);
     let mut aliases = distinct(aliases);
     aliases.retain(|a| !answers.contains(a));
-    let accepted: Vec<String> = answers.iter().chain(&aliases).cloned().collect();
     let mut fields = Map::new();
     fields.insert("question".into(), question.into());
     fields.insert("answers".into(), answers.into());
     fields.insert("aliases".into(), aliases.into());
-    fields.insert("accepted".into(), accepted.into());
     fields
 }
 
