@@ -190,7 +190,9 @@ fn a_switched_off_insight_is_in_no_prompt() {
             assert_eq!(holds, i + 1 != usize::from(off), "insight {}", i + 1);
         }
         let late = seen.iter().filter(|q| q.round > 1);
-        assert!(late.clone().count() > 0 && late.into_iter().all(|q| !text(q).contains(TRACES[0])));
+        // Beside the planner the agent is asked more rarely.
+        assert_eq!(late.clone().count() > 0, style == AgentStyle::Faithful);
+        assert!(late.into_iter().all(|q| !text(q).contains(TRACES[0])));
     }
 }
 
