@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 /// What a run may use at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Resident memory of all its processes together, and address space of each one, in bytes. A process that asks for
-    /// more is told that there is none (`MemoryError` in Python); all of them are ended when their sum is above it.
+    /// Resident memory of all its processes together, and writable memory of each one, in bytes. A process that asks for
+    /// more is told that there is none (`MemoryError` in Python); all of them are ended when their sum is above it. A
+    /// thread's stack counts with 8 MiB.
     pub memory_bytes: u64,
     /// Processor time of all its processes together.
     pub cpu: Duration,

@@ -131,8 +131,10 @@ fn limits(spec: &Spec, mode: &Mode, counts_processes: bool) -> Vec<(Resource, u6
         let ours = u64::from(mode.switch_to.is_none());
         all.push(same(Resource::RLIMIT_NPROC, u64::from(limits.processes) + ours));
     }
-    // Last: from here on memory is short.
-    all.push(same(Resource::RLIMIT_AS, limits.memory_bytes));
+    // Last: from here on memory is short. What counts is memory that can be written; address space is only reserved by
+    // many libraries, and kept within bounds for the sake of memory shared between processes, which does not count.
+    all.push(same(Resource::RLIMIT_AS, limits.memory_bytes.saturating_mul(4).saturating_add(1 << 30)));
+    all.push(same(Resource::RLIMIT_DATA, limits.memory_bytes));
     all
 }
 

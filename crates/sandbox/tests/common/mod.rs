@@ -75,7 +75,7 @@ pub fn limits() -> Limits {
     Limits {
         memory_bytes: 256 << 20,
         cpu: Duration::from_secs(10),
-        wall: Duration::from_secs(60),
+        wall: Duration::from_secs(600),
         processes: 16,
         output_bytes: 64 << 10,
         file_bytes: 2 << 20,
