@@ -135,5 +135,5 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn shown(values: &[f64]) -> String {
     let estimate = Estimate::of_values(values);
-    format!("{:+.4} ± {:.4}", estimate.mean, 1.96 * estimate.se)
+    format!("{:+.4} ± {:.4}", estimate.mean, 0.5 * (estimate.high - estimate.low))
 }
