@@ -29,6 +29,10 @@ const NAMESPACE_FLAGS: [libc::c_int; 8] = [
     0x80,
 ];
 
+/// Requests of `ioctl` that type into the terminal of whoever started us: TIOCSTI and TIOCLINUX, whose type in libc differs
+/// between systems.
+const TYPING: [u64; 2] = [0x5412, 0x541c];
+
 /// The filters, in the order in which they are applied.
 pub(super) fn filters(mode: &Mode) -> Result<Vec<BpfProgram>, String> {
     filters_for(mode).map_err(|error| error.to_string())
@@ -59,9 +63,7 @@ fn refused(mode: &Mode) -> Result<Rules, BackendError> {
     let clone: Result<Vec<_>, _> =
         NAMESPACE_FLAGS.into_iter().map(|flag| when(0, SeccompCmpOp::MaskedEq(flag as u64), flag as u64)).collect();
     rules.insert(libc::SYS_clone, clone?);
-    // Typing into the terminal of whoever started us.
-    let typing = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
-    let typing: Result<Vec<_>, _> = typing.into_iter().map(|call| when(1, SeccompCmpOp::Eq, call)).collect();
+    let typing: Result<Vec<_>, _> = TYPING.into_iter().map(|call| when(1, SeccompCmpOp::Eq, call)).collect();
     rules.insert(libc::SYS_ioctl, typing?);
     if !mode.namespaces && mode.switch_to.is_none() {
         rules.extend(REFUSED_AS_SAME_USER.iter().chain(REFUSED_AS_SAME_USER_OLD).map(|call| (*call, Vec::new())));
