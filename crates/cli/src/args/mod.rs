@@ -2,6 +2,7 @@
 
 mod bench;
 mod budget;
+mod data;
 mod number;
 mod price;
 mod study;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{AgentArgs, BenchArgs, BenchCommand, SimulateArgs};
 pub(crate) use budget::BudgetArg;
+pub(crate) use data::{DataArgs, DataCommand, InspectArgs, PrepareArgs, ReadArgs};
 use number::{amount, signed_amount};
 use price::PriceArg;
 pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// List, fetch and add models that run in this process
     Models(ModelsArgs),
+    /// Look at a published data set, or make the splits of a pipeline of it
+    Data(DataArgs),
     /// Price one stage by hand
     Cost(CostArgs),
     /// Compare search methods on landscapes: tables of every plan's score and cost, where no model is called

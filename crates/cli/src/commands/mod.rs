@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod cost;
+mod data;
 mod init;
 mod models;
 mod plan;
@@ -33,6 +34,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Report(args) => report::report(context, &args),
         Command::Run(args) => run::run(context, &args).await,
         Command::Models(args) => models::models(context, &args.command).await,
+        Command::Data(args) => data::data(context, &args),
         Command::Cost(args) => cost::cost(context, &args),
         Command::Bench(args) => bench::bench(context, args).await,
     }

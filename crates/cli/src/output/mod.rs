@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod data;
 pub(crate) mod number;
 mod problem;
 pub(crate) mod progress;

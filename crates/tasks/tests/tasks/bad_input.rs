@@ -1,12 +1,9 @@
 //! Bad files: what is said, where, and what to do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, dead_code, reason = "tests")]
 
-mod support;
-
+use crate::support::*;
 use agenttts_tasks::{Dataset, PrepareOptions, ReadOptions, inspect, prepare};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::*;
 
 #[test]
 fn truncated_json_is_placed() {
@@ -238,7 +235,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn mutated_bytes_never_panic(
         which in 0_usize..8,

@@ -1,11 +1,8 @@
 //! What is peculiar about the published files: one test for each, named after it, on rows made by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, dead_code, reason = "tests")]
 
-mod support;
-
+use crate::support::*;
 use agenttts_tasks::{PrepareOptions, ReadOptions, inspect, prepare};
 use serde_json::{Value, json};
-use support::*;
 
 // 2WikiMultiHopQA
 
