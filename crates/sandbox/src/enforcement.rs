@@ -80,6 +80,8 @@ pub(crate) struct Facts {
     pub(crate) seccomp: bool,
     /// Whether the kernel counts processes of this run alone.
     pub(crate) counts_processes: bool,
+    /// Whether the kernel bounds them at all, if only together with all others of the same user.
+    pub(crate) bounds_processes: bool,
     /// Whether the launcher can list the run's processes.
     pub(crate) sees_processes: bool,
     pub(crate) missing: Vec<Missing>,
@@ -155,7 +157,14 @@ impl Enforcement {
             (Guard::Memory, pick(&[(true, Layer::Rlimits), watcher])),
             (Guard::Cpu, pick(&[(true, Layer::Rlimits), watcher])),
             (Guard::Wall, vec![Layer::Watcher]),
-            (Guard::Processes, pick(&[(facts.counts_processes, Layer::Rlimits), watcher])),
+            (
+                Guard::Processes,
+                pick(&[
+                    (facts.counts_processes, Layer::Rlimits),
+                    // A fork bomb that nothing bounds is faster than who counts it.
+                    (facts.bounds_processes && facts.sees_processes, Layer::Watcher),
+                ]),
+            ),
             (Guard::Output, vec![Layer::Watcher]),
             (Guard::FileSize, vec![Layer::Rlimits]),
             (Guard::Disk, pick(&[(facts.namespaces, Layer::SizedFileSystem)])),

@@ -182,8 +182,11 @@ fn the_agent_is_asked_less_and_less_often_and_its_plans_compete_meanwhile() {
     assert!(meanwhile.count() > 0);
 }
 
+/// An agent that answers.
+type Answers<'a> = dyn FnMut(&Question) -> Result<String, String> + 'a;
+
 /// What the planner's rounds miss of the best true score in the end, with an agent that answers so or alone.
-fn regret(space: &Space, seed: u64, agent: Option<&mut dyn FnMut(&Question) -> Result<String, String>>) -> f64 {
+fn regret(space: &Space, seed: u64, agent: Option<&mut Answers<'_>>) -> f64 {
     let (settings, task) = (Settings { seed, ..settings() }, task());
     let method = searcher(if agent.is_some() { "agent" } else { "planner" }).unwrap();
     let mut nobody = silent;

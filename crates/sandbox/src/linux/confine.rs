@@ -15,9 +15,13 @@ use seccompiler::BpfProgram;
 
 use super::mode::Mode;
 use super::report::{self, Report, Reporter};
-use super::{landlock, seccomp};
+use super::{landlock, seccomp, tree};
 use crate::enforcement::{Enforcement, Facts, Layer, Missing};
 use crate::wire::Spec;
+
+/// Where the kernel counts the processes of a run together with others of the same user: how many those may become more
+/// before the run is refused its own.
+const OTHERS_ROOM: u64 = 64;
 
 /// Becomes the program. Returns only with what went wrong.
 pub(super) fn start(spec: &Spec, mode: &Mode, mut facts: Facts, stdin: &File, reporter: &Reporter) -> Report {
@@ -126,11 +130,11 @@ fn limits(spec: &Spec, mode: &Mode, counts_processes: bool) -> Vec<(Resource, u6
         same(Resource::RLIMIT_MSGQUEUE, 0),
         same(Resource::RLIMIT_MEMLOCK, 64 << 10),
     ];
-    if counts_processes {
-        // Without a user of its own, the first process counts too.
-        let ours = u64::from(mode.switch_to.is_none());
-        all.push(same(Resource::RLIMIT_NPROC, u64::from(limits.processes) + ours));
-    }
+    // Without a user of its own, the first process counts too.
+    let ours = u64::from(mode.switch_to.is_none());
+    // Where all processes of the user count, this only keeps a fork bomb small enough for the launcher to end it.
+    let others = if counts_processes { 0 } else { tree::threads_of_user() + OTHERS_ROOM };
+    all.push(same(Resource::RLIMIT_NPROC, u64::from(limits.processes) + ours + others));
     // Last: from here on memory is short. What counts is memory that can be written; address space is only reserved by
     // many libraries, and kept within bounds for the sake of memory shared between processes, which does not count.
     all.push(same(Resource::RLIMIT_AS, limits.memory_bytes.saturating_mul(4).saturating_add(1 << 30)));

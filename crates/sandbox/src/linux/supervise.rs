@@ -113,6 +113,7 @@ fn facts(mode: &Mode, missing: Vec<Missing>) -> Facts {
     Facts {
         namespaces: mode.namespaces,
         counts_processes: own || (mode.namespaces && mode::counts_by_namespace(&kernel)),
+        bounds_processes: own || !mode::is_root(),
         sees_processes: tree::can_look(),
         kernel,
         missing,
@@ -242,10 +243,11 @@ impl Run<'_> {
         let limits = &self.spec.limits;
         seen.peak = seen.peak.max(now.resident_bytes);
         seen.cpu = seen.cpu.max(now.cpu);
+        // Too many processes first: seen late, they have used up the others as well.
         let over = [
+            (now.threads > u64::from(limits.processes), Limit::Processes),
             (now.resident_bytes > limits.memory_bytes, Limit::Memory),
             (now.cpu > limits.cpu, Limit::Cpu),
-            (now.threads > u64::from(limits.processes), Limit::Processes),
             (started.elapsed() > limits.wall, Limit::Wall),
         ];
         if seen.killed_by.is_none()

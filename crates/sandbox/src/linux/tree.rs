@@ -1,10 +1,11 @@
 //! All processes below one: what they use, and ending them.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, SysconfVar, sysconf};
+use nix::unistd::{Pid, SysconfVar, getuid, sysconf};
 
 /// What the processes below one use together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,10 +39,23 @@ pub(super) fn look(root: Pid) -> Use {
     sum
 }
 
+/// Processes and threads of our user on this machine, as far as they are shown to us.
+pub(super) fn threads_of_user() -> u64 {
+    let user = getuid().as_raw();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let threads = processes.filter_map(|entry| {
+        entry.file_name().to_str()?.parse::<u32>().ok()?;
+        let status = fs::read_to_string(entry.path().join("status")).ok()?;
+        let first = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+        (first("Uid:")?.parse() == Ok(user)).then(|| first("Threads:")?.parse::<u64>().ok()).flatten()
+    });
+    threads.sum()
+}
+
 /// Ends all processes below `root`. They are stopped first, so that none of them can start another unseen.
 pub(super) fn end(root: Pid) {
     const ROUNDS: usize = 100;
-    let mut stopped: Vec<Pid> = Vec::new();
+    let mut stopped = HashSet::new();
     for _ in 0..ROUNDS {
         let new: Vec<Pid> = below(root).into_iter().filter(|pid| !stopped.contains(pid)).collect();
         if new.is_empty() {
@@ -49,7 +63,7 @@ pub(super) fn end(root: Pid) {
         }
         for pid in new {
             let _ = kill(pid, Signal::SIGSTOP);
-            stopped.push(pid);
+            stopped.insert(pid);
         }
     }
     for pid in below(root) {
