@@ -150,6 +150,19 @@ impl Executor {
         stream: u64,
         source: &dyn Source,
     ) -> Result<Execution, Halt> {
+        self.execute_part(plan, example, stream, source, &BTreeMap::new()).await
+    }
+
+    /// As [`Executor::execute`], but runs only the stages that the plan has choices for (the first ones), and takes the
+    /// outputs in `given`, by the stage's name, instead of running those stages: they cost nothing and cannot fail.
+    pub(crate) async fn execute_part(
+        &self,
+        plan: &Plan,
+        example: &Example,
+        stream: u64,
+        source: &dyn Source,
+        given: &BTreeMap<String, Value>,
+    ) -> Result<Execution, Halt> {
         let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
         let mut tally = Tally::default();
         let mut runs: Vec<StageRun> = Vec::with_capacity(self.stages.len());
@@ -157,7 +170,10 @@ impl Executor {
         for (index, choice) in plan.choices.iter().enumerate() {
             let spec = &self.pipeline.stages[index];
             let mut run = StageRun::default();
-            if failure.is_none() {
+            if let Some(value) = given.get(&spec.name) {
+                outputs.insert(spec.name.clone(), value.clone());
+                run.output = Some(value.clone());
+            } else if failure.is_none() {
                 let context = StageContext { executor: self, index, choice, example, stream, source };
                 match context.run(&outputs, &mut run, &mut tally).await? {
                     StageEnd::Output(value) => {
@@ -359,7 +375,7 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    fn of(draw: &Draw) -> Self {
+    pub(crate) fn of(draw: &Draw) -> Self {
         let Draw { prompt_tokens, decode_tokens, latency_us, prompt_shared_by, .. } = *draw;
         Taken { prompt_tokens, decode_tokens, latency_us, prompt_shared_by }
     }
