@@ -8,6 +8,7 @@ mod data;
 mod estimate;
 mod explanation;
 mod model;
+mod pilot;
 pub mod pipeline;
 mod plan;
 mod pooled;
@@ -27,6 +28,10 @@ pub use explanation::{
     Shift, Verdict,
 };
 pub use model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Shape, Speed};
+pub use pilot::{
+    Answer, CurveShape, Insight, Level, PILOT_VERSION, PeakMove, Pilot, PilotCurve, PilotPoint, PilotStage, PilotTest,
+    Upstream, UpstreamStage,
+};
 pub use pipeline::{Pipeline, StageSpec};
 pub use plan::{Aggregator, Choice, Plan};
 pub use pooled::{PooledPlan, by_plan};

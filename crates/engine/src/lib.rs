@@ -4,6 +4,7 @@
 
 mod aside;
 mod bank;
+mod books;
 mod budget;
 mod confirm;
 mod direct;
@@ -15,6 +16,7 @@ mod forecast;
 mod history;
 mod load;
 mod order;
+mod pilot;
 mod plan_file;
 mod recorder;
 mod replan;
@@ -34,6 +36,7 @@ pub use error::{EngineError, EngineErrorKind};
 pub use event::{Event, Leader, Limit, Observer, Observers, Spent};
 pub use forecast::{Forecast, forecast};
 pub use load::{FactsLookup, Loaded, PIPELINE_FILE, load_pipeline};
+pub use pilot::{PILOT_MARGIN, PilotOptions, pilot, pilot_tape};
 pub use plan_file::{Measured, PLAN_FILE_VERSION, PlanFile, PlanStage, Source};
 pub use replan::{Candidate, REPLAN_VERSION, Replan, ReplanOptions, RunnerUp, Surer, replan};
 pub use runner::{Answer, Runner, StageTrace};

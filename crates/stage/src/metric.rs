@@ -12,7 +12,7 @@ use agenttts_core::Example;
 use agenttts_core::pipeline::{MetricKind, MetricSpec};
 use serde_json::Value;
 
-use crate::field::plain_text;
+use crate::field::{id_of, plain_text};
 use crate::normalise::normalise;
 use gold::Gold;
 
@@ -88,6 +88,28 @@ pub fn score(spec: &MetricSpec, output: &Value, example: &Example) -> Result<f64
             Ok(tools::graph_score(spec.kind, output, &gold.graph()?))
         }
         MetricKind::Completeness => Ok(share(code::is_complete(output))),
+    }
+}
+
+/// The gold answer as an output: of alternatives the first, of sets the ids, of graphs the graph.
+pub(crate) fn gold_output(spec: &MetricSpec, gold: &Value) -> Option<Value> {
+    match spec.kind {
+        MetricKind::SetF1 | MetricKind::SetPrecision | MetricKind::SetRecall => {
+            let items = gold.as_array().map_or(std::slice::from_ref(gold), Vec::as_slice);
+            let ids: Option<std::collections::BTreeSet<String>> = items.iter().map(id_of).collect();
+            Some(ids?.into_iter().collect::<Vec<_>>().into())
+        }
+        MetricKind::StepsRouge1 | MetricKind::StepsRouge2 | MetricKind::StepsRougeL => Some(gold.clone()),
+        MetricKind::NodeF1 | MetricKind::EdgeF1 | MetricKind::ParameterNameF1 | MetricKind::ParameterValueF1 => {
+            // A graph that is written as a text is the graph.
+            let read = gold.as_str().and_then(|text| serde_json::from_str(text).ok());
+            Some(read.unwrap_or_else(|| gold.clone()))
+        }
+        MetricKind::Completeness => None,
+        _ => match gold {
+            Value::Array(alternatives) => alternatives.first().cloned(),
+            one => Some(one.clone()),
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::combine::Sample;
 use crate::field::lookup;
-use crate::metric::{MetricError, score};
+use crate::metric::{MetricError, gold_output, score};
 use crate::parse::Parser;
 use crate::template::{RenderError, Templates, template_value};
 
@@ -86,6 +86,15 @@ impl CompiledStage {
     /// The score of an output by the stage's metric; `None` where the stage has none.
     pub fn score(&self, output: &Value, example: &Example) -> Option<Result<f64, MetricError>> {
         self.metric.as_ref().map(|metric| score(metric, output, example))
+    }
+
+    /// An output that the stage's metric counts as perfect, made of the example's gold answer in the form that the stage's
+    /// own outputs have; `None` where the metric has no gold answer, or where what the example has is no such output.
+    pub fn gold_output(&self, example: &Example) -> Option<Value> {
+        let metric = self.metric.as_ref()?;
+        let output = gold_output(metric, lookup(&example.fields, metric.gold.as_deref()?)?)?;
+        let perfect = self.score(&output, example)?.ok()? > 1.0 - 1e-9;
+        perfect.then_some(output)
     }
 
     pub(crate) fn system_message(

@@ -4,6 +4,7 @@ mod bench;
 mod budget;
 mod data;
 mod number;
+mod pilot;
 mod price;
 mod study;
 mod tape;
@@ -17,6 +18,7 @@ pub(crate) use bench::{AgentArgs, BenchArgs, BenchCommand, SimulateArgs};
 pub(crate) use budget::BudgetArg;
 pub(crate) use data::{DataArgs, DataCommand, InspectArgs, PrepareArgs, ReadArgs};
 use number::{amount, signed_amount};
+pub(crate) use pilot::PilotArgs;
 use price::PriceArg;
 pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
 pub(crate) use tape::{DemoArgs, RecordArgs};
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Search a small pipeline to see how it goes; nothing is needed for it, as a tape plays its models
     Demo(DemoArgs),
+    /// Find out what models, samples and upstream quality do to every stage, and which insights of AgentTTS hold
+    Pilot(PilotArgs),
     /// List the studies of the store
     Studies(StudiesArgs),
     /// Show a study

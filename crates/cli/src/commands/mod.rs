@@ -6,6 +6,7 @@ mod cost;
 mod data;
 mod init;
 mod models;
+mod pilot;
 mod plan;
 mod replan;
 mod report;
@@ -27,6 +28,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Check(args) => check::check(context, &args).await,
         Command::Search(args) => search::search(context, &args).await,
         Command::Demo(args) => tape::demo(context, &args).await,
+        Command::Pilot(args) => pilot::pilot(context, &args).await,
         Command::Studies(args) => studies::studies(context, &args),
         Command::Show(args) => show::show(context, &args),
         Command::Plan(args) => plan::plan(context, &args),

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod data;
 pub(crate) mod number;
+pub(crate) mod pilot;
 mod problem;
 pub(crate) mod progress;
 pub(crate) mod recording;

@@ -1,4 +1,4 @@
-//! How a recording goes on: a bar on a terminal, a line at every new percent everywhere else.
+//! How a recording or a pilot goes on: a bar on a terminal, lines at some percents everywhere else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,27 +8,31 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Screen;
 use super::number::{duration, of_limit};
 
-/// A display of a recording under way.
+/// A display of draws under way.
 #[derive(Clone)]
 pub(crate) struct Recording(Arc<Display>);
 
 struct Display {
     screen: Screen,
+    /// What is counted.
+    what: &'static str,
+    step: u32,
     bar: Option<ProgressBar>,
     /// The percent that was told last.
     told: Mutex<Option<u32>>,
 }
 
 impl Recording {
-    pub(crate) fn new(screen: &Screen) -> Self {
+    /// `what` is counted: `examples of plans`. Lines are written at every new `step` percent.
+    pub(crate) fn new(screen: &Screen, what: &'static str, step: u32) -> Self {
         let bar = screen.is_live().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
-            if let Ok(style) = ProgressStyle::with_template("recorded [{bar:24}] {pos}/{len}  {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("drawn [{bar:24}] {pos}/{len}  {wide_msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar
         });
-        Recording(Arc::new(Display { screen: *screen, bar, told: Mutex::default() }))
+        Recording(Arc::new(Display { screen: *screen, what, step, bar, told: Mutex::default() }))
     }
 
     /// What the engine sends its events to.
@@ -72,10 +76,10 @@ impl Display {
             bar.set_message(took);
             return;
         }
-        let percent = (u64::from(done) * 100 / u64::from(total.max(1))) as u32;
+        let percent = (u64::from(done) * 100 / u64::from(total.max(1))) as u32 / self.step * self.step;
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).replace(percent);
         if told != Some(percent) {
-            self.screen.say(&format!("{percent}%: {done} of {total} examples of plans, {took}"));
+            self.screen.say(&format!("{percent}%: {done} of {total} {}, {took}", self.what));
         }
     }
 }

@@ -11,6 +11,7 @@ mod first_steps;
 mod kill;
 mod models;
 mod partial;
+mod pilot;
 mod provider;
 mod replan;
 mod robust;

@@ -18,7 +18,7 @@ pub use file::TAPE_VERSION;
 pub use grid::MOST_RECORDED;
 pub use played::{Need, PlayedTape};
 pub use record::{Recorder, record};
-pub(crate) use replay::{TAPE, connect};
+pub(crate) use replay::{TAPE, TapeSource, connect};
 
 /// A tape.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,22 +8,22 @@ use std::sync::{Arc, Mutex};
 use agenttts_core::pipeline::{Overrides, SearchBudget};
 use agenttts_core::{Plan, RequestKey, StudyState};
 use agenttts_models::ModelError;
-use agenttts_store::{NewStudy, Store, Study};
+use agenttts_store::{Store, Study};
 use async_trait::async_trait;
 use futures::StreamExt;
 
 use super::{Recorded, Tape, grid};
 use crate::bank::Bank;
+use crate::books::books;
 use crate::budget::{Budget, lock};
 use crate::error::EngineError;
 use crate::event::{Event, Observers};
 use crate::execute::Executor;
 use crate::load::Loaded;
-use crate::settings::{SearchOptions, settings};
 use crate::source::{DrawError, Got, Halt, Source, Want};
 use crate::stop::StopHandle;
 use crate::streams::{Purpose, stream};
-use crate::study::{StudyContext, json, now_ms, width};
+use crate::study::{StudyContext, width};
 use crate::workshop::ModelSet;
 
 /// A recording that can begin.
@@ -63,7 +63,7 @@ impl Recorder {
 pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) -> Result<Option<Tape>, EngineError> {
     let Recorder { loaded, plans } = recorder;
     let models = context.workshop.connect(&loaded.pipeline)?;
-    let study = Arc::new(books(store, &loaded, &models).await?);
+    let study = Arc::new(books(store, format!("{}-tape", loaded.pipeline.name), &loaded, &models).await?);
     let StudyContext { observers, stop, .. } = context;
     observers.send(Event::Started {
         study: study.name().into(),
@@ -99,28 +99,6 @@ const METHOD: &str = "record";
 
 /// Keys with their draws.
 type Requests = HashMap<RequestKey, Recorded>;
-
-/// The study that keeps the books of a pipeline's recordings.
-async fn books(store: &Store, loaded: &Loaded, models: &ModelSet) -> Result<Study, EngineError> {
-    let name = format!("{}-tape", loaded.pipeline.name);
-    if store.heads()?.iter().any(|study| study.name == name) {
-        let study = store.open_study(&name).await?;
-        study.set_state(StudyState::Running, None).await?;
-        return Ok(study);
-    }
-    let options = SearchOptions { method: Some("grid".into()), ..SearchOptions::default() };
-    let mut settings = settings(loaded, &options)?;
-    settings.models = models.identities();
-    Ok(store
-        .create_study(NewStudy {
-            name: Some(name),
-            pipeline: loaded.pipeline.name.clone(),
-            snapshot: json(&loaded.snapshot)?,
-            settings: json(&settings)?,
-            started_ms: now_ms(),
-        })
-        .await?)
-}
 
 /// Runs every plan on every example; the draws that this took or found, or `None` after a stop.
 async fn draw_all(

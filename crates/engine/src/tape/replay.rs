@@ -140,8 +140,8 @@ fn missing(model: &str, what: &str) -> ModelError {
 }
 
 /// Takes samples from the tape alone, whatever the stream, without books: for playing plans outside a study.
-pub(super) struct TapeSource<'a> {
-    pub(super) tape: &'a Tape,
+pub(crate) struct TapeSource<'a> {
+    pub(crate) tape: &'a Tape,
 }
 
 #[async_trait]

@@ -21,7 +21,7 @@ pub(crate) async fn record(context: &Context, args: &RecordArgs) -> Result<Exit,
     let store = context.store()?;
     let (plans, examples) = (recorder.plans(), recorder.examples());
     context.screen.say(&format!("recording {plans} plans on {examples} examples of both splits"));
-    let display = Recording::new(&context.screen);
+    let display = Recording::new(&context.screen, "examples of plans", 1);
     let stop = StopHandle::new();
     let _watch = interrupt::watch(stop.clone(), display.speaker());
     let result = draw_all(&store, recorder, StudyContext { workshop, observers: display.observers(), stop }).await;
