@@ -75,7 +75,6 @@ pub async fn pilot(
     options: PilotOptions,
     context: StudyContext,
 ) -> Result<Option<Pilot>, EngineError> {
-    check(&loaded)?;
     check_limits(&loaded, &loaded.pipeline.search_budget)?;
     let models = context.workshop.connect(&loaded.pipeline)?;
     let study = Arc::new(books(store, format!("{}-pilot", loaded.pipeline.name), &loaded, &models).await?);
@@ -138,9 +137,8 @@ pub async fn pilot(
 /// Gold outputs upstream are there only as far as some plan of the pipeline gave them.
 ///
 /// # Errors
-/// A pipeline without a metric, and draws that the tape lacks.
+/// Draws that the tape lacks.
 pub async fn pilot_tape(tape: &Arc<Tape>, loaded: Loaded, options: PilotOptions) -> Result<Pilot, EngineError> {
-    check(&loaded)?;
     let models = connect(tape, &loaded.pipeline)?;
     let executor = Executor::new(&loaded, models.clone());
     let examples = examples(&loaded, options);
@@ -196,14 +194,4 @@ fn examples(loaded: &Loaded, options: PilotOptions) -> Vec<Example> {
     let order = ExampleOrder::Seeded.of(all.len(), loaded.pipeline.search.seed);
     let wanted = options.examples.map_or(all.len(), |n| n as usize);
     order.into_iter().take(wanted).map(|i| all[i].clone()).collect()
-}
-
-fn check(loaded: &Loaded) -> Result<(), EngineError> {
-    if loaded.pipeline.stages.iter().any(|s| s.metric.is_some()) {
-        return Ok(());
-    }
-    Err(EngineError::input(
-        "no stage of the pipeline has a metric, so there is no score to look at",
-        "add a metric to the stages, such as metric = { kind = \"exact-match\", gold = \"answer\" }",
-    ))
 }
