@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use agenttts_core::pipeline::{MetricKind, PipelineFile};
+use agenttts_core::pipeline::{MetricKind, Node, PipelineFile, StepKind};
 use agenttts_core::{Pipeline, Split, parse_examples};
 
 const GOOD: &str = r#"version = 1
@@ -67,7 +67,7 @@ fn read(toml: &str) -> Result<Pipeline, String> {
 #[test]
 fn a_good_file_becomes_a_pipeline_with_a_space() {
     let pipeline = read(GOOD).unwrap();
-    assert_eq!(pipeline.stages[1].from, [0]);
+    assert_eq!(pipeline.stages[1].from.stages, [0]);
     assert_eq!(pipeline.objective, 1);
     let space = pipeline.space().unwrap();
     // pick: 2 models; answer: 2 models x 2 temperatures x (1 sample, or 2..=8 samples x 2 aggregators).
@@ -191,4 +191,63 @@ fn a_budget_below_every_plan_says_what_the_cheapest_costs() {
     let pipeline = read(&GOOD.replace("limit = 900", "limit = 100")).unwrap();
     let error = pipeline.space().unwrap_err().to_string();
     assert!(error.starts_with("no plan fits the budget 100 tokens: the cheapest costs 120 tokens"), "{error}");
+}
+
+/// The good pipeline with steps after its stages, of which `answer` reads these.
+fn with_steps(from: &str, steps: &str) -> Result<Pipeline, String> {
+    read(&(GOOD.replace("name = \"answer\"\n", &format!("name = \"answer\"\nfrom = {from}\n")) + steps))
+}
+
+#[test]
+fn steps_stand_between_stages_in_one_graph() {
+    let pipeline = with_steps(
+        r#"["check"]"#,
+        r#"
+        [[steps]]
+        name = "check"
+        from = ["retrieve", "pick"]
+        command = ["./check"]
+        timeout_seconds = 2
+
+        [[steps]]
+        name = "retrieve"
+        from = []
+        command = ["python3", "retriever.py"]
+        "#,
+    )
+    .unwrap();
+    let names: Vec<&str> = pipeline.order.iter().map(|&node| pipeline.node_name(node)).collect();
+    assert_eq!(names, ["pick", "retrieve", "check", "answer"], "each comes after what it reads");
+    assert_eq!(pipeline.ancestors(1), [0], "a stage depends on stages through steps, too");
+    assert_eq!(pipeline.upstream(Node::Stage(1)), [Node::Stage(0), Node::Step(0), Node::Step(1)]);
+    let StepKind::Command(check) = &pipeline.steps[1].kind;
+    assert_eq!((check.command.as_slice(), check.timeout_seconds), (&["./check".to_owned()][..], 2));
+}
+
+#[test]
+fn what_is_wrong_with_steps_is_placed_and_explained() {
+    let step = |keys: &str| format!("[[steps]]\nname = \"s\"\nfrom = []\n{keys}");
+    for (from, steps, message, hint) in [
+        (r#"["s"]"#, step(""), "the step \"s\" does nothing", "command = ["),
+        (r#"["s"]"#, step("command = []"), "the command is empty", "name a program"),
+        (r#"["s"]"#, step("command = [\"a\"]\ntimeout_seconds = 0"), "between 1 and 3600", ""),
+        (r#"["pick"]"#, step("command = [\"a\"]"), "no stage reads the step \"s\"", "`from`"),
+        (r#"["t"]"#, step("command = [\"a\"]"), "there is no stage or step \"t\"", "did you mean \"s\"?"),
+        (
+            r#"["s"]"#,
+            "[[steps]]\nname = \"s\"\nfrom = [\"answer\"]\ncommand = [\"a\"]".to_owned(),
+            "the stages and steps form a cycle: answer reads s reads answer",
+            "remove one of them from another's `from`",
+        ),
+        (
+            r#"["pick"]"#,
+            "[[steps]]\nname = \"pick\"\nfrom = []\ncommand = [\"a\"]".to_owned(),
+            "there is a stage and a step \"pick\"",
+            "",
+        ),
+        (r#"["s"]"#, "[[steps]]\nname = \"s\"\ncommand = [\"a\"]".to_owned(), "missing field `from`", "docs/"),
+    ] {
+        let error = with_steps(from, &steps).unwrap_err();
+        assert!(error.starts_with("pipeline.toml:") && error.contains(message) && error.contains(hint), "{error}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use agenttts_core::pipeline::Node;
 use agenttts_core::{Archive, Example, Trial};
 use agenttts_search::{DrawLog, Lengths};
 use agenttts_store::{ExampleOutcome, Store};
@@ -95,8 +96,22 @@ impl Drawn {
         let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
         let mut prompts: Vec<Option<u64>> = Vec::with_capacity(pipeline.stages.len());
         let mut reached = true;
-        for (stage, spec) in pipeline.stages.iter().enumerate() {
-            let read: Vec<&Value> = spec.from.iter().filter_map(|&f| outputs.get(&pipeline.stages[f].name)).collect();
+        for &node in &pipeline.order {
+            let stage = match node {
+                Node::Stage(stage) => stage,
+                Node::Step(step) => {
+                    let name = &pipeline.steps[step].name;
+                    match outcome.steps.get(name) {
+                        Some(step) => {
+                            outputs.insert(name.clone(), step.output.clone());
+                        }
+                        None => reached = false,
+                    }
+                    continue;
+                }
+            };
+            let spec = &pipeline.stages[stage];
+            let read: Vec<&Value> = spec.from.nodes().filter_map(|n| outputs.get(pipeline.node_name(n))).collect();
             let prompt = reached.then(|| prompt_id(&read));
             if let (Some(prompt), Some(example)) = (prompt, example)
                 && !self.log.knows(stage, trial.stream, place, prompt)
@@ -108,7 +123,7 @@ impl Drawn {
                 Some(output) => {
                     outputs.insert(spec.name.clone(), output);
                 }
-                // A stage that failed ends its example.
+                // A stage or step that failed ends its example.
                 None => reached = false,
             }
         }
@@ -234,7 +249,8 @@ expected = { prompt_tokens = 20, decode_tokens = 4 }
         let order = crate::order::ExampleOrder::Seeded.of(6, loaded.pipeline.search.seed);
         let split = &loaded.pipeline.search_split.examples;
         let examples: Vec<Example> = order.into_iter().map(|i| split[i].clone()).collect();
-        let executor = Executor::new(&loaded, workshop.connect(&loaded.pipeline).unwrap());
+        let models = workshop.connect(&loaded.pipeline).unwrap();
+        let executor = Executor::new(&loaded, models, workshop.steps(&loaded).unwrap());
         let study = store.study(&done.study).unwrap().id;
         let from = Sources { loaded: &loaded, executor: Some(&executor), store: &store, study };
         let tokens = |log: &DrawLog, plan: &Plan, span: Span| -> Vec<f64> {

@@ -1,9 +1,10 @@
-//! One example through all stages of a plan: what a search measures and what `run` serves.
+//! One example through all steps, and all stages of a plan: what a search measures and what `run` serves.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use agenttts_core::pipeline::Node;
 use agenttts_core::{
     Aggregator, CallTokens, Choice, Cost, CostModel, Decoding, Draw, Example, JUDGE_MAX_TOKENS, Message, Pipeline,
     Plan, Request, RequestKey, StageSpec, Temperature, Usage,
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::error::EngineError;
 use crate::load::Loaded;
 use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
+use crate::steps::{StepFailure, StepRun, Steps};
 use crate::workshop::ModelSet;
 
 /// Runs examples through the stages of one pipeline.
@@ -23,6 +25,7 @@ pub(crate) struct Executor {
     pipeline: Arc<Pipeline>,
     stages: Arc<Vec<CompiledStage>>,
     models: ModelSet,
+    steps: Steps,
     cost_model: CostModel,
 }
 
@@ -33,7 +36,9 @@ pub(crate) struct Execution {
     pub(crate) example: String,
     /// What every stage did; those after a failed one did nothing.
     pub(crate) stages: Vec<StageRun>,
-    /// Which stage failed, and why.
+    /// What every step did; nothing where it was not reached or failed.
+    pub(crate) steps: Vec<Option<StepRun>>,
+    /// Which stage or step failed, and why.
     pub(crate) failure: Option<Failure>,
     /// The objective: 0 where a stage failed.
     pub(crate) objective: f64,
@@ -73,6 +78,8 @@ pub(crate) struct StageRun {
 pub(crate) struct Failure {
     stage: String,
     reason: String,
+    /// What to do about it, where that is known.
+    pub(crate) hint: Option<&'static str>,
     /// The provider's error, where it is the provider's fault and not the plan's.
     pub(crate) provider_fault: Option<ModelError>,
 }
@@ -91,11 +98,12 @@ enum StageEnd {
 
 impl Executor {
     /// An executor for a checked pipeline.
-    pub(crate) fn new(loaded: &Loaded, models: ModelSet) -> Self {
+    pub(crate) fn new(loaded: &Loaded, models: ModelSet, steps: Steps) -> Self {
         Executor {
             pipeline: Arc::new(loaded.pipeline.clone()),
             stages: loaded.stages.clone(),
             models,
+            steps,
             cost_model: loaded.pipeline.cost_model,
         }
     }
@@ -166,8 +174,20 @@ impl Executor {
         let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
         let mut tally = Tally::default();
         let mut runs: Vec<StageRun> = Vec::with_capacity(self.stages.len());
+        let mut steps: Vec<Option<StepRun>> = vec![None; self.pipeline.steps.len()];
         let mut failure = None;
-        for (index, choice) in plan.choices.iter().enumerate() {
+        for &node in &self.pipeline.order {
+            let index = match node {
+                Node::Stage(index) => index,
+                Node::Step(step) if !self.is_read(step, plan.choices.len(), given) => continue,
+                Node::Step(step) => {
+                    if failure.is_none() {
+                        failure = self.step(step, example, &mut outputs, &mut steps[step]).await?;
+                    }
+                    continue;
+                }
+            };
+            let Some(choice) = plan.choices.get(index) else { break };
             let spec = &self.pipeline.stages[index];
             let mut run = StageRun::default();
             if let Some(value) = given.get(&spec.name) {
@@ -181,7 +201,7 @@ impl Executor {
                         run.output = Some(value);
                     }
                     StageEnd::Failed { reason, provider_fault } => {
-                        failure = Some(Failure { stage: spec.name.clone(), reason, provider_fault });
+                        failure = Some(Failure { stage: spec.name.clone(), reason, hint: None, provider_fault });
                     }
                 }
             }
@@ -193,12 +213,45 @@ impl Executor {
             example: example.id.clone(),
             objective: if failure.is_some() { 0.0 } else { objective },
             stages: runs,
+            steps,
             failure,
             cost: tally.cost,
             cost_units: self.cost_model.units(tally.cost),
             fresh: tally.fresh,
             drawn: tally.drawn,
         })
+    }
+
+    /// Whether any of the first stages reads a step, but for those whose outputs are given.
+    fn is_read(&self, step: usize, stages: usize, given: &BTreeMap<String, Value>) -> bool {
+        // Every step is read by some stage.
+        (given.is_empty() && stages == self.stages.len())
+            || (0..stages)
+                .filter(|&stage| !given.contains_key(&self.pipeline.stages[stage].name))
+                .any(|stage| self.pipeline.upstream(Node::Stage(stage)).contains(&Node::Step(step)))
+    }
+
+    /// Runs a step; the failure of the example, if it is one.
+    async fn step(
+        &self,
+        index: usize,
+        example: &Example,
+        outputs: &mut BTreeMap<String, Value>,
+        done: &mut Option<StepRun>,
+    ) -> Result<Option<Failure>, Halt> {
+        let name = &self.pipeline.steps[index].name;
+        match self.steps.run(index, example, outputs).await {
+            Ok(run) => {
+                outputs.insert(name.clone(), run.output.clone());
+                *done = Some(run);
+                Ok(None)
+            }
+            Err(StepFailure::Failed(reason)) => {
+                let hint = Some("a step gets this example as a line of JSON: try its program by hand");
+                Ok(Some(Failure { stage: name.clone(), reason, hint, provider_fault: None }))
+            }
+            Err(StepFailure::Halt(halt)) => Err(halt),
+        }
     }
 
     /// Scores a stage's output and, for aggregators that need no call, what its first samples alone would have given.

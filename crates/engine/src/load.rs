@@ -9,6 +9,8 @@ use agenttts_core::pipeline::{Facts, Overrides, PipelineFile, SNAPSHOT_VERSION, 
 use agenttts_core::{Example, Pipeline, Problem, Problems, Space, SpaceError, parse_examples};
 use agenttts_stage::CompiledStage;
 
+use crate::steps::workplace;
+
 /// Looks up facts about an embedded model by the id that the pipeline gives it.
 pub type FactsLookup = dyn Fn(&str) -> Option<Facts>;
 
@@ -86,6 +88,7 @@ pub fn load_pipeline(path: &Path, facts: &FactsLookup) -> Result<Loaded, Problem
         search,
         test,
         facts,
+        workplace: workplace(&parsed, &root),
         overrides: Overrides::default(),
     };
     Loaded::new(snapshot)

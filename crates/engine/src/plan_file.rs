@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agenttts_core::pipeline::{Facts, Overrides, SNAPSHOT_VERSION, Snapshot};
+use agenttts_core::pipeline::{Facts, Overrides, SNAPSHOT_VERSION, Snapshot, Workplace};
 use agenttts_core::{Choice, CostModel, Estimate, Plan, Problem, Problems, Split};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,9 @@ pub struct Source {
     /// Facts about embedded models.
     #[serde(default)]
     pub facts: BTreeMap<String, Facts>,
+    /// Where the programs of steps run, where there are any: they are not part of this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workplace: Option<Workplace>,
 }
 
 impl PlanFile {
@@ -117,6 +120,7 @@ impl PlanFile {
                 files: snapshot.files.clone(),
                 fields: fields(snapshot),
                 facts: snapshot.facts.clone(),
+                workplace: snapshot.workplace.clone(),
             },
         }
     }
@@ -161,6 +165,7 @@ impl PlanFile {
             search: empty("(no search split)"),
             test: empty("(no test split)"),
             facts: self.source.facts.clone(),
+            workplace: self.source.workplace.clone(),
             // The plan is run as it is: whether it fits a budget was decided when it was searched.
             overrides: Overrides { plan_budget: Some(f64::from(u32::MAX) * 1e9), ..Overrides::default() },
         };

@@ -10,6 +10,7 @@ use crate::error::EngineError;
 use crate::execute::Executor;
 use crate::plan_file::PlanFile;
 use crate::source::Halt;
+use crate::steps::{StepRun, changed_programs};
 use crate::workshop::Workshop;
 
 /// The stream of `run`: apart from every study's, so that serving never replays a measurement.
@@ -20,6 +21,7 @@ pub struct Runner {
     plan: Plan,
     executor: Executor,
     source: Direct,
+    changed: Vec<String>,
 }
 
 /// An answer.
@@ -29,6 +31,9 @@ pub struct Answer {
     pub output: Value,
     /// What every stage did.
     pub stages: Vec<StageTrace>,
+    /// What every step did; left out where the pipeline has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTrace>,
     /// What it cost, in units of the plan's cost model.
     pub cost: f64,
     /// The same for people.
@@ -60,6 +65,17 @@ pub struct StageTrace {
     pub fallback: Option<String>,
 }
 
+/// What a step did.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepTrace {
+    /// The step.
+    pub step: String,
+    /// Its output.
+    pub output: Value,
+    /// Seconds that it took; 0 where an equal input was answered before.
+    pub seconds: f64,
+}
+
 impl Runner {
     /// A runner for a plan file.
     ///
@@ -81,7 +97,15 @@ impl Runner {
             .map(|(_, m)| m.clone())
             .collect();
         let models = workshop.connect(&used)?;
-        Ok(Runner { plan: plan.plan(), executor: Executor::new(&loaded, models.clone()), source: Direct::new(models) })
+        let steps = workshop.steps(&loaded)?;
+        let executor = Executor::new(&loaded, models.clone(), steps);
+        let changed = loaded.snapshot.workplace.iter().flat_map(changed_programs).collect();
+        Ok(Runner { plan: plan.plan(), executor, source: Direct::new(models), changed })
+    }
+
+    /// The programs of steps that are not what they were when the plan was measured.
+    pub fn changed_programs(&self) -> &[String] {
+        &self.changed
     }
 
     /// Answers one input: the fields that the pipeline's templates read.
@@ -100,11 +124,17 @@ impl Runner {
             return Err(match failure.provider_fault.clone() {
                 Some(error) => EngineError::Model(ModelError { message: failure.to_string(), ..error }),
                 None => {
-                    EngineError::input(failure.to_string(), "the input must have the fields that the templates read")
+                    let usual = "the input must have the fields that the templates read";
+                    EngineError::input(failure.to_string(), failure.hint.unwrap_or(usual))
                 }
             });
         }
         let cost_model = self.executor.pipeline().cost_model;
+        let names = self.executor.pipeline().steps.iter().map(|s| s.name.clone());
+        let steps = names
+            .zip(execution.steps)
+            .filter_map(|(step, run)| run.map(|StepRun { output, seconds }| StepTrace { step, output, seconds }));
+        let steps = steps.collect();
         let output = execution.stages.last().and_then(|s| s.output.clone()).unwrap_or(Value::Null);
         let stages = execution.stages.into_iter().zip(&self.plan.choices).enumerate();
         Ok(Answer {
@@ -121,6 +151,7 @@ impl Runner {
                     fallback: run.fallback,
                 })
                 .collect(),
+            steps,
             cost: execution.cost_units,
             cost_text: cost_model.display(execution.cost),
             usage: execution.drawn,

@@ -6,11 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{
-    Archive, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Purpose as AgentPurpose, Request, Span,
-    StudyState, StudySummary, Temperature, Trial, TrialState,
+    Archive, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Pipeline, Purpose as AgentPurpose,
+    Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState,
 };
 use agenttts_search::{Ask, DrawPrices, History, Proposal, Question, Searcher, Step, needs_history, place, searcher};
-use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, Store, Study};
+use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, StepOutcome, Store, Study};
 use serde::{Deserialize, Serialize};
 
 use crate::aside::set_aside;
@@ -28,6 +28,7 @@ use crate::settings::{
     ResumeOptions, SETTINGS_VERSION, SearchOptions, StudySettings, check_limits, check_same_weights, settings,
 };
 use crate::source::{CallKind, DrawError, Halt, Source, Want};
+use crate::steps::{StepRun, changed_programs};
 use crate::stop::StopHandle;
 use crate::streams::{Purpose, stream};
 use crate::summary::{StudyResult, recommended, task_text};
@@ -58,6 +59,7 @@ pub async fn start_study(
 ) -> Result<StudySummary, EngineError> {
     let mut settings = settings(&loaded, &options)?;
     let models = context.workshop.connect(&loaded.pipeline)?;
+    context.workshop.check_steps(&loaded)?;
     settings.models = models.identities();
     check_limits(&loaded, &settings.search_budget)?;
     if models.is_recorded() && settings.agent.is_some() {
@@ -122,6 +124,7 @@ async fn run(
     let spend = store.spend(study.id())?;
     let recorder = Recorder::start(study.clone());
     let observers = context.observers.and(recorder.observer());
+    let steps = context.workshop.steps(&loaded)?;
     let before = row.elapsed_ms as f64 / 1000.0;
     let budget = Arc::new(Budget::new(settings.search_budget, before));
     let bank =
@@ -138,7 +141,7 @@ async fn run(
         archive: store.archive(study.id())?,
         width: width(&loaded),
         fresh_draws: !models.is_recorded(),
-        executor: Executor::new(&loaded, models),
+        executor: Executor::new(&loaded, models, steps),
         study,
         loaded,
         settings,
@@ -150,6 +153,7 @@ async fn run(
     };
     let name = session.study.name().to_owned();
     session.started(resumed);
+    session.warn_of_changed_programs();
     let ended = match session.begin() {
         Ok(()) => session.go().await,
         Err(error) => Err(error),
@@ -207,6 +211,18 @@ impl Session {
             examples_per_trial: self.settings.search.examples,
             history: self.settings.history.clone(),
         });
+    }
+
+    /// A program that failed is there to be mended, so a change is no error.
+    fn warn_of_changed_programs(&self) {
+        let workplace = self.loaded.snapshot.workplace.iter().filter(|_| self.fresh_draws);
+        for program in workplace.flat_map(changed_programs) {
+            let message = format!(
+                "the program {program:?} of a step has changed since the study began: trials before and after the change \
+                 are comparable only if it gives the same outputs"
+            );
+            self.observers.send(Event::Warning { message });
+        }
     }
 
     fn pool(&self) -> u32 {
@@ -342,7 +358,8 @@ impl Session {
             Ok(run) => run,
             Err(halt) => return Ok(Err(halt)),
         };
-        let outcomes = run.executions.iter().zip(places).map(|(e, &place)| outcome(e, place)).collect();
+        let outcomes =
+            run.executions.iter().zip(places).map(|(e, &place)| outcome(e, &self.loaded.pipeline, place)).collect();
         let Measurement { objective, failures, .. } = run.measurement;
         let cost = run.measurement.cost.mean;
         trial.state = TrialState::Measured(Box::new(run.measurement));
@@ -480,7 +497,9 @@ impl Session {
 const AGENT_TEMPERATURE: Option<Temperature> = Temperature::from_thousandths(700);
 
 /// What an example at this place of the split did.
-fn outcome(execution: &Execution, place: usize) -> ExampleOutcome {
+fn outcome(execution: &Execution, pipeline: &Pipeline, place: usize) -> ExampleOutcome {
+    let names = pipeline.steps.iter().map(|s| &s.name);
+    let step = |run: &StepRun| StepOutcome { output: run.output.clone(), seconds: run.seconds };
     ExampleOutcome {
         example: execution.example.clone(),
         index: u32::try_from(place).ok(),
@@ -497,6 +516,10 @@ fn outcome(execution: &Execution, place: usize) -> ExampleOutcome {
                 samples: s.samples.iter().filter_map(|s| s.id).collect(),
                 combined: s.combined.as_ref().and_then(|s| s.id),
             })
+            .collect(),
+        steps: names
+            .zip(&execution.steps)
+            .filter_map(|(name, run)| Some((name.clone(), step(run.as_ref()?))))
             .collect(),
     }
 }

@@ -11,7 +11,8 @@ use agenttts_models::registry::Registry;
 use agenttts_models::{Call, ConnectOptions, Model, ModelError, connect};
 
 use crate::error::EngineError;
-use crate::load::FactsLookup;
+use crate::load::{FactsLookup, Loaded};
+use crate::steps::Steps;
 use crate::tape::{self, Tape};
 
 /// Where models come from.
@@ -62,6 +63,22 @@ impl Workshop {
             Some((spec.name.clone(), Connected { spec: spec.clone(), model }))
         });
         Ok(ModelSet { models: models.collect(), recorded: false })
+    }
+
+    /// The steps of a pipeline, ready to run. Nothing is started yet.
+    pub(crate) fn steps(&self, loaded: &Loaded) -> Result<Steps, EngineError> {
+        match &self.tape {
+            Some(tape) => Steps::taped(&loaded.pipeline, tape.steps.clone()),
+            None => Steps::live(loaded),
+        }
+    }
+
+    /// Checks that the programs of a pipeline's steps are there. Nothing is started.
+    ///
+    /// # Errors
+    /// Programs that are not there.
+    pub fn check_steps(&self, loaded: &Loaded) -> Result<(), EngineError> {
+        self.steps(loaded).map(drop)
     }
 }
 

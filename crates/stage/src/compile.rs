@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use agenttts_core::pipeline::{ParserSpec, StageSpec, Template};
+use agenttts_core::pipeline::{Node, ParserSpec, StageSpec, Template};
 use agenttts_core::text::nearest;
 use agenttts_core::{Aggregator, Pipeline, Problem, Problems};
 
@@ -16,8 +16,8 @@ impl CompiledStage {
     /// Compiles the templates and the parser of stage `index` and checks them against `known_fields`, the fields that
     /// occur in any example. All problems are reported together; those of templates are placed in the template.
     ///
-    /// Templates see the example's fields, each ancestor stage's output under the stage's name with `-` as `_`,
-    /// `example` (all fields) and `stages` (outputs by the stages' own names); templates of fusion and judgement also
+    /// Templates see the example's fields, the output of each stage and step upstream under its name with `-` as `_`,
+    /// `example` (all fields) and `stages` (outputs by their own names); templates of fusion and judgement also
     /// see `prompt` (the stage's own, rendered; its last turn) and `candidates` (a list of objects with `text` and
     /// `output`). The last four win over fields of the same name, which `example` still shows.
     ///
@@ -41,15 +41,15 @@ impl CompiledStage {
         let Some(spec) = pipeline.stages.get(index) else {
             return Err(Problem::new(format!("the pipeline has no stage number {}", index + 1)).into());
         };
-        let ancestors = pipeline.ancestors(index);
-        let stage_name = |&i: &usize| pipeline.stages[i].name.clone();
+        let upstream = pipeline.upstream(Node::Stage(index));
+        let name = |&node: &Node| pipeline.node_name(node).to_owned();
         let stages: Vec<(String, String)> =
-            ancestors.iter().map(stage_name).map(|name| (name.clone(), name.replace('-', "_"))).collect();
-        let unseen = (0..pipeline.stages.len()).filter(|i| !ancestors.contains(i)).collect::<Vec<_>>();
+            upstream.iter().map(name).map(|name| (name.clone(), name.replace('-', "_"))).collect();
+        let unseen = pipeline.order.iter().filter(|node| !upstream.contains(node));
         let scope = Scope {
             fields: known_fields.clone(),
             stages: stages.clone(),
-            unseen_stages: unseen.iter().map(stage_name).collect(),
+            unseen_stages: unseen.map(name).collect(),
             extra: vec![],
         };
         let mut problems = collisions(&scope, &spec.name);

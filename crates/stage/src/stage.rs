@@ -23,7 +23,7 @@ pub(crate) const JUDGE: &str = "judge";
 #[derive(Clone, Debug)]
 pub struct CompiledStage {
     pub(crate) name: String,
-    /// The stages whose outputs templates see: name, and name as a variable.
+    /// The stages and steps whose outputs templates see: name, and name as a variable.
     pub(crate) stages: Vec<(String, String)>,
     pub(crate) templates: Templates,
     pub(crate) parser: Parser,
@@ -40,7 +40,7 @@ impl CompiledStage {
         &self.name
     }
 
-    /// The names of all stages whose outputs the templates can see, in running order. Outputs of others make no
+    /// The names of all stages and steps whose outputs the templates can see, in running order. Outputs of others make no
     /// difference to what is rendered.
     pub fn reads(&self) -> impl Iterator<Item = &str> {
         self.stages.iter().map(|(name, _)| name.as_str())

@@ -198,7 +198,7 @@ fn undefined_variables_are_found_in_every_template() {
     let text = problems(&PIPELINE.replace("{{ name }}", "{{ nme }}"), PICK, ANSWER, 1);
     assert!(text.starts_with("pipeline.toml (system of stage answer):1:14: the variable `nme`"), "{text}");
     let text = problems(PIPELINE, "{{ answer }}", ANSWER, 0);
-    assert!(text.contains("does not read the stage \"answer\""), "{text}");
+    assert!(text.contains("does not read \"answer\""), "{text}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Studies and their archives.
 
+use std::collections::BTreeMap;
+
 use agenttts_core::{Archive, Exchange, Guideline, StudyState, Trial};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,18 @@ pub struct ExampleOutcome {
     pub failure: Option<String>,
     /// Every stage that it reached.
     pub stages: Vec<StageOutcome>,
+    /// The steps that gave an output, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<String, StepOutcome>,
+}
+
+/// What a step gave for one example.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepOutcome {
+    /// The output.
+    pub output: Value,
+    /// Seconds that it took; 0 where the answer was known already.
+    pub seconds: f64,
 }
 
 /// What a stage did with one example.

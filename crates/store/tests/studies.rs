@@ -7,7 +7,7 @@ use agenttts_core::{
     Aggregator, Archive, Choice, Cost, CurvePoint, Estimate, Exchange, Guideline, Measurement, Message, Origin, Plan,
     Purpose, StudyState, Temperature, Trial, TrialState, Usage,
 };
-use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, StoreErrorKind, StudyHead, StudyRow};
+use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, StepOutcome, StoreErrorKind, StudyHead, StudyRow};
 use proptest::prelude::*;
 use support::*;
 
@@ -53,6 +53,7 @@ fn outcome(example: &str, score: f64) -> ExampleOutcome {
         objective: score,
         cost: 0.1 + 0.2,
         failure: (score == 0.0).then(|| "no number in the reply".into()),
+        steps: [("look-up".to_owned(), StepOutcome { output: serde_json::json!(["d1"]), seconds: 0.5 })].into(),
         stages: vec![StageOutcome {
             output: Some(serde_json::json!({"ids": ["b", "a"], "n": 1.5})),
             score: None,

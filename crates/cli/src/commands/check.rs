@@ -20,6 +20,7 @@ pub(super) async fn check(context: &Context, args: &CheckArgs) -> Result<Exit, F
     let (pipeline, space) = (&loaded.pipeline, &loaded.space);
     // Missing keys and model files are found here, before anything is spent.
     let models = workshop.connect(pipeline)?;
+    workshop.check_steps(&loaded)?;
     let checked = Checked {
         pipeline,
         space,

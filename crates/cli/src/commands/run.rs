@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use agenttts_core::Usage;
-use agenttts_engine::{Answer, EngineError, PlanFile, Runner, StageTrace};
+use agenttts_engine::{Answer, EngineError, PlanFile, Runner, StageTrace, StepTrace};
 use futures::StreamExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -27,6 +27,11 @@ pub(super) async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failu
     })?;
     let plan = PlanFile::parse(&shown, &text)?;
     let runner = Runner::new(&plan, &context.workshop()?)?;
+    for program in runner.changed_programs() {
+        let message =
+            format!("warning: the program {program:?} of a step is not the one that the plan was measured with");
+        context.screen.say(&message);
+    }
     match (&args.input, &args.file) {
         (Some(input), _) => one(context, args, &runner, input).await,
         (None, Some(file)) => many(context, args, &runner, file).await,
@@ -45,6 +50,7 @@ async fn one(context: &Context, args: &RunArgs, runner: &Runner, input: &str) ->
         return Ok(Exit::Ok);
     }
     if args.trace {
+        answer.steps.iter().for_each(|step| trace_step(screen, step));
         answer.stages.iter().for_each(|stage| trace(screen, stage));
     }
     match &answer.output {
@@ -59,6 +65,11 @@ async fn one(context: &Context, args: &RunArgs, runner: &Runner, input: &str) ->
         duration(answer.seconds)
     ));
     Ok(Exit::Ok)
+}
+
+fn trace_step(screen: &Screen, step: &StepTrace) {
+    screen.say(&format!("{}: {}", step.step, duration(step.seconds)));
+    screen.say(&format!("  output: {}", step.output));
 }
 
 fn trace(screen: &Screen, stage: &StageTrace) {
@@ -177,6 +188,8 @@ struct Line {
     seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stages: Option<Vec<StageTrace>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<StepTrace>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,6 +207,7 @@ impl Line {
             usage: Some(answer.usage),
             seconds: Some(answer.seconds),
             stages: trace.then_some(answer.stages),
+            steps: if trace { answer.steps } else { Vec::new() },
             error: None,
             hint: None,
         }
@@ -210,6 +224,7 @@ impl Line {
             usage: None,
             seconds: None,
             stages: None,
+            steps: Vec::new(),
             error: Some(summary(error)),
             hint,
         }

@@ -1,5 +1,6 @@
 //! What `check` found out about a pipeline.
 
+use agenttts_core::pipeline::{Inputs, StepKind, StepSpec};
 use agenttts_core::{Pipeline, Plan, Space, Temperature};
 use agenttts_engine::{Forecast, Probe};
 use serde::Serialize;
@@ -48,7 +49,7 @@ impl Checked<'_> {
         for stage in &p.stages {
             table.row([
                 stage.name.clone(),
-                listed(stage.from.iter().map(|&f| p.stages[f].name.clone())),
+                listed(names(p, &stage.from)),
                 samples(&stage.samples),
                 listed(stage.aggregators.iter().map(|a| a.name().to_owned())),
                 listed(stage.temperatures.iter().map(Temperature::to_string)),
@@ -56,6 +57,14 @@ impl Checked<'_> {
             ]);
         }
         text.push_str(&table.text());
+        if !p.steps.is_empty() {
+            text.push_str(&title(screen, "Steps"));
+            let mut table = Columns::new(&["step", "reads", "does"]);
+            for step in &p.steps {
+                table.row([step.name.clone(), listed(names(p, &step.from)), deed(&step.kind)]);
+            }
+            text.push_str(&table.text());
+        }
         text.push_str(&title(screen, &format!("One sample of each model ({})", space.cost_model())));
         let mut table = Columns::new(&["stage", "model", "provider", ">cost"]);
         for stage in space.stages() {
@@ -138,7 +147,7 @@ impl Checked<'_> {
             }).collect();
             json!({
                 "stage": stage.name,
-                "from": stage.from.iter().map(|&f| &p.stages[f].name).collect::<Vec<_>>(),
+                "from": names(p, &stage.from).collect::<Vec<_>>(),
                 "models": models,
                 "samples": stage.samples,
                 "aggregators": stage.aggregators,
@@ -146,12 +155,15 @@ impl Checked<'_> {
                 "metric": stage.metric.as_ref().map(|m| m.kind.name()),
             })
         }).collect();
+        let step = |step: &StepSpec| json!({"step": step.name, "from": names(p, &step.from).collect::<Vec<_>>(), "does": deed(&step.kind)});
+        let steps: Vec<Value> = p.steps.iter().map(step).collect();
         let limits: serde_json::Map<String, Value> =
             self.limits.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
         json!({
             "version": 1,
             "pipeline": p.name,
             "stages": stages,
+            "steps": steps,
             "objective": p.stages[p.objective].name,
             "search_examples": p.search_split.examples.len(),
             "test_examples": p.test_split.examples.len(),
@@ -228,6 +240,18 @@ fn excerpt(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{} ...", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+/// What a stage or step reads directly.
+fn names<'a>(pipeline: &'a Pipeline, inputs: &'a Inputs) -> impl Iterator<Item = String> + 'a {
+    inputs.nodes().map(|node| pipeline.node_name(node).to_owned())
+}
+
+/// What a step does, in a few words.
+fn deed(kind: &StepKind) -> String {
+    match kind {
+        StepKind::Command(spec) => format!("asks `{}`", spec.command.join(" ")),
     }
 }
 

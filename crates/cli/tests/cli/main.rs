@@ -16,6 +16,7 @@ mod provider;
 mod replan;
 mod robust;
 mod run;
+mod steps;
 mod stop;
 mod store;
 mod support;

@@ -7,6 +7,7 @@ mod metric;
 mod raw;
 mod resolve;
 mod snapshot;
+mod step;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,8 @@ use crate::space::{Space, SpaceError, StageSpace};
 
 pub use metric::{MetricKind, MetricSpec};
 pub use resolve::{Facts, PipelineFile};
-pub use snapshot::{Overrides, SNAPSHOT_VERSION, Snapshot};
+pub use snapshot::{Overrides, SNAPSHOT_VERSION, Snapshot, Workplace};
+pub use step::{CommandSpec, Inputs, Node, StepKind, StepSpec};
 
 /// The version of the pipeline file's format.
 pub const PIPELINE_VERSION: u32 = 1;
@@ -37,6 +39,10 @@ pub struct Pipeline {
     pub models: Vec<ModelSpec>,
     /// The stages in an order in which every stage comes after those it reads.
     pub stages: Vec<StageSpec>,
+    /// The steps between them, in an order in which every step comes after those it reads.
+    pub steps: Vec<StepSpec>,
+    /// All stages and steps in an order in which each comes after what it reads.
+    pub order: Vec<Node>,
     /// The index of the stage whose metric is the objective.
     pub objective: usize,
     /// How plans are priced.
@@ -58,8 +64,8 @@ pub struct Pipeline {
 pub struct StageSpec {
     /// Its name.
     pub name: String,
-    /// Indices of the stages whose outputs it reads directly.
-    pub from: Vec<usize>,
+    /// The stages and steps whose outputs it reads directly.
+    pub from: Inputs,
     /// Indices of its candidate models.
     pub models: Vec<usize>,
     /// Permitted sample counts, ascending.
@@ -225,16 +231,5 @@ impl Pipeline {
     /// The model of that name.
     pub fn model(&self, name: &str) -> Option<&ModelSpec> {
         self.models.iter().find(|m| m.name == name)
-    }
-
-    /// All stages that stage `index` depends on, directly or not, in order.
-    pub fn ancestors(&self, index: usize) -> Vec<usize> {
-        let mut wanted = vec![false; self.stages.len()];
-        for i in (0..=index).rev() {
-            if i == index || wanted[i] {
-                self.stages[i].from.iter().for_each(|&f| wanted[f] = true);
-            }
-        }
-        (0..index).filter(|&i| wanted[i]).collect()
     }
 }

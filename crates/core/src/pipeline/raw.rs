@@ -28,6 +28,8 @@ pub(crate) struct RawPipeline {
     pub providers: BTreeMap<String, Spanned<RawProvider>>,
     pub models: BTreeMap<String, Spanned<RawModel>>,
     pub stages: Vec<Spanned<RawStage>>,
+    #[serde(default)]
+    pub steps: Vec<Spanned<RawStep>>,
     pub objective: Option<RawObjective>,
 }
 
@@ -147,6 +149,15 @@ impl RawStage {
         let judge = self.judge.iter().filter_map(|j| j.prompt.as_ref());
         std::iter::once(&self.prompt).chain(constraint).chain(fuse).chain(judge)
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawStep {
+    pub name: Spanned<String>,
+    pub from: Vec<Spanned<String>>,
+    pub command: Option<Spanned<Vec<String>>>,
+    pub timeout_seconds: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -15,8 +15,10 @@ use crate::model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Sha
 use crate::problem::{Problem, Problems};
 use crate::text::nearest;
 
+mod graph;
 mod order;
 mod stage;
+mod step;
 
 /// A pipeline file that is well-formed TOML with the right keys and types, not yet checked further.
 #[derive(Debug)]
@@ -100,6 +102,12 @@ impl PipelineFile {
         (limit(&self.raw.data.search_examples), limit(&self.raw.data.test_examples))
     }
 
+    /// The words of all commands of steps: programs and their arguments.
+    pub fn command_words(&self) -> impl Iterator<Item = &str> {
+        let steps = self.raw.steps.iter().filter_map(|s| s.get_ref().command.as_ref());
+        steps.flat_map(|command| command.get_ref()).map(String::as_str)
+    }
+
     /// The ids of the models that run in this process, whose facts are in their files.
     pub fn embedded_models(&self) -> Vec<String> {
         let embedded = |m: &RawModel| {
@@ -126,7 +134,9 @@ impl PipelineFile {
         let providers = self.providers(&mut problems);
         let models = self.models(&providers, facts, &mut problems);
         let cost_model = self.cost_model(&mut problems);
-        let stages = stage::resolve_stages(&self.raw, &self.place, &models, files, &mut problems);
+        let graph = graph::resolve_graph(&self.raw, &self.place, &mut problems);
+        let stages = stage::resolve_stages(&self.raw, &self.place, &graph, &models, files, &mut problems);
+        let steps = step::resolve_steps(&self.raw, &self.place, &graph, &mut problems);
         let search_budget = self.search_budget(&mut problems);
         let search_settings = self.search_settings(&models, &mut problems);
         if let Err(overlap) = check_disjoint(&search, &test, self.id_field()) {
@@ -146,6 +156,8 @@ impl PipelineFile {
             providers,
             models,
             stages,
+            steps,
+            order: graph.order,
             objective,
             cost_model,
             plan_budget,

@@ -30,9 +30,23 @@ pub struct Snapshot {
     pub test: Split,
     /// Facts about models that the pipeline file leaves to their files, by the provider's id of the model.
     pub facts: BTreeMap<String, Facts>,
+    /// Where the programs of steps run; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workplace: Option<Workplace>,
     /// What the command line changed.
     #[serde(default)]
     pub overrides: Overrides,
+}
+
+/// The folder in which external programs run. They are not carried along: only what tells whether they changed is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workplace {
+    /// The pipeline's folder.
+    pub folder: String,
+    /// The files of the folder that commands name, with the SHA-256 of each in hexadecimal digits.
+    #[serde(default)]
+    pub programs: BTreeMap<String, String>,
 }
 
 /// What a command line changes in a pipeline.

@@ -34,6 +34,7 @@ use crate::load::Loaded;
 use crate::order::ExampleOrder;
 use crate::settings::check_limits;
 use crate::source::{Halt, Source};
+use crate::steps::Steps;
 use crate::streams::{Purpose, stream};
 use crate::study::{StudyContext, width};
 use crate::tape::{Tape, TapeSource, connect};
@@ -77,6 +78,7 @@ pub async fn pilot(
 ) -> Result<Option<Pilot>, EngineError> {
     check_limits(&loaded, &loaded.pipeline.search_budget)?;
     let models = context.workshop.connect(&loaded.pipeline)?;
+    let steps = context.workshop.steps(&loaded)?;
     let study = Arc::new(books(store, format!("{}-pilot", loaded.pipeline.name), &loaded, &models).await?);
     let StudyContext { observers, stop, .. } = context;
     let before = store.spend(study.id())?.usage;
@@ -98,7 +100,7 @@ pub async fn pilot(
         let spent = budget.spent(study.spent(), bank.usage());
         observers.send(Event::Progress { done, total, spent });
     };
-    let executor = Executor::new(&loaded, models.clone());
+    let executor = Executor::new(&loaded, models.clone(), steps);
     let ended = drawing(&loaded, &executor, &bank, &examples, options, &progress).run().await;
     study.set_elapsed((budget.seconds() * 1000.0) as i64).await?;
     let (state, reason) = match &ended {
@@ -140,7 +142,8 @@ pub async fn pilot(
 /// Draws that the tape lacks.
 pub async fn pilot_tape(tape: &Arc<Tape>, loaded: Loaded, options: PilotOptions) -> Result<Pilot, EngineError> {
     let models = connect(tape, &loaded.pipeline)?;
-    let executor = Executor::new(&loaded, models.clone());
+    let steps = Steps::taped(&loaded.pipeline, tape.steps.clone())?;
+    let executor = Executor::new(&loaded, models.clone(), steps);
     let examples = examples(&loaded, options);
     let source = TapeSource { tape: tape.as_ref() };
     let drawing = Drawing { recorded: true, ..drawing(&loaded, &executor, &source, &examples, options, &|_, _| {}) };

@@ -13,10 +13,12 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Recorded, Tape};
 use crate::error::EngineError;
+use crate::steps::StepAnswer;
 
 /// The version of the tape's format.
 pub const TAPE_VERSION: u32 = 1;
@@ -36,6 +38,17 @@ struct Document {
     models: BTreeMap<String, ModelIdentity>,
     snapshot: Snapshot,
     requests: Vec<Entry>,
+    /// What steps gave, by the hexadecimal digits of their input's key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    steps: BTreeMap<String, StepEntry>,
+}
+
+/// A step's output, or the reason that it told for having none.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StepEntry {
+    Output(Value),
+    Error(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -87,8 +100,13 @@ impl Tape {
             let draws = entry.draws.into_iter().map(Draw::from).collect();
             requests.insert(key, Recorded { draws, failure: entry.failure });
         }
+        let mut steps = HashMap::with_capacity(document.steps.len());
+        for (digits, entry) in document.steps {
+            let key = key(&digits).ok_or_else(|| damaged(format!("{digits:?} is no key of a step")))?;
+            steps.insert(key, entry.into());
+        }
         let Document { program, models, snapshot, .. } = document;
-        Ok(Tape { snapshot, models, program, requests })
+        Ok(Tape { snapshot, models, program, requests, steps })
     }
 
     /// Reads a tape's file.
@@ -136,7 +154,26 @@ impl Tape {
             models: self.models.clone(),
             snapshot: self.snapshot.clone(),
             requests: keys.into_iter().map(entry).collect(),
+            steps: self.steps.iter().map(|(key, answer)| (key.to_string(), answer.clone().into())).collect(),
         })
+    }
+}
+
+impl From<StepAnswer> for StepEntry {
+    fn from(answer: StepAnswer) -> Self {
+        match answer {
+            Ok(output) => StepEntry::Output(output),
+            Err(error) => StepEntry::Error(error),
+        }
+    }
+}
+
+impl From<StepEntry> for StepAnswer {
+    fn from(entry: StepEntry) -> Self {
+        match entry {
+            StepEntry::Output(output) => Ok(output),
+            StepEntry::Error(error) => Err(error),
+        }
     }
 }
 

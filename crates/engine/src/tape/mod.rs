@@ -13,6 +13,7 @@ use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{Draw, ModelIdentity, Problems, RequestKey};
 
 use crate::load::Loaded;
+use crate::steps::StepAnswer;
 
 pub use file::TAPE_VERSION;
 pub use grid::MOST_RECORDED;
@@ -31,6 +32,8 @@ pub struct Tape {
     pub program: String,
     /// The draws, by the key of their request for the model of that identity.
     pub(crate) requests: HashMap<RequestKey, Recorded>,
+    /// What steps gave, by the key of their input.
+    pub(crate) steps: HashMap<RequestKey, StepAnswer>,
 }
 
 /// What is recorded of one request: its draws from index 0 on, in one stream.

@@ -14,6 +14,7 @@ use crate::error::EngineError;
 use crate::execute::{Execution, Executor};
 use crate::load::Loaded;
 use crate::source::{DrawError, Got, Halt, Source, Want};
+use crate::steps::Steps;
 use crate::trial::measure;
 
 /// The outcomes of all plans.
@@ -47,7 +48,8 @@ impl PlayedTape {
     /// # Errors
     /// Draws that the tape lacks.
     pub fn new(tape: &Arc<Tape>, loaded: Loaded) -> Result<Self, EngineError> {
-        let executor = Executor::new(&loaded, connect(tape, &loaded.pipeline)?);
+        let steps = Steps::taped(&loaded.pipeline, tape.steps.clone())?;
+        let executor = Executor::new(&loaded, connect(tape, &loaded.pipeline)?, steps);
         let plans: Vec<Plan> = loaded.space.feasible_indices().map(|options| loaded.space.plan(&options)).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = plans.len().div_ceil(threads).max(1);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use agenttts_core::pipeline::{Overrides, SearchBudget};
+use agenttts_core::pipeline::{Overrides, SearchBudget, Snapshot};
 use agenttts_core::{Plan, RequestKey, StudyState};
 use agenttts_models::ModelError;
 use agenttts_store::{Store, Study};
@@ -21,6 +21,7 @@ use crate::event::{Event, Observers};
 use crate::execute::Executor;
 use crate::load::Loaded;
 use crate::source::{DrawError, Got, Halt, Source, Want};
+use crate::steps::Steps;
 use crate::stop::StopHandle;
 use crate::streams::{Purpose, stream};
 use crate::study::{StudyContext, width};
@@ -40,7 +41,7 @@ impl Recorder {
     pub fn new(loaded: Loaded) -> Result<Self, EngineError> {
         let plans = grid::plans(&loaded.space)?;
         // What a command line changed is of one study, not of the tape.
-        let snapshot = agenttts_core::pipeline::Snapshot { overrides: Overrides::default(), ..loaded.snapshot };
+        let snapshot = Snapshot { overrides: Overrides::default(), ..loaded.snapshot };
         Ok(Recorder { loaded: Loaded::new(snapshot)?, plans })
     }
 
@@ -63,6 +64,7 @@ impl Recorder {
 pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) -> Result<Option<Tape>, EngineError> {
     let Recorder { loaded, plans } = recorder;
     let models = context.workshop.connect(&loaded.pipeline)?;
+    let steps = context.workshop.steps(&loaded)?.keeping_all();
     let study = Arc::new(books(store, format!("{}-tape", loaded.pipeline.name), &loaded, &models).await?);
     let StudyContext { observers, stop, .. } = context;
     observers.send(Event::Started {
@@ -75,7 +77,7 @@ pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) ->
         examples_per_trial: None,
         history: None,
     });
-    let ended = draw_all(&study, &loaded, &plans, &models, (observers.clone(), stop)).await;
+    let ended = draw_all(&study, &loaded, &plans, (&models, &steps), (observers.clone(), stop)).await;
     let (state, reason) = match &ended {
         Ok(Some(_)) => (StudyState::Done, "all plans are recorded".to_owned()),
         Ok(None) => (StudyState::Interrupted, "somebody asked it to stop".to_owned()),
@@ -87,10 +89,12 @@ pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) ->
     let requests = ended?;
     written?;
     Ok(requests.map(|requests| Tape {
-        snapshot: loaded.snapshot,
+        // What steps gave is on the tape, so it does not matter where they ran.
+        snapshot: Snapshot { workplace: None, ..loaded.snapshot },
         models: models.identities(),
         program: env!("CARGO_PKG_VERSION").into(),
         requests,
+        steps: steps.kept().0,
     }))
 }
 
@@ -105,7 +109,7 @@ async fn draw_all(
     study: &Arc<Study>,
     loaded: &Loaded,
     plans: &[Plan],
-    models: &ModelSet,
+    (models, steps): (&ModelSet, &Steps),
     (observers, stop): (Observers, StopHandle),
 ) -> Result<Option<Requests>, EngineError> {
     let usage = study.store().spend(study.id())?.usage;
@@ -114,7 +118,7 @@ async fn draw_all(
     let budget = Arc::new(Budget::new(SearchBudget::default(), before));
     let bank = Bank::new(study.clone(), models.clone(), budget.clone(), observers.clone(), stop, usage);
     let listener = Listener { bank: &bank, models, heard: Mutex::default(), failed: Mutex::default() };
-    let executor = Executor::new(loaded, models.clone());
+    let executor = Executor::new(loaded, models.clone(), steps.clone());
     // One stream holds all: search and test examples differ, so their requests do too.
     let draws = stream(loaded.pipeline.search.seed, Purpose::Trial(0));
     let (search, test) = (&loaded.pipeline.search_split.examples, &loaded.pipeline.test_split.examples);
@@ -162,6 +166,13 @@ async fn draw_all(
         let message = format!("{} requests could not be drawn, the first: {}", failed.len(), error.message);
         let hint = "what was drawn is kept: record again with the same command";
         return Err(ModelError::new(error.kind, message).hint(hint).into());
+    }
+    let lost = steps.kept().1;
+    if let Some(first) = lost.first() {
+        return Err(EngineError::input(
+            format!("steps failed {} times, the first: {first}", lost.len()),
+            "a tape with them would have holes: mend the step and record again with the same command",
+        ));
     }
     Ok(Some(std::mem::take(&mut *lock(&listener.heard))))
 }

@@ -17,9 +17,9 @@ use crate::field::listed;
 pub(crate) struct Scope {
     /// Fields of the examples.
     pub(crate) fields: BTreeSet<String>,
-    /// Stages whose outputs are visible: name, and name as a variable.
+    /// Stages and steps whose outputs are visible: name, and name as a variable.
     pub(crate) stages: Vec<(String, String)>,
-    /// Stages that exist but cannot be seen from here.
+    /// Stages and steps that exist but cannot be seen from here.
     pub(crate) unseen_stages: Vec<String>,
     /// Further variables of this kind of template.
     pub(crate) extra: Vec<&'static str>,
@@ -125,7 +125,7 @@ impl Checked<'_> {
     fn undefined(&self, span: Option<Range<usize>>, name: &str, known: &[&str]) -> Problem {
         let as_stage = |s: &&String| s.as_str() == name || s.replace('-', "_") == name;
         let hint = match (self.scope.unseen_stages.iter().find(as_stage), nearest(name, known)) {
-            (Some(stage), _) => format!("this stage does not read the stage {stage:?}: add it to `from`"),
+            (Some(stage), _) => format!("this stage does not read {stage:?}: add it to `from`"),
             (None, Some(near)) => format!("did you mean `{near}`? There are: {}", listed(known.iter().copied())),
             (None, None) => format!("there are: {}", listed(known.iter().copied())),
         };

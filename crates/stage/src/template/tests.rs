@@ -64,7 +64,7 @@ fn an_undefined_variable_is_placed_with_advice() {
         "{text}"
     );
     let text = &problems("{{ check_it }}")[0];
-    assert!(text.ends_with("hint: this stage does not read the stage \"check-it\": add it to `from`"), "{text}");
+    assert!(text.ends_with("hint: this stage does not read \"check-it\": add it to `from`"), "{text}");
 }
 
 #[test]

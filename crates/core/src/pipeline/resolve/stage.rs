@@ -1,14 +1,14 @@
-//! Stages: names, order, models, sampling, parsers and metrics.
+//! Stages: models, sampling, parsers and metrics.
 
 use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::order::topological;
-use super::{Source, check_name, did_you_mean, unit_interval, unknown_model};
+use super::graph::Graph;
+use super::{Source, did_you_mean, unit_interval, unknown_model};
 use crate::model::ModelSpec;
 use crate::pipeline::raw::{OneOrMany, RawConstraint, RawMetric, RawParser, RawPipeline, RawSamples, RawStage};
-use crate::pipeline::{FuseSpec, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template};
+use crate::pipeline::{FuseSpec, Inputs, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template};
 use crate::plan::Aggregator;
 use crate::problem::Problem;
 use crate::request::{Constraint, Temperature};
@@ -26,74 +26,20 @@ const FUSE_TEMPERATURE: f64 = 0.3;
 pub(super) fn resolve_stages(
     raw: &RawPipeline,
     place: &Source,
+    graph: &Graph,
     models: &[ModelSpec],
     files: &BTreeMap<String, String>,
     problems: &mut Vec<Problem>,
 ) -> Vec<StageSpec> {
-    if raw.stages.is_empty() {
-        problems.push(Problem::new("the pipeline has no stages").hint("add a [[stages]] table"));
-        return Vec::new();
-    }
-    let names: Vec<&str> = raw.stages.iter().map(|s| s.get_ref().name.get_ref().as_str()).collect();
-    let from = inputs(raw, place, &names, problems);
-    let order = match topological(&from) {
-        Ok(order) => order,
-        Err(cycle) => {
-            let path: Vec<&str> = cycle.iter().chain(cycle.first()).map(|&i| names[i]).collect();
-            let span = raw.stages[cycle[0]].get_ref().name.span();
-            problems.push(
-                place
-                    .problem(span, format!("the stages form a cycle: {}", path.join(" reads ")))
-                    .hint("remove one of these stages from another's `from`"),
-            );
-            return Vec::new();
-        }
-    };
     let context = Context { place, models, files, raw };
     let mut stages = Vec::new();
-    for &i in &order {
-        let inputs = from[i].iter().filter_map(|f| order.iter().position(|o| o == f)).collect();
-        match context.stage(raw.stages[i].get_ref(), inputs) {
+    for (place_in_file, inputs) in &graph.stages {
+        match context.stage(raw.stages[*place_in_file].get_ref(), inputs.clone()) {
             Ok(stage) => stages.push(stage),
             Err(found) => problems.extend(found),
         }
     }
     stages
-}
-
-/// The stages that each stage reads: those it names, or the one before it in the file.
-fn inputs(raw: &RawPipeline, place: &Source, names: &[&str], problems: &mut Vec<Problem>) -> Vec<Vec<usize>> {
-    for (i, stage) in raw.stages.iter().enumerate() {
-        let name = &stage.get_ref().name;
-        if let Err(message) = check_name(name.get_ref()) {
-            problems.push(place.problem(name.span(), message));
-        }
-        if names[..i].contains(&names[i]) {
-            problems.push(place.problem(name.span(), format!("there are two stages {:?}", names[i])));
-        }
-    }
-    let mut all = Vec::new();
-    for (i, stage) in raw.stages.iter().enumerate() {
-        let Some(from) = &stage.get_ref().from else {
-            all.push(i.checked_sub(1).into_iter().collect());
-            continue;
-        };
-        let mut found = Vec::new();
-        for name in from {
-            match names.iter().position(|n| n == name.get_ref()) {
-                Some(f) => found.push(f),
-                None => problems.push(
-                    place
-                        .problem(name.span(), format!("there is no stage {:?}", name.get_ref()))
-                        .hint(did_you_mean(name.get_ref(), names)),
-                ),
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        all.push(found);
-    }
-    all
 }
 
 struct Context<'a> {
@@ -104,7 +50,7 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn stage(&self, raw: &RawStage, from: Vec<usize>) -> Result<StageSpec, Vec<Problem>> {
+    fn stage(&self, raw: &RawStage, from: Inputs) -> Result<StageSpec, Vec<Problem>> {
         let mut problems = Vec::new();
         let models = self.pool(&raw.models, &mut problems);
         let aggregators = self.aggregators(raw.aggregator.as_ref(), &mut problems);

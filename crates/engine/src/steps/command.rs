@@ -1,0 +1,199 @@
+//! A step that asks a program: started when it is first asked, kept running, and started again when it fails.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agenttts_core::pipeline::CommandSpec;
+use serde_json::{Map, Value};
+
+use super::StepAnswer;
+use super::process::{Fault, Process, excerpt};
+use crate::error::EngineError;
+
+/// So many failures without an answer between them mean that the program is broken, not that examples are hard for it.
+const MOST_IN_A_ROW: u32 = 5;
+
+/// The program of a step.
+pub(super) struct Program {
+    step: String,
+    spec: CommandSpec,
+    program: PathBuf,
+    folder: PathBuf,
+    state: tokio::sync::Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    process: Option<Process>,
+    in_a_row: u32,
+    /// Why it is not asked any more.
+    broken: Option<String>,
+}
+
+/// Why a program gave no output.
+#[derive(Debug)]
+pub(super) enum NoOutput {
+    /// It said so itself.
+    Said(String),
+    /// It failed; the next time it may not.
+    Lost(String),
+    /// It is broken.
+    Broken(EngineError),
+}
+
+impl Program {
+    /// Finds the program; starts nothing.
+    ///
+    /// # Errors
+    /// Where the folder or the program is not there.
+    pub(super) fn find(step: &str, spec: &CommandSpec, folder: &Path) -> Result<Self, EngineError> {
+        if !folder.is_dir() {
+            return Err(EngineError::input(
+                format!("step {step:?}: the folder {} is not there, in which its command runs", folder.display()),
+                "bring the pipeline's folder back: programs of steps are not carried along",
+            ));
+        }
+        let name = spec.command.first().map_or("", String::as_str);
+        let program = locate(name, folder).ok_or_else(|| {
+            EngineError::input(
+                format!("step {step:?}: there is no program {name:?}"),
+                "name a program on the PATH, or a file relative to the pipeline's folder such as \"./retrieve\"",
+            )
+        })?;
+        Ok(Program {
+            step: step.to_owned(),
+            spec: spec.clone(),
+            program,
+            folder: folder.to_owned(),
+            state: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Sends a line, which ends with a newline; the output that its answer holds. One line at a time; `known` is asked
+    /// first when it is this one's turn, since an equal line may have been answered in the meantime.
+    pub(super) async fn ask(&self, line: &[u8], known: impl Fn() -> Option<StepAnswer>) -> Result<Value, NoOutput> {
+        let mut state = self.state.lock().await;
+        if let Some(answer) = known() {
+            return answer.map_err(NoOutput::Said);
+        }
+        if let Some(message) = &state.broken {
+            return Err(NoOutput::Broken(self.broken(message.clone())));
+        }
+        // Until the answer is there, the process is nobody's: a caller that goes away ends it with its half-read answer.
+        let process = match state.process.take() {
+            Some(running) => self.idle(running).await,
+            None => None,
+        };
+        let fresh = process.is_none();
+        let mut process = match process.map_or_else(|| self.start(), Ok) {
+            Ok(process) => process,
+            Err(message) => {
+                state.broken = Some(message.clone());
+                return Err(NoOutput::Broken(self.broken(message)));
+            }
+        };
+        let patience = Duration::from_secs(self.spec.timeout_seconds.into());
+        let mut answer = process.ask(line, patience).await;
+        if !fresh && ended_well(&answer) {
+            // Programs that answer a few lines and end are started again.
+            process = match self.start() {
+                Ok(process) => process,
+                Err(message) => return Err(NoOutput::Broken(self.broken(message))),
+            };
+            answer = process.ask(line, patience).await;
+        }
+        let read = match answer {
+            Ok(bytes) => read(&bytes),
+            Err(fault) => Err(fault.to_string()),
+        };
+        match read {
+            Ok(answer) => {
+                state.in_a_row = 0;
+                state.process = Some(process);
+                answer.map_err(NoOutput::Said)
+            }
+            Err(what) => {
+                state.in_a_row += 1;
+                let message = self.message(&what, &process.last_words().await);
+                if state.in_a_row < MOST_IN_A_ROW {
+                    return Err(NoOutput::Lost(message));
+                }
+                let message = format!("step {:?} failed {MOST_IN_A_ROW} times in a row, at last: {message}", self.step);
+                state.broken = Some(message.clone());
+                Err(NoOutput::Broken(self.broken(message)))
+            }
+        }
+    }
+
+    /// The process, if it can be asked. What it said unasked is thrown away with it.
+    async fn idle(&self, mut process: Process) -> Option<Process> {
+        match process.is_idle().await {
+            Ok(true) => Some(process),
+            Ok(false) => None,
+            Err(fault) => {
+                tracing::warn!("step {:?}: its command {fault}; it is started again", self.step);
+                None
+            }
+        }
+    }
+
+    fn start(&self) -> Result<Process, String> {
+        Process::start(&self.program, self.spec.command.get(1..).unwrap_or_default(), &self.folder)
+            .map_err(|e| format!("step {:?}: {} cannot be started: {e}", self.step, self.program.display()))
+    }
+
+    fn message(&self, what: &str, words: &str) -> String {
+        let command = self.spec.command.join(" ");
+        let said = if words.is_empty() { String::new() } else { format!("; it last said: {words}") };
+        format!("the command `{command}` {what}{said}")
+    }
+
+    fn broken(&self, message: String) -> EngineError {
+        let hint = "mend the program, then go on; it can be tried by hand: it reads one line of JSON and writes one";
+        EngineError::input(message, hint)
+    }
+}
+
+/// Whether a process that was asked before ended of its own will before it took notice of this question.
+fn ended_well(answer: &Result<Vec<u8>, Fault>) -> bool {
+    matches!(answer, Err(Fault::Ended { status: Some(status), begun: false }) if status.success())
+}
+
+/// An answer: its output, or the error that the program tells. `Err` where it is neither.
+fn read(bytes: &[u8]) -> Result<Result<Value, String>, String> {
+    let shown = || format!("wrote what is no answer: {:?}", excerpt(bytes));
+    let mut answer: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| shown())?;
+    match (answer.remove("output"), answer.remove("error")) {
+        (Some(output), None) => Ok(Ok(output)),
+        (None, Some(Value::String(error))) => Ok(Err(error)),
+        (None, Some(error)) => Ok(Err(error.to_string())),
+        _ => Err(shown()),
+    }
+}
+
+/// The program that a command means: a path relative to the folder if it has a slash, else one on the PATH.
+fn locate(name: &str, folder: &Path) -> Option<PathBuf> {
+    if name.contains('/') || Path::new(name).is_absolute() {
+        return Some(folder.join(name)).filter(|p| p.is_file());
+    }
+    if !cfg!(unix) {
+        return Some(PathBuf::from(name));
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|p| p.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_an_output_or_an_error() {
+        assert_eq!(read(br#"{"output": [1]}"#), Ok(Ok(serde_json::json!([1]))));
+        assert_eq!(read(br#"{"output": null}"#), Ok(Ok(Value::Null)));
+        assert_eq!(read(br#"{"error": "no index"}"#), Ok(Err("no index".into())));
+        for garbage in ["", "loading...", "[1]", "{}", r#"{"output": 1, "error": "x"}"#, "\u{fffd}", "{\"output\": 1"] {
+            assert!(read(garbage.as_bytes()).unwrap_err().starts_with("wrote what is no answer"), "{garbage}");
+        }
+    }
+}
