@@ -98,7 +98,7 @@ mod tests {
     fn looking_at_several_differences_is_paid_for() {
         let noise: Vec<f64> = (0..40).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
         let real: Vec<f64> = (0..40).map(|i| if i % 4 == 0 { -1.0 } else { 1.0 }).collect();
-        let (alone, among) = (any_above(&[real.clone()], 3), any_above(&[noise.clone(), real, noise], 3));
+        let (alone, among) = (any_above(std::slice::from_ref(&real), 3), any_above(&[noise.clone(), real, noise], 3));
         assert!(alone < 0.01 && among > alone, "{alone:?} {among:?}");
     }
 
