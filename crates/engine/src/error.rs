@@ -61,7 +61,10 @@ impl EngineError {
         match self {
             EngineError::Model(error) => error.hint.clone(),
             EngineError::Store(error) => error.hint().map(str::to_owned),
-            EngineError::Budget(_) => Some("raise the search budget and go on with `agenttts search --resume`".into()),
+            EngineError::Budget(_) => Some(
+                "raise the search budget and go on: `agenttts search --resume STUDY`, or `agenttts pilot` as before"
+                    .into(),
+            ),
             EngineError::Input(_) | EngineError::Internal(_) => None,
         }
     }

@@ -38,17 +38,23 @@ pub(super) fn upper(values: &[f64], alpha: f64) -> f64 {
     (centre + quantile(1.0 - alpha) * e.se).min(1.0)
 }
 
-/// About how many examples show a difference of the size of the mean of `values`, or of `margin` if that is larger, with
-/// a power of 0.8 in a test at the level `alpha`, of one side or two.
+/// About how many examples show a difference as large as the mean of `values`, or as `margin` if that is larger, with a
+/// power of 0.8 in a test at the level `alpha`; of one side asks for means above 0 only. More than there are.
 pub(super) fn needed(values: &[f64], margin: f64, alpha: f64, sides: f64) -> u32 {
     let n = values.len() as f64;
     let e = of_differences(values);
-    let deviation = e.se * (n + 2.0).sqrt();
-    let size = e.mean.abs().max(margin).max(1e-3);
+    let mean = if sides > 1.0 { e.mean.abs() } else { e.mean };
+    // A difference that was not measured is imagined as that share of examples which differ by 1, or as noisier.
+    let (size, deviation) = if mean >= margin {
+        (mean, e.se * (n + 2.0).sqrt())
+    } else {
+        let seen = differences(values, 1.0).se * (n + 2.0).sqrt();
+        (margin, seen.max((margin * (1.0 - margin)).sqrt()))
+    };
     let reach = quantile(1.0 - alpha / sides) + quantile(0.8);
     // A test by signs needs a few examples that differ, however large the difference.
-    let least = (1.0 / alpha).log2().ceil();
-    ((reach * deviation / size).powi(2).ceil()).max(least).min(1e9) as u32
+    let least = (1.0 / alpha).log2().ceil().max(n + 1.0);
+    (reach * deviation / size).powi(2).ceil().max(least).min(1e9) as u32
 }
 
 /// About how many examples bound a difference of 0 by `margin` with probability 0.95, four times in five.
@@ -172,5 +178,8 @@ mod tests {
         assert!(wide < narrow && (60..200).contains(&narrow), "{wide} {narrow}");
         assert!(needed_to_bound(&noisy, 0.05, 0.05) > 1000);
         assert!(needed(&[1.0; 5], 0.05, 0.05, 1.0) >= 5);
+        let worse: Vec<f64> = noisy.iter().map(|d| -d).collect();
+        assert_eq!(needed(&worse, 0.05, 0.05, 2.0), narrow, "the sign does not count for two sides");
+        assert!(needed(&worse, 0.05, 0.05, 1.0) > 10 * narrow, "a fall is no rise of that size");
     }
 }

@@ -159,12 +159,7 @@ pub(super) fn signed(e: &Estimate) -> String {
 pub(super) fn decided(test: &PilotTest) -> String {
     let p = if test.adjusted < 0.001 { "p < 0.001".to_owned() } else { format!("p = {:.3}", test.adjusted) };
     match test.needed {
-        Some(n) if n > test.difference.n => {
-            format!("{}, {p}: not shown; about {n} examples would", signed(&test.difference))
-        }
-        Some(_) => {
-            format!("{}, {p}: not shown, and one as large as the margin would have been", signed(&test.difference))
-        }
+        Some(n) => format!("{}, {p}: not shown; about {n} examples would", signed(&test.difference)),
         None => format!("{}, {p}", signed(&test.difference)),
     }
 }
