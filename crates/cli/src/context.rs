@@ -18,6 +18,7 @@ pub(crate) struct Context {
     /// Whether the command line or the environment names the store.
     store_is_named: bool,
     models_dir: Option<PathBuf>,
+    allow_weak_sandbox: bool,
 }
 
 impl Context {
@@ -30,6 +31,7 @@ impl Context {
             screen,
             store_is_named: args.store.is_some(),
             store: places::store(args.store.as_deref(), &current),
+            allow_weak_sandbox: args.allow_weak_sandbox,
             models_dir: places::models(args.models_dir.as_deref(), |name| std::env::var_os(name)),
         })
     }
@@ -78,7 +80,12 @@ impl Context {
 
     /// Where models come from.
     pub(crate) fn workshop(&self) -> Result<Workshop, Failure> {
-        Ok(Workshop::new(self.models_dir()?))
+        Ok(self.workshop_of(self.models_dir()?))
+    }
+
+    /// The same, with embedded models from a folder.
+    pub(crate) fn workshop_of(&self, models_dir: PathBuf) -> Workshop {
+        Workshop::new(models_dir).allow_weak_sandbox(self.allow_weak_sandbox)
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Store = 5,
     /// A limit was reached before any plan was measured.
     Limit = 6,
+    /// Generated code cannot be run here.
+    Sandbox = 7,
     /// Interrupted; a study can be resumed.
     Interrupted = 130,
 }

@@ -121,6 +121,7 @@ pub(crate) fn exit_of_engine(error: &EngineError) -> Exit {
         EngineErrorKind::Model(_) => Exit::Model,
         EngineErrorKind::Store => Exit::Store,
         EngineErrorKind::Budget => Exit::Limit,
+        EngineErrorKind::Sandbox => Exit::Sandbox,
         EngineErrorKind::Internal => Exit::Internal,
     }
 }

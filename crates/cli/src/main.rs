@@ -21,6 +21,8 @@ use failure::Failure;
 use output::Screen;
 
 fn main() -> ExitCode {
+    // Before any thread: generated code is started by this very program.
+    agenttts_sandbox::become_launcher_if_asked();
     let cli = Cli::parse();
     let screen = Screen::new(cli.global.color, cli.global.verbose > 0);
     start_log(cli.global.verbose, screen.stderr_colour());

@@ -41,6 +41,6 @@ pub use request::{
 };
 pub use space::{JUDGE_MAX_TOKENS, PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
 pub use summary::{
-    Confirmation, Confirmed, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION, ScalingCurve,
-    Spend, StageSummary, StudyState, StudySummary,
+    Confirmation, Confirmed, Enforced, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION,
+    ScalingCurve, Spend, StageSummary, StudyState, StudySummary,
 };

@@ -17,6 +17,9 @@ pub enum Aggregator {
     /// For outputs that are sets of ids: the ids that most samples name, as many as the samples name on average
     /// (the retrieval merge of the AgentTTS code).
     VoteSet,
+    /// For outputs that are programs: every sample's code runs in the sandbox, and those that run without a traceback
+    /// vote by what they print. No call.
+    Execution,
     /// The same model reads all samples and writes one answer (the paper's fusion): one more call.
     Fuse,
     /// A judge model reads all samples and picks one: one more call.
@@ -25,8 +28,14 @@ pub enum Aggregator {
 
 impl Aggregator {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Aggregator; 5] =
-        [Aggregator::First, Aggregator::Vote, Aggregator::VoteSet, Aggregator::Fuse, Aggregator::Judge];
+    pub const ALL: [Aggregator; 6] = [
+        Aggregator::First,
+        Aggregator::Vote,
+        Aggregator::VoteSet,
+        Aggregator::Execution,
+        Aggregator::Fuse,
+        Aggregator::Judge,
+    ];
 
     /// The name used in files.
     pub fn name(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Aggregator {
             Aggregator::First => "first",
             Aggregator::Vote => "vote",
             Aggregator::VoteSet => "vote-set",
+            Aggregator::Execution => "execution",
             Aggregator::Fuse => "fuse",
             Aggregator::Judge => "judge",
         }
@@ -47,6 +57,11 @@ impl Aggregator {
     /// Whether it makes a model call of its own (when there is more than one sample).
     pub fn calls_model(self) -> bool {
         matches!(self, Aggregator::Fuse | Aggregator::Judge)
+    }
+
+    /// Whether it runs the samples' code (when there is more than one sample).
+    pub fn runs_code(self) -> bool {
+        self == Aggregator::Execution
     }
 }
 

@@ -43,6 +43,10 @@ pub struct StudySummary {
     /// Which weights every model had, by its name.
     #[serde(default)]
     pub models: BTreeMap<String, ModelIdentity>,
+    /// What held the code that models wrote while it ran, where any ran: once, or for each kind of machine that the study
+    /// ran on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox: Vec<Enforced>,
     /// Where the study stands.
     pub state: StudyState,
     /// Why it stopped, in words.
@@ -82,6 +86,18 @@ pub struct StudySummary {
     /// Why that plan won; absent where nothing was measured, and in summaries of older programs.
     #[serde(default)]
     pub explanation: Option<Explanation>,
+}
+
+/// What held generated code while it ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Enforced {
+    /// The kernel's release.
+    pub kernel: String,
+    /// For each thing that must be held (`files`, `network`, `memory`, ...) the parts of the system that held it, the
+    /// strongest first. Empty: nothing did.
+    pub guards: BTreeMap<String, Vec<String>>,
+    /// Parts that the system did not give, and why.
+    pub missing: BTreeMap<String, String>,
 }
 
 /// A measured plan.

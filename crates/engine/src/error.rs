@@ -2,6 +2,7 @@
 
 use agenttts_core::{Problem, Problems};
 use agenttts_models::{ModelError, ModelErrorKind};
+use agenttts_sandbox::SandboxError;
 use agenttts_store::StoreError;
 
 /// Why something could not be done.
@@ -16,6 +17,9 @@ pub enum EngineError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Generated code cannot be run here: a fault of the machine, not of the code.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// Nothing could be measured within the search budget.
     #[error("{0}")]
     Budget(String),
@@ -33,6 +37,8 @@ pub enum EngineErrorKind {
     Model(ModelErrorKind),
     /// The store cannot be used.
     Store,
+    /// Generated code cannot be run here.
+    Sandbox,
     /// Nothing could be measured within the search budget.
     Budget,
     /// A fault of this program.
@@ -51,6 +57,7 @@ impl EngineError {
             EngineError::Input(_) => EngineErrorKind::Input,
             EngineError::Model(error) => EngineErrorKind::Model(error.kind),
             EngineError::Store(_) => EngineErrorKind::Store,
+            EngineError::Sandbox(_) => EngineErrorKind::Sandbox,
             EngineError::Budget(_) => EngineErrorKind::Budget,
             EngineError::Internal(_) => EngineErrorKind::Internal,
         }
@@ -61,6 +68,10 @@ impl EngineError {
         match self {
             EngineError::Model(error) => error.hint.clone(),
             EngineError::Store(error) => error.hint().map(str::to_owned),
+            EngineError::Sandbox(error @ SandboxError::TooWeak(_)) => {
+                Some(format!("{}: --allow-weak-sandbox", error.hint().unwrap_or("the code runs all the same with")))
+            }
+            EngineError::Sandbox(error) => error.hint().map(str::to_owned),
             EngineError::Budget(_) => Some(
                 "raise the search budget and go on: `agenttts search --resume STUDY`, or `agenttts pilot` as before"
                     .into(),

@@ -1,6 +1,6 @@
 //! One example through all steps, and all stages of a plan: what a search measures and what `run` serves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use agenttts_core::{
     Plan, Request, RequestKey, StageSpec, Temperature, Usage,
 };
 use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Combine, CompiledStage, ParseFailure, Sample, aggregate};
+use agenttts_stage::{Combine, CompiledStage, ParseFailure, Ran, Sample, aggregate};
 use serde_json::Value;
 
+use crate::code::Code;
 use crate::error::EngineError;
 use crate::load::Loaded;
 use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
@@ -27,6 +28,8 @@ pub(crate) struct Executor {
     models: ModelSet,
     steps: Steps,
     cost_model: CostModel,
+    /// What runs generated code, where the pipeline has any.
+    code: Option<Arc<Code>>,
 }
 
 /// An example's way through all stages.
@@ -63,6 +66,8 @@ pub(crate) struct StageRun {
     pub(crate) samples: Vec<GotSample>,
     /// What each sample parses to, or why it does not.
     pub(crate) parsed: Vec<Result<Value, ParseFailure>>,
+    /// What running each sample's code came to, where the aggregator wanted that.
+    pub(crate) ran: Vec<Option<Ran>>,
     /// The fusion's or judge's reply.
     pub(crate) combined: Option<GotSample>,
     /// The share of samples that agree with the output.
@@ -105,7 +110,37 @@ impl Executor {
             models,
             steps,
             cost_model: loaded.pipeline.cost_model,
+            code: None,
         }
+    }
+
+    /// With what runs generated code, which pipelines need that [have any](Pipeline::runs_code).
+    #[must_use]
+    pub(crate) fn with_code(mut self, code: Option<Arc<Code>>) -> Self {
+        self.code = code;
+        self
+    }
+
+    fn code(&self) -> Result<&Code, EngineError> {
+        self.code.as_deref().ok_or_else(|| EngineError::Internal("the pipeline's code has no sandbox".into()))
+    }
+
+    /// What running the code of a stage's outputs came to, by the output as JSON; nothing where the stage neither
+    /// aggregates nor scores by it.
+    pub(crate) async fn ran<'v>(
+        &self,
+        stage: usize,
+        outputs: impl Iterator<Item = &'v Value>,
+    ) -> Result<HashMap<String, Ran>, EngineError> {
+        if !self.pipeline.stages[stage].runs_code() {
+            return Ok(HashMap::new());
+        }
+        let code = self.code()?;
+        let distinct: BTreeMap<String, &Value> = outputs.map(|output| (output.to_string(), output)).collect();
+        let run = |(key, output): (String, &'v Value)| async move {
+            Ok::<_, EngineError>((key, code.run(output).await?.ran()))
+        };
+        Ok(futures::future::try_join_all(distinct.into_iter().map(run)).await?.into_iter().collect())
     }
 
     pub(crate) fn stage_count(&self) -> usize {
@@ -205,7 +240,7 @@ impl Executor {
                     }
                 }
             }
-            self.score_stage(&self.stages[index], example, choice, &mut run).map_err(Halt::Fatal)?;
+            self.score_stage(&self.stages[index], example, choice, &mut run).await.map_err(Halt::Fatal)?;
             runs.push(run);
         }
         let objective = runs.get(self.pipeline.objective).and_then(|r| r.score).unwrap_or(0.0);
@@ -255,7 +290,7 @@ impl Executor {
     }
 
     /// Scores a stage's output and, for aggregators that need no call, what its first samples alone would have given.
-    fn score_stage(
+    async fn score_stage(
         &self,
         stage: &CompiledStage,
         example: &Example,
@@ -266,20 +301,25 @@ impl Executor {
         if example.line == 0 {
             return Ok(());
         }
-        let of = |output: &Value| {
-            let score = stage.score(output, example).transpose();
+        let of = async |output: &Value| {
+            let passed = match stage.scores_by_running() {
+                true => Some(self.code()?.run(output).await?.passed),
+                false => None,
+            };
+            let score = stage.score(output, example, passed).transpose();
             score.map_err(|e| EngineError::input(e.to_string(), "mend the example, or name another gold field"))
         };
         // A stage that has no output still has a metric, which is then 0.
         run.score =
-            of(run.output.as_ref().unwrap_or(&Value::Null))?.map(|s| if run.output.is_some() { s } else { 0.0 });
+            of(run.output.as_ref().unwrap_or(&Value::Null)).await?.map(|s| if run.output.is_some() { s } else { 0.0 });
         if run.score.is_none() || (choice.aggregator.calls_model() && choice.samples > 1) {
             return Ok(());
         }
         let mut n = 1;
         while n <= run.parsed.len() {
-            let value = match aggregate(choice.aggregator, &run.parsed[..n]) {
-                Ok(aggregate) => of(&aggregate.output)?.unwrap_or(0.0),
+            let ran = run.ran.get(..n).unwrap_or_default();
+            let value = match aggregate(choice.aggregator, &run.parsed[..n], ran) {
+                Ok(aggregate) => of(&aggregate.output).await?.unwrap_or(0.0),
                 Err(_) => 0.0,
             };
             run.prefix_scores.push((n as u32, value));
@@ -326,8 +366,11 @@ impl StageContext<'_> {
             Err(error) => return failed(error),
         };
         let drawn = got.samples;
-        let samples: Vec<Sample<'_>> = drawn.iter().map(|s| stage.read(&s.draw.text, self.example)).collect();
+        let mut samples: Vec<Sample<'_>> = drawn.iter().map(|s| stage.read(&s.draw.text, self.example)).collect();
         let aggregator = self.choice.aggregator;
+        if aggregator.runs_code() && samples.len() > 1 {
+            self.run_code(&mut samples).await.map_err(Halt::Fatal)?;
+        }
         let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
             Ok(Combine::Done(result)) => Ok(result),
             Ok(Combine::Call(messages)) => {
@@ -340,7 +383,7 @@ impl StageContext<'_> {
             }
             Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
         };
-        run.parsed = samples.into_iter().map(|s| s.parsed).collect();
+        (run.parsed, run.ran) = samples.into_iter().map(|s| (s.parsed, s.ran)).unzip();
         run.samples = drawn;
         let aggregate = match combined {
             Ok(Ok(aggregate)) => aggregate,
@@ -350,6 +393,18 @@ impl StageContext<'_> {
         run.support = Some(aggregate.support);
         run.fallback = aggregate.fallback;
         Ok(StageEnd::Output(aggregate.output))
+    }
+
+    /// Runs the code of all samples that could be read, side by side.
+    async fn run_code(&self, samples: &mut [Sample<'_>]) -> Result<(), EngineError> {
+        let code = self.executor.code()?;
+        let runs = samples.iter_mut().map(|sample| async move {
+            if let Ok(output) = &sample.parsed {
+                sample.ran = Some(code.run(output).await?.ran());
+            }
+            Ok::<_, EngineError>(())
+        });
+        futures::future::try_join_all(runs).await.map(drop)
     }
 
     fn spec(&self) -> &StageSpec {

@@ -6,6 +6,7 @@ mod aside;
 mod bank;
 mod books;
 mod budget;
+mod code;
 mod confirm;
 mod direct;
 mod drawn;

@@ -184,7 +184,7 @@ fn unusable(stage: &CompiledStage, example: &Example) -> Option<String> {
     if let Some(field) = stage.missing_field(example) {
         return Some(format!("example {:?} has no field {field:?}", example.id));
     }
-    if let Some(Err(error)) = stage.score(&serde_json::Value::Null, example) {
+    if let Some(Err(error)) = stage.score(&serde_json::Value::Null, example, None) {
         return Some(error.to_string());
     }
     // Stages that read others cannot be rendered before those have run.

@@ -80,8 +80,8 @@ impl Runner {
     /// A runner for a plan file.
     ///
     /// # Errors
-    /// What is wrong with the plan file, and models that are not there.
-    pub fn new(plan: &PlanFile, workshop: &Workshop) -> Result<Self, EngineError> {
+    /// What is wrong with the plan file, models that are not there, and code that cannot run here.
+    pub async fn new(plan: &PlanFile, workshop: &Workshop) -> Result<Self, EngineError> {
         let loaded = plan.load()?;
         let mut used = loaded.pipeline.clone();
         // Only the plan's models are needed, and their judges.
@@ -97,8 +97,9 @@ impl Runner {
             .map(|(_, m)| m.clone())
             .collect();
         let models = workshop.connect(&used)?;
+        let code = workshop.code(&loaded.pipeline).await?.map(|(code, _)| code);
         let steps = workshop.steps(&loaded)?;
-        let executor = Executor::new(&loaded, models.clone(), steps);
+        let executor = Executor::new(&loaded, models.clone(), steps).with_code(code);
         let changed = loaded.snapshot.workplace.iter().flat_map(changed_programs).collect();
         Ok(Runner { plan: plan.plan(), executor, source: Direct::new(models), changed })
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use agenttts_core::ModelIdentity;
 use agenttts_core::pipeline::SearchBudget;
+use agenttts_core::{Enforced, ModelIdentity};
 use agenttts_search::{AgentStyle, METHODS, Settings, needs_agent, needs_history, searcher};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,9 @@ pub(crate) struct StudySettings {
     /// Which weights every model had when the study began.
     #[serde(default)]
     pub(crate) models: BTreeMap<String, ModelIdentity>,
+    /// What held generated code, on each kind of machine that the study ran on.
+    #[serde(default)]
+    pub(crate) sandbox: Vec<Enforced>,
 }
 
 pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<StudySettings, EngineError> {
@@ -104,6 +107,7 @@ pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<Study
         history: None,
         program: env!("CARGO_PKG_VERSION").into(),
         models: BTreeMap::new(),
+        sandbox: Vec::new(),
     })
 }
 

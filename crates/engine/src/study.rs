@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::aside::set_aside;
 use crate::bank::Bank;
 use crate::budget::Budget;
+use crate::code::Code;
 use crate::confirm::Confirm;
 use crate::drawn::{Drawn, Sources};
 use crate::error::EngineError;
@@ -62,6 +63,7 @@ pub async fn start_study(
     context.workshop.check_steps(&loaded)?;
     settings.models = models.identities();
     check_limits(&loaded, &settings.search_budget)?;
+    let code = code(&context, &loaded, &mut settings).await?;
     if models.is_recorded() && settings.agent.is_some() {
         return Err(EngineError::input(
             format!("the method `{}` asks a language model, and a tape holds no replies to that", settings.method),
@@ -80,7 +82,7 @@ pub async fn start_study(
             started_ms: now_ms(),
         })
         .await?;
-    run(Arc::new(study), loaded, models, settings, context, false).await
+    run(Arc::new(study), loaded, models, code, settings, context, false).await
 }
 
 /// Goes on with a study that was stopped, killed, or reached a limit.
@@ -106,15 +108,30 @@ pub async fn resume_study(
     check_limits(&loaded, &settings.search_budget)?;
     let models = context.workshop.connect(&loaded.pipeline)?;
     check_same_weights(&settings.models, &models.identities())?;
+    let code = code(&context, &loaded, &mut settings).await?;
     study.set_settings(json(&settings)?).await?;
     study.set_state(StudyState::Running, None).await?;
-    run(Arc::new(study), loaded, models, settings, context, true).await
+    run(Arc::new(study), loaded, models, code, settings, context, true).await
+}
+
+/// What runs the pipeline's generated code, where it has any; what holds it is noted.
+async fn code(
+    context: &StudyContext,
+    loaded: &Loaded,
+    settings: &mut StudySettings,
+) -> Result<Option<Arc<Code>>, EngineError> {
+    let Some((code, enforced)) = context.workshop.code(&loaded.pipeline).await? else { return Ok(None) };
+    if !settings.sandbox.contains(&enforced) {
+        settings.sandbox.push(enforced);
+    }
+    Ok(Some(code))
 }
 
 async fn run(
     study: Arc<Study>,
     loaded: Loaded,
     models: ModelSet,
+    code: Option<Arc<Code>>,
     settings: StudySettings,
     context: StudyContext,
     resumed: bool,
@@ -141,7 +158,7 @@ async fn run(
         archive: store.archive(study.id())?,
         width: width(&loaded),
         fresh_draws: !models.is_recorded(),
-        executor: Executor::new(&loaded, models, steps),
+        executor: Executor::new(&loaded, models, steps).with_code(code),
         study,
         loaded,
         settings,

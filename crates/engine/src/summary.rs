@@ -1,6 +1,6 @@
 //! The summary of a study, put together from its store at any time.
 
-use agenttts_core::pipeline::Snapshot;
+use agenttts_core::pipeline::{MetricSpec, Snapshot};
 use agenttts_core::{
     Archive, Confirmation, CostModel, Estimate, KindSpend, LimitUse, Pipeline, PlanSummary, Recommended, Reuse,
     SUMMARY_VERSION, ScalingCurve, Space, Spend, StageSummary, StudyState, StudySummary,
@@ -96,6 +96,7 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
         seed: pipeline.search.seed,
         program: settings.program.clone(),
         models: settings.models.clone(),
+        sandbox: settings.sandbox.clone(),
         state: row.state,
         stop_reason: row.stop_reason.clone(),
         cost_model: pipeline.cost_model,
@@ -166,7 +167,7 @@ pub(crate) fn recommended(loaded: &Loaded, settings: &StudySettings, archive: &A
 
 /// The task in words, for a method's agent.
 pub(crate) fn task_text(pipeline: &Pipeline) -> TaskText {
-    let metric = |s: &agenttts_core::StageSpec| s.metric.as_ref().map(|m| m.kind.name().to_owned());
+    let metric = |s: &agenttts_core::StageSpec| s.metric.as_ref().map(MetricSpec::name);
     TaskText {
         description: pipeline.search.task.clone(),
         objective: objective_name(pipeline),
@@ -176,7 +177,7 @@ pub(crate) fn task_text(pipeline: &Pipeline) -> TaskText {
 
 pub(crate) fn objective_name(pipeline: &Pipeline) -> String {
     let stage = &pipeline.stages[pipeline.objective];
-    let metric = stage.metric.as_ref().map_or("score", |m| m.kind.name());
+    let metric = stage.metric.as_ref().map_or_else(|| "score".into(), MetricSpec::name);
     format!("{} of {}", metric, stage.name)
 }
 
@@ -187,7 +188,7 @@ fn stages(loaded: &Loaded) -> Vec<StageSummary> {
             name: spec.name.clone(),
             models: p.by_size.iter().map(|&m| p.model_name(m).to_owned()).collect(),
             samples: spec.samples.clone(),
-            metric: spec.metric.as_ref().map(|m| m.kind.name().to_owned()),
+            metric: spec.metric.as_ref().map(MetricSpec::name),
         })
         .collect()
 }

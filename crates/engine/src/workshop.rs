@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use agenttts_core::pipeline::Facts;
-use agenttts_core::{Decoding, Message, ModelIdentity, ModelSpec, Pipeline, Request, Temperature};
+use agenttts_core::{Decoding, Enforced, Message, ModelIdentity, ModelSpec, Pipeline, Request, Temperature};
 use agenttts_models::registry::Registry;
 use agenttts_models::{Call, ConnectOptions, Model, ModelError, connect};
 
+use crate::code::Code;
 use crate::error::EngineError;
 use crate::load::{FactsLookup, Loaded};
 use crate::steps::Steps;
@@ -24,13 +25,15 @@ pub struct Workshop {
     pub options: ConnectOptions,
     /// The tape that plays all models, where one does.
     tape: Option<Arc<Tape>>,
+    /// Whether generated code runs even where the system cannot hold it.
+    allow_weak_sandbox: bool,
 }
 
 impl Workshop {
     /// Embedded models from a folder, keys from the environment.
     pub fn new(models_dir: PathBuf) -> Self {
         let options = ConnectOptions::default().with_registry(Registry::open(&models_dir));
-        Workshop { models_dir, options, tape: None }
+        Workshop { models_dir, options, tape: None, allow_weak_sandbox: false }
     }
 
     /// The same, but all models are played from a tape: nothing is called, and draws that are not on the tape are errors.
@@ -38,6 +41,26 @@ impl Workshop {
     pub fn with_tape(mut self, tape: Arc<Tape>) -> Self {
         self.tape = Some(tape);
         self
+    }
+
+    /// The same, but generated code runs even where the system cannot hold it: for code that is trusted.
+    #[must_use]
+    pub fn allow_weak_sandbox(mut self, allow: bool) -> Self {
+        self.allow_weak_sandbox = allow;
+        self
+    }
+
+    /// What runs the code that models write, with what this system holds of it; `None` for pipelines without such code.
+    ///
+    /// # Errors
+    /// Where the code cannot run here, or would not be held well enough.
+    pub(crate) async fn code(&self, pipeline: &Pipeline) -> Result<Option<(Arc<Code>, Enforced)>, EngineError> {
+        if !pipeline.runs_code() {
+            return Ok(None);
+        }
+        let code = Code::new(self.allow_weak_sandbox)?;
+        let enforced = code.probe().await?;
+        Ok(Some((Arc::new(code), enforced)))
     }
 
     /// Looks up what an embedded model's file says of it.

@@ -66,7 +66,8 @@ async fn a_smaller_budget_recommends_a_cheaper_plan_that_runs() {
     let [mean, low, high] = found.recommended.estimate;
     assert!((0.0..=mean).contains(&low) && (mean..=1.0).contains(&high));
     let text = file.to_toml();
-    let runner = Runner::new(&PlanFile::parse("p.toml", &text).unwrap(), &Workshop::new("no-models".into())).unwrap();
+    let runner =
+        Runner::new(&PlanFile::parse("p.toml", &text).unwrap(), &Workshop::new("no-models".into())).await.unwrap();
     let input = serde_json::json!({"question": "sum 7", "gold": "hut7", "answer": "17"});
     runner.run(input.as_object().unwrap().clone()).await.unwrap();
 }

@@ -41,7 +41,7 @@ async fn a_study_finds_confirms_and_writes_a_plan_that_runs() {
 
     let text = plan_file(&store, "sums", None).unwrap().to_toml();
     let plan = PlanFile::parse("plan.toml", &text).unwrap();
-    let runner = Runner::new(&plan, &Workshop::new("no-models".into())).unwrap();
+    let runner = Runner::new(&plan, &Workshop::new("no-models".into())).await.unwrap();
     let input = serde_json::json!({"question": "sum 7", "gold": "hut7", "answer": "17"});
     let answer = runner.run(input.as_object().unwrap().clone()).await.unwrap();
     assert!(answer.cost > 0.0 && answer.usage.calls >= 2);

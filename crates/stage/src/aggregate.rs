@@ -26,6 +26,17 @@ pub struct Aggregate {
     pub fallback: Option<String>,
 }
 
+/// What came of running a sample's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Whether it is valid code.
+    pub is_valid: bool,
+    /// Whether it ran without a traceback.
+    pub passed: bool,
+    /// What it did as others see it: programs that did the same vote for one another.
+    pub behaviour: String,
+}
+
 /// How many samples took part in an aggregate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -65,10 +76,17 @@ impl std::error::Error for NoOutput {}
 ///   that was given first.
 /// * `vote-set`: the ids that most samples name, as many as the samples name on average (rounded half up, at least 1);
 ///   ties go to the id that was named first. An output that is not a list counts as a list of one.
+/// * `execution`: the samples whose code ran without a traceback vote by what they did, as `ran` tells for each sample; the
+///   output is the earliest of them. If none did, those that are valid code vote as in `vote`, and if there are none, all
+///   do. With one sample nothing needs to run.
 /// * `fuse` and `judge` need a call, see [`crate::CompiledStage::combine`]; here they give the vote they fall back to.
 ///
 /// Deterministic in the samples given, so the first `n` of `N` samples give what `n` samples alone give.
-pub fn aggregate(aggregator: Aggregator, parsed: &[Result<Value, ParseFailure>]) -> Result<Aggregate, NoOutput> {
+pub fn aggregate(
+    aggregator: Aggregator,
+    parsed: &[Result<Value, ParseFailure>],
+    ran: &[Option<Ran>],
+) -> Result<Aggregate, NoOutput> {
     let ballots: Vec<Ballot<'_>> = ballots(parsed);
     if ballots.is_empty() {
         let first = parsed.iter().find_map(|p| p.as_ref().err().cloned());
@@ -86,6 +104,8 @@ pub fn aggregate(aggregator: Aggregator, parsed: &[Result<Value, ParseFailure>])
     Ok(match aggregator {
         Aggregator::First => picked(&ballots[0]),
         Aggregator::Vote | Aggregator::Fuse | Aggregator::Judge => picked(&ballots[tally.winner()]),
+        Aggregator::Execution if ballots.len() == 1 => picked(&ballots[0]),
+        Aggregator::Execution => vote_by_execution(&ballots, ran, counts),
         Aggregator::VoteSet => {
             let (output, support) = vote_on_sets(&ballots);
             Aggregate { output, sample: None, support, counts, fallback: None }
@@ -140,6 +160,36 @@ impl<'a> Tally<'a> {
     }
 }
 
+/// A vote of the samples that passed, by behaviour; else of those that are valid code, by answer; else of all.
+fn vote_by_execution(ballots: &[Ballot<'_>], ran: &[Option<Ran>], counts: Counts) -> Aggregate {
+    let of = |ballot: &Ballot<'_>| ran.get(ballot.sample).and_then(Option::as_ref);
+    let among = |wanted: &dyn Fn(&Ran) -> bool, key: &dyn Fn(&Ballot<'_>) -> String| -> Vec<Ballot<'_>> {
+        let kept = ballots.iter().filter(|ballot| of(ballot).is_some_and(wanted));
+        kept.map(|b| Ballot { sample: b.sample, output: b.output, key: key(b) }).collect()
+    };
+    let behaviour = |ballot: &Ballot<'_>| of(ballot).map_or_else(String::new, |ran| ran.behaviour.clone());
+    let passed = among(&|ran| ran.passed, &behaviour);
+    let valid = among(&|ran| ran.is_valid, &|ballot| ballot.key.clone());
+    let (voting, fallback) = match (passed.is_empty(), valid.is_empty()) {
+        (false, _) => (passed.as_slice(), None),
+        (true, false) => {
+            (valid.as_slice(), Some("no sample ran without a traceback: the vote of those that are valid"))
+        }
+        (true, true) => (ballots, Some("no sample is valid code: the vote of all")),
+    };
+    let tally = Tally::of(voting);
+    let winner = &voting[tally.winner()];
+    // The share of all samples that could be read, as with the other aggregators.
+    let support = tally.support(&winner.key) * voting.len() as f64 / ballots.len() as f64;
+    Aggregate {
+        output: winner.output.clone(),
+        sample: Some(winner.sample),
+        support,
+        counts: Counts { distinct: tally.distinct(), ..counts },
+        fallback: fallback.map(str::to_owned),
+    }
+}
+
 fn vote_on_sets(ballots: &[Ballot<'_>]) -> (Value, f64) {
     let mut ids: Vec<(String, usize)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -186,6 +236,10 @@ mod tests {
 
     type Parsed = Vec<Result<Value, ParseFailure>>;
 
+    fn voted(aggregator: Aggregator, parsed: &[Result<Value, ParseFailure>]) -> Result<Aggregate, NoOutput> {
+        aggregate(aggregator, parsed, &[])
+    }
+
     fn texts(list: &[&str]) -> Parsed {
         list.iter().map(|t| if t.is_empty() { Err(ParseFailure::Empty) } else { Ok(json!(t)) }).collect()
     }
@@ -196,53 +250,93 @@ mod tests {
 
     #[test]
     fn first_is_the_first_that_parses() {
-        let a = aggregate(Aggregator::First, &texts(&["", "Paris", "Rome", "rome."])).unwrap();
+        let a = voted(Aggregator::First, &texts(&["", "Paris", "Rome", "rome."])).unwrap();
         assert_eq!((a.output, a.sample, a.support), (json!("Paris"), Some(1), 1.0 / 3.0));
         assert_eq!(a.counts, Counts { samples: 4, parsed: 3, distinct: 2 });
     }
 
     #[test]
     fn vote_counts_normalised_answers() {
-        let a = aggregate(Aggregator::Vote, &texts(&["Rome", "The Paris", "", "paris."])).unwrap();
+        let a = voted(Aggregator::Vote, &texts(&["Rome", "The Paris", "", "paris."])).unwrap();
         assert_eq!((a.output, a.sample, a.support), (json!("The Paris"), Some(1), 2.0 / 3.0));
     }
 
     #[test]
     fn vote_ties_go_to_the_earliest_answer() {
-        let a = aggregate(Aggregator::Vote, &texts(&["b", "a1", "A1", "B"])).unwrap();
+        let a = voted(Aggregator::Vote, &texts(&["b", "a1", "A1", "B"])).unwrap();
         assert_eq!(a.output, json!("b"));
     }
 
     #[test]
     fn numbers_vote_by_value() {
         let parsed: Parsed = vec![Ok(json!(3)), Ok(json!(2)), Ok(json!(2.0))];
-        assert_eq!(aggregate(Aggregator::Vote, &parsed).unwrap().output, json!(2));
+        assert_eq!(voted(Aggregator::Vote, &parsed).unwrap().output, json!(2));
     }
 
     #[test]
     fn sets_vote_by_id_and_keep_the_mean_size() {
         // Votes: a 3, b 2, c 1, d 1; sizes 2, 2, 3: mean 2.33, so two ids.
-        let a = aggregate(Aggregator::VoteSet, &sets(&[&["a", "b"], &["a", "c"], &["a", "b", "d"]])).unwrap();
+        let a = voted(Aggregator::VoteSet, &sets(&[&["a", "b"], &["a", "c"], &["a", "b", "d"]])).unwrap();
         assert_eq!((a.output, a.sample), (json!(["a", "b"]), None));
         assert!((a.support - 5.0 / 6.0).abs() < 1e-12);
         // Votes: a 3, c 2, b 1; the mean size 1.5 rounds up to two ids.
-        let a = aggregate(Aggregator::VoteSet, &sets(&[&["b"], &["a", "c"], &["a"], &["c", "a"]])).unwrap();
+        let a = voted(Aggregator::VoteSet, &sets(&[&["b"], &["a", "c"], &["a"], &["c", "a"]])).unwrap();
         assert_eq!(a.output, json!(["a", "c"]));
-        let a = aggregate(Aggregator::VoteSet, &sets(&[&["z"], &["a"]])).unwrap();
+        let a = voted(Aggregator::VoteSet, &sets(&[&["z"], &["a"]])).unwrap();
         assert_eq!(a.output, json!(["z"]));
     }
 
     #[test]
     fn sets_of_nothing_and_single_values_are_sets_too() {
-        assert_eq!(aggregate(Aggregator::VoteSet, &sets(&[&[], &[]])).unwrap().output, json!([]));
-        assert_eq!(aggregate(Aggregator::VoteSet, &texts(&["x", "x", "y"])).unwrap().output, json!(["x"]));
+        assert_eq!(voted(Aggregator::VoteSet, &sets(&[&[], &[]])).unwrap().output, json!([]));
+        assert_eq!(voted(Aggregator::VoteSet, &texts(&["x", "x", "y"])).unwrap().output, json!(["x"]));
+    }
+
+    /// What running each sample came to: `-` not run, `x` invalid, `f` failed, else what it printed.
+    fn ran(each: &[&str]) -> Vec<Option<Ran>> {
+        let one = |told: &&str| match *told {
+            "-" => None,
+            "x" => Some(Ran { is_valid: false, passed: false, behaviour: String::new() }),
+            "f" => Some(Ran { is_valid: true, passed: false, behaviour: String::new() }),
+            printed => Some(Ran { is_valid: true, passed: true, behaviour: printed.into() }),
+        };
+        each.iter().map(one).collect()
+    }
+
+    #[test]
+    fn programs_that_run_win_and_vote_by_what_they_print() {
+        let programs = texts(&["a", "b", "c", "", "d"]);
+        let of = |each: &[&str]| aggregate(Aggregator::Execution, &programs, &ran(each)).unwrap();
+        // c and d print the same, and c is the earlier.
+        let a = of(&["f", "1", "2", "-", "2"]);
+        assert_eq!((a.output, a.sample, a.support, a.fallback), (json!("c"), Some(2), 0.5, None));
+        // All that ran differ: the earliest.
+        let a = of(&["x", "1", "2", "-", "3"]);
+        assert_eq!((a.output, a.support, a.counts.distinct), (json!("b"), 0.25, 3));
+        // A single one that runs wins against all that do not.
+        assert_eq!(of(&["f", "f", "f", "-", "1"]).output, json!("d"));
+    }
+
+    #[test]
+    fn where_no_program_runs_valid_ones_vote_and_else_all() {
+        let programs = texts(&["a", "b", "b", "a"]);
+        let of = |each: &[&str]| aggregate(Aggregator::Execution, &programs, &ran(each)).unwrap();
+        let a = of(&["x", "f", "f", "x"]);
+        assert_eq!((a.output, a.sample, a.support), (json!("b"), Some(1), 0.5));
+        assert!(a.fallback.unwrap().starts_with("no sample ran without a traceback"));
+        assert_eq!(of(&["x", "x", "f", "x"]).sample, Some(2));
+        let a = of(&["x", "x", "x", "x"]);
+        assert_eq!((a.output, a.support), (json!("a"), 0.5));
+        // One sample needs no run.
+        let one = aggregate(Aggregator::Execution, &programs[..1], &[]).unwrap();
+        assert_eq!((one.output, one.fallback), (json!("a"), None));
     }
 
     #[test]
     fn without_a_parsed_sample_there_is_a_reason() {
-        let error = aggregate(Aggregator::Vote, &texts(&["", ""])).unwrap_err();
+        let error = voted(Aggregator::Vote, &texts(&["", ""])).unwrap_err();
         assert_eq!(error.to_string(), "none of the 2 samples has an output; the first: the text is empty");
-        assert_eq!(aggregate(Aggregator::Vote, &[]).unwrap_err().to_string(), "there are no samples");
+        assert_eq!(voted(Aggregator::Vote, &[]).unwrap_err().to_string(), "there are no samples");
     }
 
     fn any_samples() -> impl Strategy<Value = Parsed> {
@@ -264,7 +358,7 @@ mod tests {
             let mut shuffled = samples.clone();
             let n = shuffled.len();
             (1..n).for_each(|i| shuffled.swap(i, (seed.wrapping_mul(i as u64 + 7) % (i as u64 + 1)) as usize));
-            let (a, b) = (aggregate(Aggregator::Vote, &samples).unwrap(), aggregate(Aggregator::Vote, &shuffled).unwrap());
+            let (a, b) = (voted(Aggregator::Vote, &samples).unwrap(), voted(Aggregator::Vote, &shuffled).unwrap());
             prop_assert_eq!(vote_key(&a.output), vote_key(&b.output));
             prop_assert_eq!(a.support, b.support);
             prop_assert_eq!(a.counts, b.counts);
@@ -273,7 +367,7 @@ mod tests {
         #[test]
         fn support_is_a_share_and_the_output_one_of_the_samples(samples in any_samples()) {
             for aggregator in Aggregator::ALL {
-                let Ok(a) = aggregate(aggregator, &samples) else { continue };
+                let Ok(a) = voted(aggregator, &samples) else { continue };
                 prop_assert!((0.0..=1.0).contains(&a.support));
                 if let Some(i) = a.sample {
                     prop_assert_eq!(Ok(&a.output), samples[i].as_ref());
@@ -283,7 +377,7 @@ mod tests {
 
         #[test]
         fn voted_sets_hold_only_named_ids_sorted_once(samples in any_samples()) {
-            let Ok(a) = aggregate(Aggregator::VoteSet, &samples) else { return Ok(()) };
+            let Ok(a) = voted(Aggregator::VoteSet, &samples) else { return Ok(()) };
             let chosen = members(&a.output);
             let mut sorted = chosen.clone();
             sorted.sort();

@@ -6,7 +6,7 @@ use agenttts_core::{Aggregator, Example, Message};
 use minijinja::value::Value as TemplateValue;
 use serde_json::Value;
 
-use crate::aggregate::{Aggregate, Counts, NoOutput, Tally, aggregate, ballots};
+use crate::aggregate::{Aggregate, Counts, NoOutput, Ran, Tally, aggregate, ballots};
 use crate::normalise::vote_key;
 use crate::parse::ParseFailure;
 use crate::parse::number::numbers;
@@ -50,6 +50,8 @@ pub struct Sample<'t> {
     pub text: &'t str,
     /// Its output.
     pub parsed: Result<Value, ParseFailure>,
+    /// What running its code came to, where the aggregator wants that.
+    pub ran: Option<Ran>,
 }
 
 /// What combining samples came to.
@@ -80,10 +82,11 @@ impl CompiledStage {
             Aggregator::Judge if Tally::of(&ballots(&parsed)).distinct() > 1 => {
                 self.judge_messages(example, outputs, samples).map(Combine::Call)
             }
-            Aggregator::First | Aggregator::Vote | Aggregator::VoteSet => {
-                Ok(Combine::Done(aggregate(aggregator, &parsed)))
+            Aggregator::Fuse | Aggregator::Judge => Ok(Combine::Done(aggregate(Aggregator::First, &parsed, &[]))),
+            Aggregator::First | Aggregator::Vote | Aggregator::VoteSet | Aggregator::Execution => {
+                let ran: Vec<Option<Ran>> = samples.iter().map(|s| s.ran.clone()).collect();
+                Ok(Combine::Done(aggregate(aggregator, &parsed, &ran)))
             }
-            Aggregator::Fuse | Aggregator::Judge => Ok(Combine::Done(aggregate(Aggregator::First, &parsed))),
         }
     }
 
@@ -123,9 +126,9 @@ impl CompiledStage {
                 }
                 None => format!("the judge named none of {} replies: the samples' vote instead", ballots.len()),
             },
-            _ => return aggregate(aggregator, &parsed),
+            _ => return aggregate(aggregator, &parsed, &[]),
         };
-        aggregate(Aggregator::Vote, &parsed).map(|vote| Aggregate { fallback: Some(reason), ..vote })
+        aggregate(Aggregator::Vote, &parsed, &[]).map(|vote| Aggregate { fallback: Some(reason), ..vote })
     }
 
     /// The messages that ask the stage's model for one answer made of all samples: the stage's system message and the

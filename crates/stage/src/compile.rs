@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use agenttts_core::pipeline::{Node, ParserSpec, StageSpec, Template};
+use agenttts_core::pipeline::{MetricSpec, Node, ParserSpec, StageSpec, Template};
 use agenttts_core::text::nearest;
 use agenttts_core::{Aggregator, Pipeline, Problem, Problems};
 
@@ -130,7 +130,7 @@ fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Prob
         known_fields.contains(path) || path.match_indices('.').any(|(dot, _)| known_fields.contains(&path[..dot]))
     };
     let among = among(spec).map(|among| (among, "the parser's `among`"));
-    let metric = spec.metric.iter();
+    let metric = spec.metric.iter().flat_map(MetricSpec::parts);
     let gold = metric.clone().filter_map(|m| Some((m.gold.as_ref()?, "the metric's `gold`")));
     let aliases = metric.flat_map(|m| m.aliases.iter().map(|a| (a, "the metric's `aliases`")));
     let mut problems: Vec<Problem> = among
@@ -149,6 +149,12 @@ fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Prob
         let problem = Problem::new("the aggregator `vote-set` needs outputs that are lists");
         problems
             .push(in_stage(spec, problem.hint("use a parser of kind \"ids\" or \"json\", or the aggregator `vote`")));
+    }
+    let gives_code =
+        matches!(spec.parser, ParserSpec::Code | ParserSpec::Text | ParserSpec::Json { .. } | ParserSpec::Regex { .. });
+    if spec.aggregators.contains(&Aggregator::Execution) && !gives_code {
+        let problem = Problem::new("the aggregator `execution` needs outputs that are programs");
+        problems.push(in_stage(spec, problem.hint("use a parser of kind \"code\", or another aggregator")));
     }
     problems
 }

@@ -8,6 +8,7 @@
 //! the version constants below; each grows when the same input may give another result.
 
 mod aggregate;
+mod code;
 mod combine;
 mod compile;
 mod field;
@@ -17,7 +18,8 @@ mod parse;
 mod stage;
 mod template;
 
-pub use aggregate::{Aggregate, Counts, NoOutput, aggregate};
+pub use aggregate::{Aggregate, Counts, NoOutput, Ran, aggregate};
+pub use code::{CodeFiles, NoCode, code_files};
 pub use combine::{Combine, Sample};
 pub use metric::{MetricError, score};
 pub use normalise::normalise;
@@ -43,5 +45,6 @@ pub const ROUGE_VERSION: u32 = 1;
 /// Version of the metrics of tool graphs, the reading of graphs included.
 pub const GRAPH_VERSION: u32 = 1;
 
-/// Version of the metrics of generated code.
-pub const CODE_VERSION: u32 = 1;
+/// Version of the metrics of generated code, the reading of its files included. 2: files may be named in the line of a
+/// fence, and JSON of files may be a text.
+pub const CODE_VERSION: u32 = 2;

@@ -1,7 +1,6 @@
 //! Metrics: how good an output is, in `0..=1`.
 
 mod answer;
-mod code;
 mod gold;
 mod graph;
 mod rouge;
@@ -12,6 +11,7 @@ use agenttts_core::Example;
 use agenttts_core::pipeline::{MetricKind, MetricSpec};
 use serde_json::Value;
 
+use crate::code;
 use crate::field::{id_of, plain_text};
 use crate::normalise::normalise;
 use gold::Gold;
@@ -54,9 +54,16 @@ pub use gold::MetricError;
 /// `completeness`: 1 if the output holds Python code and no placeholder in it. ChatDev (Qian et al. 2024) looks for lines
 /// with "pass" or "todo"; here the code is parsed, so that only placeholders count.
 ///
+/// `executability`: 1 if the output's code ran without a traceback. That is found out elsewhere: `passed` tells it, and an
+/// output that was not run scores 0.
+///
+/// # Combinations
+/// `mean`, `product`: of the scores by the metrics that they name. A product of shares of which all must be high, as the
+/// completeness, executability and consistency of ChatDev, is 0 as soon as one of them is.
+///
 /// # Errors
 /// The gold answer is missing or is not what the metric needs.
-pub fn score(spec: &MetricSpec, output: &Value, example: &Example) -> Result<f64, MetricError> {
+pub fn score(spec: &MetricSpec, output: &Value, example: &Example, passed: Option<bool>) -> Result<f64, MetricError> {
     let gold = Gold { spec, example };
     let best_answer = |score: fn(&str, &str) -> f64| {
         let answer = normalise(&plain_text(output));
@@ -88,6 +95,16 @@ pub fn score(spec: &MetricSpec, output: &Value, example: &Example) -> Result<f64
             Ok(tools::graph_score(spec.kind, output, &gold.graph()?))
         }
         MetricKind::Completeness => Ok(share(code::is_complete(output))),
+        MetricKind::Executability => Ok(share(passed == Some(true))),
+        MetricKind::Mean | MetricKind::Product => {
+            let parts: Result<Vec<f64>, MetricError> =
+                spec.of.iter().map(|part| score(part, output, example, passed)).collect();
+            let parts = parts?;
+            Ok(match spec.kind {
+                MetricKind::Product => parts.iter().product(),
+                _ => parts.iter().sum::<f64>() / parts.len().max(1) as f64,
+            })
+        }
     }
 }
 
@@ -105,7 +122,9 @@ pub(crate) fn gold_output(spec: &MetricSpec, gold: &Value) -> Option<Value> {
             let read = gold.as_str().and_then(|text| serde_json::from_str(text).ok());
             Some(read.unwrap_or_else(|| gold.clone()))
         }
-        MetricKind::Completeness => None,
+        MetricKind::Completeness | MetricKind::Executability => None,
+        // Parts may have different gold answers, and there is one output.
+        MetricKind::Mean | MetricKind::Product => None,
         _ => match gold {
             Value::Array(alternatives) => alternatives.first().cloned(),
             one => Some(one.clone()),

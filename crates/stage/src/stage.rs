@@ -59,7 +59,8 @@ impl CompiledStage {
     /// candidates, or the metric's gold answer (these two as dotted paths).
     pub fn missing_field(&self, example: &Example) -> Option<String> {
         let in_template = self.fields.iter().find(|field| !example.fields.contains_key(*field));
-        let gold = self.metric.as_ref().and_then(|metric| metric.gold.as_ref());
+        let metrics = self.metric.iter().flat_map(MetricSpec::parts);
+        let gold = metrics.filter_map(|metric| metric.gold.as_ref());
         let paths = self.among.iter().chain(gold);
         in_template.or_else(|| paths.into_iter().find(|path| lookup(&example.fields, path).is_none())).cloned()
     }
@@ -80,12 +81,18 @@ impl CompiledStage {
 
     /// Parses the text of a sample that answers `example`.
     pub fn read<'t>(&self, text: &'t str, example: &Example) -> Sample<'t> {
-        Sample { text, parsed: self.parser.parse(text, &example.fields) }
+        Sample { text, parsed: self.parser.parse(text, &example.fields), ran: None }
     }
 
-    /// The score of an output by the stage's metric; `None` where the stage has none.
-    pub fn score(&self, output: &Value, example: &Example) -> Option<Result<f64, MetricError>> {
-        self.metric.as_ref().map(|metric| score(metric, output, example))
+    /// Whether an output's code must have run before it can be scored.
+    pub fn scores_by_running(&self) -> bool {
+        self.metric.as_ref().is_some_and(MetricSpec::runs_code)
+    }
+
+    /// The score of an output by the stage's metric; `None` where the stage has none. `passed` tells whether the output's
+    /// code ran without a traceback, where [that matters](Self::scores_by_running).
+    pub fn score(&self, output: &Value, example: &Example, passed: Option<bool>) -> Option<Result<f64, MetricError>> {
+        self.metric.as_ref().map(|metric| score(metric, output, example, passed))
     }
 
     /// An output that the stage's metric counts as perfect, made of the example's gold answer in the form that the stage's
@@ -93,7 +100,7 @@ impl CompiledStage {
     pub fn gold_output(&self, example: &Example) -> Option<Value> {
         let metric = self.metric.as_ref()?;
         let output = gold_output(metric, lookup(&example.fields, metric.gold.as_deref()?)?)?;
-        let perfect = self.score(&output, example)?.ok()? > 1.0 - 1e-9;
+        let perfect = self.score(&output, example, None)?.ok()? > 1.0 - 1e-9;
         perfect.then_some(output)
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct GlobalArgs {
     /// When to use colour; NO_COLOR is honoured too
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
     pub(crate) color: ColorArg,
+    /// Run generated code even where this system cannot hold it in the sandbox: only for code that you trust
+    #[arg(long, global = true)]
+    pub(crate) allow_weak_sandbox: bool,
     /// Say more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,

@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failu
         )
     })?;
     let plan = PlanFile::parse(&shown, &text)?;
-    let runner = Runner::new(&plan, &context.workshop()?)?;
+    let runner = Runner::new(&plan, &context.workshop()?).await?;
     for program in runner.changed_programs() {
         let message =
             format!("warning: the program {program:?} of a step is not the one that the plan was measured with");

@@ -54,7 +54,7 @@ pub(super) async fn search(context: &Context, args: &SearchArgs) -> Result<Exit,
 pub(super) fn workshop(context: &Context, tape: Option<Arc<Tape>>) -> Result<Workshop, Failure> {
     match tape {
         // A tape needs no folder of models, so a machine without one may have none.
-        Some(tape) => Ok(Workshop::new(context.models_dir().unwrap_or_default()).with_tape(tape)),
+        Some(tape) => Ok(context.workshop_of(context.models_dir().unwrap_or_default()).with_tape(tape)),
         None => context.workshop(),
     }
 }

@@ -1,6 +1,6 @@
 //! What `check` found out about a pipeline.
 
-use agenttts_core::pipeline::{Inputs, StepKind, StepSpec};
+use agenttts_core::pipeline::{Inputs, MetricSpec, StepKind, StepSpec};
 use agenttts_core::{Pipeline, Plan, Space, Temperature};
 use agenttts_engine::{Forecast, Probe};
 use serde::Serialize;
@@ -37,7 +37,7 @@ impl Checked<'_> {
             text.push_str(&format!("  {}\n", p.description));
         }
         let objective = &p.stages[p.objective];
-        let metric = objective.metric.as_ref().map_or("-", |m| m.kind.name());
+        let metric = objective.metric.as_ref().map_or_else(|| "-".into(), MetricSpec::name);
         text.push_str(&format!(
             "  {} search examples, {} test examples, objective {}: {metric}\n",
             p.search_split.examples.len(),
@@ -53,7 +53,7 @@ impl Checked<'_> {
                 samples(&stage.samples),
                 listed(stage.aggregators.iter().map(|a| a.name().to_owned())),
                 listed(stage.temperatures.iter().map(Temperature::to_string)),
-                stage.metric.as_ref().map_or_else(|| "-".into(), |m| m.kind.name().to_owned()),
+                stage.metric.as_ref().map_or_else(|| "-".into(), MetricSpec::name),
             ]);
         }
         text.push_str(&table.text());
@@ -152,7 +152,7 @@ impl Checked<'_> {
                 "samples": stage.samples,
                 "aggregators": stage.aggregators,
                 "temperatures": stage.temperatures,
-                "metric": stage.metric.as_ref().map(|m| m.kind.name()),
+                "metric": stage.metric.as_ref().map(MetricSpec::name),
             })
         }).collect();
         let step = |step: &StepSpec| json!({"step": step.name, "from": names(p, &step.from).collect::<Vec<_>>(), "does": deed(&step.kind)});

@@ -1,7 +1,9 @@
 //! A study for a person: the plan, how good and how sure, what it cost, and what to do next.
 
+use std::collections::BTreeSet;
+
 use agenttts_core::text::decimal;
-use agenttts_core::{Confirmation, Spend, StudyState, StudySummary};
+use agenttts_core::{Confirmation, Enforced, Spend, StudyState, StudySummary};
 
 use super::number::{cost, duration, grouped, of_limit, percent, score, short, usd};
 use super::table::Columns;
@@ -71,7 +73,23 @@ fn head(screen: &Screen, s: &StudySummary) -> String {
         _ => format!(", each on {} examples", s.search_examples),
     };
     line("trials", format!("{measured} measured{open}{on}"));
+    for enforced in &s.sandbox {
+        line("sandbox", sandbox(enforced));
+    }
     text
+}
+
+/// What held generated code: everything, or what did not; and by what.
+fn sandbox(enforced: &Enforced) -> String {
+    let (held, open): (Vec<_>, Vec<_>) = enforced.guards.iter().partition(|(_, layers)| !layers.is_empty());
+    let names =
+        |guards: Vec<(&String, &Vec<String>)>| guards.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>().join(", ");
+    let layers: BTreeSet<&str> = held.iter().flat_map(|(_, layers)| layers.iter().map(String::as_str)).collect();
+    let by = layers.into_iter().collect::<Vec<_>>().join(", ");
+    let missing: Vec<String> =
+        enforced.missing.iter().map(|(layer, reason)| format!("; no {layer}: {reason}")).collect();
+    let open = if open.is_empty() { String::new() } else { format!("; not held: {}", names(open)) };
+    format!("generated code ran with these held: {} (by {by}){open}{}", names(held), missing.concat())
 }
 
 fn plan(screen: &Screen, s: &StudySummary) -> String {

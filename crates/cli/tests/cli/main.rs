@@ -6,6 +6,7 @@
 mod bad_input;
 mod bench;
 mod check;
+mod code;
 mod cost;
 mod first_steps;
 mod kill;

@@ -17,6 +17,30 @@ pub struct MetricSpec {
     /// Whether words are stemmed before they are compared; only of kinds that [can](MetricKind::can_stem).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stem: bool,
+    /// The metrics that it puts together; at least one of kinds that [do](MetricKind::is_combination), else none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<MetricSpec>,
+}
+
+impl MetricSpec {
+    /// The name for people: the kind, and for a combination its parts.
+    pub fn name(&self) -> String {
+        if !self.kind.is_combination() {
+            return self.kind.name().to_owned();
+        }
+        let parts: Vec<String> = self.of.iter().map(MetricSpec::name).collect();
+        format!("{} of {}", self.kind.name(), parts.join(", "))
+    }
+
+    /// Whether an output's code must have run before it can be scored.
+    pub fn runs_code(&self) -> bool {
+        self.kind == MetricKind::Executability || self.of.iter().any(MetricSpec::runs_code)
+    }
+
+    /// The metric itself and all that it is put together of.
+    pub fn parts(&self) -> Vec<&MetricSpec> {
+        std::iter::once(self).chain(self.of.iter().flat_map(MetricSpec::parts)).collect()
+    }
 }
 
 /// Kinds of metric; all are in `0..=1`, higher is better.
@@ -65,11 +89,17 @@ pub enum MetricKind {
     ParameterValueF1,
     /// 1 if generated code holds no placeholder.
     Completeness,
+    /// 1 if generated code runs in the sandbox without a traceback.
+    Executability,
+    /// The mean of other metrics.
+    Mean,
+    /// The product of other metrics.
+    Product,
 }
 
 impl MetricKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [MetricKind; 19] = [
+    pub const ALL: [MetricKind; 22] = [
         MetricKind::ExactMatch,
         MetricKind::F1,
         MetricKind::HotpotF1,
@@ -89,6 +119,9 @@ impl MetricKind {
         MetricKind::ParameterNameF1,
         MetricKind::ParameterValueF1,
         MetricKind::Completeness,
+        MetricKind::Executability,
+        MetricKind::Mean,
+        MetricKind::Product,
     ];
 
     /// The name used in files.
@@ -113,12 +146,20 @@ impl MetricKind {
             MetricKind::ParameterNameF1 => "parameter-name-f1",
             MetricKind::ParameterValueF1 => "parameter-value-f1",
             MetricKind::Completeness => "completeness",
+            MetricKind::Executability => "executability",
+            MetricKind::Mean => "mean",
+            MetricKind::Product => "product",
         }
     }
 
     /// Whether it compares the output with something of the example.
     pub fn needs_gold(self) -> bool {
-        self != MetricKind::Completeness
+        !matches!(self, MetricKind::Completeness | MetricKind::Executability) && !self.is_combination()
+    }
+
+    /// Whether it puts other metrics together.
+    pub fn is_combination(self) -> bool {
+        matches!(self, MetricKind::Mean | MetricKind::Product)
     }
 
     /// Whether further fields may hold other gold answers.

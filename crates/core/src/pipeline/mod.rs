@@ -169,6 +169,8 @@ pub enum ParserSpec {
         /// The options.
         options: Vec<String>,
     },
+    /// The files of a program, as an object of texts under file names: fenced blocks, JSON, or bare code.
+    Code,
 }
 
 /// What a whole search may spend; any limits together.
@@ -206,6 +208,13 @@ pub struct SearchSettings {
     pub task: String,
 }
 
+impl StageSpec {
+    /// Whether aggregating its samples or scoring its output runs code that models write.
+    pub fn runs_code(&self) -> bool {
+        self.aggregators.iter().any(|a| a.runs_code()) || self.metric.as_ref().is_some_and(MetricSpec::runs_code)
+    }
+}
+
 impl Pipeline {
     /// The space of plans of this pipeline within its plan budget.
     pub fn space(&self) -> Result<Space, SpaceError> {
@@ -226,6 +235,11 @@ impl Pipeline {
             fusion_decode_tokens: s.fuse.max_tokens.map(|m| u64::from(m).min(s.decode_tokens)),
         });
         Space::new(stages.collect(), cost_model, budget)
+    }
+
+    /// Whether answering or scoring runs code that models write.
+    pub fn runs_code(&self) -> bool {
+        self.stages.iter().any(StageSpec::runs_code)
     }
 
     /// The model of that name.

@@ -185,6 +185,38 @@ pub(crate) struct RawMetric {
     pub gold: Option<Spanned<String>>,
     pub aliases: Option<Spanned<OneOrMany<String>>>,
     pub stem: Option<Spanned<bool>>,
+    pub of: Option<Spanned<Vec<Spanned<RawPart>>>>,
+}
+
+/// A part of a combined metric: the name of a kind that needs no more, or a metric in full.
+#[derive(Debug)]
+pub(crate) enum RawPart {
+    Kind(String),
+    Full(Box<RawMetric>),
+}
+
+impl<'de> Deserialize<'de> for RawPart {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+
+        impl<'de> Visitor<'de> for V {
+            type Value = RawPart;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a metric, or a metric such as { kind = \"f1\", gold = \"answer\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
+                Ok(RawPart::Kind(v.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                RawMetric::deserialize(value::MapAccessDeserializer::new(map)).map(|m| RawPart::Full(Box::new(m)))
+            }
+        }
+
+        d.deserialize_any(V)
+    }
 }
 
 #[derive(Debug, Deserialize)]

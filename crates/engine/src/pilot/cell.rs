@@ -133,15 +133,15 @@ impl Cell {
     }
 }
 
-/// Whether an aggregator's output follows from what the samples parse to, without a call or a run of their code.
+/// Whether an aggregator's output follows, without a call, from what the samples parse to and what their code does.
 fn is_pure(aggregator: Aggregator) -> bool {
-    matches!(aggregator, Aggregator::First | Aggregator::Vote | Aggregator::VoteSet)
+    matches!(aggregator, Aggregator::First | Aggregator::Vote | Aggregator::VoteSet | Aggregator::Execution)
 }
 
 /// The samples of a run, if aggregating them gives the run's output: not so for a stage that made no call or several.
 fn samples(run: StageRun, aggregator: Aggregator, most: u32) -> Option<Samples> {
     let same = run.parsed.len() == most as usize
         && run.samples.len() == run.parsed.len()
-        && aggregate(aggregator, &run.parsed).ok().map(|a| a.output) == run.output;
+        && aggregate(aggregator, &run.parsed, &run.ran).ok().map(|a| a.output) == run.output;
     same.then(|| Samples { parsed: run.parsed, taken: run.samples.iter().map(|s| Taken::of(&s.draw)).collect() })
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::thread;
 
 use agenttts_core::{Aggregator, CostModel, Example, ModelSpec, Temperature};
-use agenttts_stage::{CompiledStage, aggregate};
+use agenttts_stage::{CompiledStage, Ran, aggregate};
 use serde_json::Value;
 
 use super::cell::{Cell, Samples};
@@ -50,15 +50,17 @@ impl Table {
     }
 }
 
-/// The tables of a stage under one setting, from the cells of its examples: for each of them one cell for every pair.
+/// The tables of a stage under one setting, from the cells of its examples: for each of them one cell for every pair. `ran`
+/// tells, by output, what running its code came to, where that matters.
 pub(super) fn tables(
     loaded: &Loaded,
     stage: usize,
     pairs: &[Pair],
     cells: &[(&Example, Vec<Cell>)],
+    ran: &HashMap<String, Ran>,
     seed: u64,
 ) -> Result<Vec<Table>, EngineError> {
-    let scorer = Scorer { stage: &loaded.stages[stage], cost_model: loaded.pipeline.cost_model, loaded, seed };
+    let scorer = Scorer { stage: &loaded.stages[stage], cost_model: loaded.pipeline.cost_model, loaded, ran, seed };
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let share = cells.len().div_ceil(threads).max(1);
     let score = |part: &[(&Example, Vec<Cell>)]| -> Result<Vec<Row>, EngineError> {
@@ -107,6 +109,7 @@ struct Scorer<'a> {
     stage: &'a CompiledStage,
     cost_model: CostModel,
     loaded: &'a Loaded,
+    ran: &'a HashMap<String, Ran>,
     seed: u64,
 }
 
@@ -145,7 +148,9 @@ impl Scorer<'_> {
         let all = &samples.parsed;
         let mut score = |subset: &[usize]| -> Result<f64, EngineError> {
             let chosen: Vec<_> = subset.iter().map(|&i| all[i].clone()).collect();
-            match aggregate(aggregator, &chosen) {
+            let ran = |parsed: &Result<Value, _>| self.ran.get(&parsed.as_ref().ok()?.to_string()).cloned();
+            let ran: Vec<Option<Ran>> = chosen.iter().map(ran).collect();
+            match aggregate(aggregator, &chosen, &ran) {
                 Ok(aggregate) => self.score(&aggregate.output, example, known),
                 Err(_) => Ok(0.0),
             }
@@ -180,7 +185,8 @@ impl Scorer<'_> {
         if let Some(score) = known.get(&key) {
             return Ok(*score);
         }
-        let scored = self.stage.score(output, example).transpose();
+        let passed = self.ran.get(&key).map(|ran| ran.passed);
+        let scored = self.stage.score(output, example, passed).transpose();
         let score = scored
             .map_err(|e| EngineError::input(e.to_string(), "mend the example, or name another gold field"))?
             .unwrap_or(0.0);

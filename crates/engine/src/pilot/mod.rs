@@ -27,6 +27,7 @@ use agenttts_store::Store;
 use crate::bank::Bank;
 use crate::books::books;
 use crate::budget::Budget;
+use crate::code::Code;
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::execute::Executor;
@@ -79,6 +80,7 @@ pub async fn pilot(
     check_limits(&loaded, &loaded.pipeline.search_budget)?;
     let models = context.workshop.connect(&loaded.pipeline)?;
     let steps = context.workshop.steps(&loaded)?;
+    let code = context.workshop.code(&loaded.pipeline).await?.map(|(code, _)| code);
     let study = Arc::new(books(store, format!("{}-pilot", loaded.pipeline.name), &loaded, &models).await?);
     let StudyContext { observers, stop, .. } = context;
     let before = store.spend(study.id())?.usage;
@@ -100,7 +102,7 @@ pub async fn pilot(
         let spent = budget.spent(study.spent(), bank.usage());
         observers.send(Event::Progress { done, total, spent });
     };
-    let executor = Executor::new(&loaded, models.clone(), steps);
+    let executor = Executor::new(&loaded, models.clone(), steps).with_code(code);
     let ended = drawing(&loaded, &executor, &bank, &examples, options, &progress).run().await;
     study.set_elapsed((budget.seconds() * 1000.0) as i64).await?;
     let (state, reason) = match &ended {
@@ -143,7 +145,7 @@ pub async fn pilot(
 pub async fn pilot_tape(tape: &Arc<Tape>, loaded: Loaded, options: PilotOptions) -> Result<Pilot, EngineError> {
     let models = connect(tape, &loaded.pipeline)?;
     let steps = Steps::taped(&loaded.pipeline, tape.steps.clone())?;
-    let executor = Executor::new(&loaded, models.clone(), steps);
+    let executor = Executor::new(&loaded, models.clone(), steps).with_code(Code::of_tape(&loaded.pipeline)?);
     let examples = examples(&loaded, options);
     let source = TapeSource { tape: tape.as_ref() };
     let drawing = Drawing { recorded: true, ..drawing(&loaded, &executor, &source, &examples, options, &|_, _| {}) };

@@ -129,12 +129,15 @@ impl Drawing<'_> {
             if whole.is_empty() {
                 continue;
             }
+            let samples = whole.iter().flat_map(|(_, cells)| cells).filter_map(|cell| cell.samples.as_ref());
+            let outputs = samples.flat_map(|s| &s.parsed).filter_map(|parsed| parsed.as_ref().ok());
+            let ran = self.executor.ran(stage, outputs).await?;
             data.settings.push(SettingData {
                 level: setting.level,
                 upstream: setting.upstream.clone(),
                 examples,
                 failures: whole.iter().filter(|(_, cells)| cells.iter().any(|c| c.failed)).count() as u32,
-                tables: tables(self.loaded, stage, &pairs, &whole, self.seed ^ (stage as u64) << 40)?,
+                tables: tables(self.loaded, stage, &pairs, &whole, &ran, self.seed ^ (stage as u64) << 40)?,
             });
         }
         Ok((data, halt))

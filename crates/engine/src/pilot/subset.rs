@@ -89,7 +89,7 @@ mod tests {
             .iter()
             .map(|s| if *s == 2 { Err(ParseFailure::Empty) } else { Ok(json!(["a", "b"][*s as usize])) })
             .collect();
-        aggregate(Aggregator::Vote, &parsed).map_or(0.0, |a| f64::from(u8::from(a.output == json!("a"))))
+        aggregate(Aggregator::Vote, &parsed, &[]).map_or(0.0, |a| f64::from(u8::from(a.output == json!("a"))))
     }
 
     fn estimate(draws: &[u8], size: usize, most: u32) -> SubsetMean {

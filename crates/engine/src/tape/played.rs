@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use super::replay::{TapeSource, bill, connect};
 use super::{Recorded, Tape};
 use crate::budget::lock;
+use crate::code::Code;
 use crate::error::EngineError;
 use crate::execute::{Execution, Executor};
 use crate::load::Loaded;
@@ -49,7 +50,8 @@ impl PlayedTape {
     /// Draws that the tape lacks.
     pub fn new(tape: &Arc<Tape>, loaded: Loaded) -> Result<Self, EngineError> {
         let steps = Steps::taped(&loaded.pipeline, tape.steps.clone())?;
-        let executor = Executor::new(&loaded, connect(tape, &loaded.pipeline)?, steps);
+        let code = Code::of_tape(&loaded.pipeline)?;
+        let executor = Executor::new(&loaded, connect(tape, &loaded.pipeline)?, steps).with_code(code);
         let plans: Vec<Plan> = loaded.space.feasible_indices().map(|options| loaded.space.plan(&options)).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = plans.len().div_ceil(threads).max(1);

@@ -16,6 +16,7 @@ use super::{Recorded, Tape, grid};
 use crate::bank::Bank;
 use crate::books::books;
 use crate::budget::{Budget, lock};
+use crate::code::Code;
 use crate::error::EngineError;
 use crate::event::{Event, Observers};
 use crate::execute::Executor;
@@ -65,6 +66,7 @@ pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) ->
     let Recorder { loaded, plans } = recorder;
     let models = context.workshop.connect(&loaded.pipeline)?;
     let steps = context.workshop.steps(&loaded)?.keeping_all();
+    let code = context.workshop.code(&loaded.pipeline).await?.map(|(code, _)| code);
     let study = Arc::new(books(store, format!("{}-tape", loaded.pipeline.name), &loaded, &models).await?);
     let StudyContext { observers, stop, .. } = context;
     observers.send(Event::Started {
@@ -77,7 +79,7 @@ pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) ->
         examples_per_trial: None,
         history: None,
     });
-    let ended = draw_all(&study, &loaded, &plans, (&models, &steps), (observers.clone(), stop)).await;
+    let ended = draw_all(&study, &loaded, &plans, (&models, &steps, code), (observers.clone(), stop)).await;
     let (state, reason) = match &ended {
         Ok(Some(_)) => (StudyState::Done, "all plans are recorded".to_owned()),
         Ok(None) => (StudyState::Interrupted, "somebody asked it to stop".to_owned()),
@@ -109,7 +111,7 @@ async fn draw_all(
     study: &Arc<Study>,
     loaded: &Loaded,
     plans: &[Plan],
-    (models, steps): (&ModelSet, &Steps),
+    (models, steps, code): (&ModelSet, &Steps, Option<Arc<Code>>),
     (observers, stop): (Observers, StopHandle),
 ) -> Result<Option<Requests>, EngineError> {
     let usage = study.store().spend(study.id())?.usage;
@@ -118,7 +120,7 @@ async fn draw_all(
     let budget = Arc::new(Budget::new(SearchBudget::default(), before));
     let bank = Bank::new(study.clone(), models.clone(), budget.clone(), observers.clone(), stop, usage);
     let listener = Listener { bank: &bank, models, heard: Mutex::default(), failed: Mutex::default() };
-    let executor = Executor::new(loaded, models.clone(), steps.clone());
+    let executor = Executor::new(loaded, models.clone(), steps.clone()).with_code(code);
     // One stream holds all: search and test examples differ, so their requests do too.
     let draws = stream(loaded.pipeline.search.seed, Purpose::Trial(0));
     let (search, test) = (&loaded.pipeline.search_split.examples, &loaded.pipeline.test_split.examples);

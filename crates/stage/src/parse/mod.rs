@@ -9,6 +9,7 @@ use agenttts_core::pipeline::ParserSpec;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::code::{NoCode, code_files};
 use crate::field::{id_of, kind_of, lookup};
 pub(crate) use json::documents;
 use names::NameMatcher;
@@ -30,6 +31,7 @@ enum Kind {
     Json { pointer: String },
     Ids { among: String },
     Choice { options: Vec<String>, matcher: NameMatcher },
+    Code,
 }
 
 /// Why the text of a sample gives no output.
@@ -59,6 +61,9 @@ pub enum ParseFailure {
     /// No candidate is named.
     #[error("none of the {0} candidates is named")]
     NoCandidate(usize),
+    /// There is no program.
+    #[error("{0}")]
+    NoCode(#[from] NoCode),
     /// No option is named.
     #[error("none of the options is named")]
     NoChoice,
@@ -95,6 +100,7 @@ impl Parser {
                 }
                 Kind::Json { pointer }
             }
+            ParserSpec::Code => Kind::Code,
             ParserSpec::Ids { among } => Kind::Ids { among: among.clone() },
             ParserSpec::Choice { options } => {
                 if options.is_empty() || options.iter().any(|o| o.trim().is_empty()) {
@@ -122,6 +128,7 @@ impl Parser {
             Kind::Regex(regex) => last_match(regex, text),
             Kind::Json { pointer } => last_document(pointer, text),
             Kind::Ids { among } => ids(among, text, fields),
+            Kind::Code => Ok(code_files(&text.into())?.to_value()),
             Kind::Choice { options, matcher } => {
                 let last = matcher.find(text).pop().ok_or(ParseFailure::NoChoice)?;
                 Ok(options[last].trim().into())

@@ -1,5 +1,6 @@
 //! Each parser on what models write.
 
+use crate::NoCode;
 use agenttts_core::pipeline::ParserSpec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -149,4 +150,11 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn code_is_the_files_of_a_program() {
+    let text = "Here is the program.\n\nmain.py\n```python\nprint(1)\n```\n";
+    assert_eq!(parse(&ParserSpec::Code, text), Ok(json!({"main.py": "print(1)\n"})));
+    assert_eq!(parse(&ParserSpec::Code, "I cannot."), Err(ParseFailure::NoCode(NoCode::None)));
 }

@@ -1,13 +1,16 @@
 //! Stages: models, sampling, parsers and metrics.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use toml::Spanned;
 
 use super::graph::Graph;
 use super::{Source, did_you_mean, unit_interval, unknown_model};
 use crate::model::ModelSpec;
-use crate::pipeline::raw::{OneOrMany, RawConstraint, RawMetric, RawParser, RawPipeline, RawSamples, RawStage};
+use crate::pipeline::raw::{
+    OneOrMany, RawConstraint, RawMetric, RawParser, RawPart, RawPipeline, RawSamples, RawStage,
+};
 use crate::pipeline::{FuseSpec, Inputs, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template};
 use crate::plan::Aggregator;
 use crate::problem::Problem;
@@ -59,7 +62,8 @@ impl Context<'_> {
         let prompt = keep(self.template(&raw.prompt), &mut problems);
         let constraint = keep(self.constraint(raw.constraint.as_ref()), &mut problems).flatten();
         let parser = keep(self.parser(raw.parser.as_ref()), &mut problems).unwrap_or(ParserSpec::Text);
-        let metric = keep(raw.metric.as_ref().map(|m| self.metric(m)).transpose(), &mut problems).flatten();
+        let metric =
+            keep(raw.metric.as_ref().map(|m| self.metric(m.get_ref(), m.span())).transpose(), &mut problems).flatten();
         let top_p = raw.top_p.as_ref().map(|p| unit_interval(p, self.place, "top_p")).transpose();
         let top_p = keep(top_p, &mut problems).flatten();
         let fuse = keep(self.fuse(raw), &mut problems);
@@ -162,7 +166,7 @@ impl Context<'_> {
         Ok(all)
     }
 
-    fn temperature(&self, value: f64, span: std::ops::Range<usize>) -> Result<Temperature, Problem> {
+    fn temperature(&self, value: f64, span: Range<usize>) -> Result<Temperature, Problem> {
         Temperature::new(value)
             .ok_or_else(|| self.place.problem(span, format!("temperature {value} is outside 0 to 2")))
     }
@@ -241,8 +245,9 @@ impl Context<'_> {
                 let options = raw.options.clone().filter(|o| !o.is_empty()).ok_or_else(|| missing("options"))?;
                 (ParserSpec::Choice { options }, &["options"])
             }
+            "code" => (ParserSpec::Code, &[]),
             other => {
-                let known = ["text", "last-line", "after", "number", "regex", "json", "ids", "choice"];
+                let known = ["text", "last-line", "after", "number", "regex", "json", "ids", "choice", "code"];
                 return Err(self
                     .place
                     .problem(raw.kind.span(), format!("there is no parser {other:?}"))
@@ -262,14 +267,49 @@ impl Context<'_> {
         }
     }
 
-    fn metric(&self, spanned: &Spanned<RawMetric>) -> Result<MetricSpec, Problem> {
-        let raw = spanned.get_ref();
-        let name = raw.kind.get_ref();
-        let kind = MetricKind::ALL.into_iter().find(|k| k.name() == name).ok_or_else(|| {
+    fn metric_kind(&self, name: &str, span: Range<usize>) -> Result<MetricKind, Problem> {
+        MetricKind::ALL.into_iter().find(|k| k.name() == name).ok_or_else(|| {
             self.place
-                .problem(raw.kind.span(), format!("there is no metric {name:?}"))
+                .problem(span, format!("there is no metric {name:?}"))
                 .hint(did_you_mean(name, &MetricKind::ALL.map(MetricKind::name)))
-        })?;
+        })
+    }
+
+    /// What a combined metric puts together.
+    fn metric_parts(&self, kind: MetricKind, raw: &RawMetric, span: Range<usize>) -> Result<Vec<MetricSpec>, Problem> {
+        let name = kind.name();
+        let parts = match &raw.of {
+            None if !kind.is_combination() => return Ok(Vec::new()),
+            Some(parts) if !kind.is_combination() => {
+                return Err(self
+                    .place
+                    .problem(parts.span(), format!("the metric {name:?} does not use `of`"))
+                    .hint("leave it out; `mean` and `product` use it"));
+            }
+            Some(parts) if !parts.get_ref().is_empty() => parts.get_ref(),
+            _ => {
+                return Err(self
+                    .place
+                    .problem(span, format!("the metric {name:?} needs `of`"))
+                    .hint("list metrics: of = [\"completeness\", { kind = \"f1\", gold = \"answer\" }]"));
+            }
+        };
+        let part = |part: &Spanned<RawPart>| match part.get_ref() {
+            RawPart::Full(metric) => self.metric(metric, part.span()),
+            RawPart::Kind(name) => match self.metric_kind(name, part.span())? {
+                kind if kind.needs_gold() || kind.is_combination() => Err(self
+                    .place
+                    .problem(part.span(), format!("the metric {name:?} needs more than its name"))
+                    .hint(format!("write it in full: {{ kind = {name:?}, ... }}"))),
+                kind => Ok(MetricSpec { kind, gold: None, aliases: Vec::new(), stem: false, of: Vec::new() }),
+            },
+        };
+        parts.iter().map(part).collect()
+    }
+
+    fn metric(&self, raw: &RawMetric, span: Range<usize>) -> Result<MetricSpec, Problem> {
+        let name = raw.kind.get_ref();
+        let kind = self.metric_kind(name, raw.kind.span())?;
         let unused = |span, key: &str, kinds: fn(MetricKind) -> bool| {
             let users: Vec<&str> = MetricKind::ALL.into_iter().filter(|k| kinds(*k)).map(MetricKind::name).collect();
             let problem = self.place.problem(span, format!("the metric {name:?} does not use `{key}`"));
@@ -279,14 +319,16 @@ impl Context<'_> {
             None if kind.needs_gold() => {
                 return Err(self
                     .place
-                    .problem(spanned.span(), format!("the metric {name:?} needs `gold`"))
+                    .problem(span, format!("the metric {name:?} needs `gold`"))
                     .hint("name the field of the examples that holds the gold answer: gold = \"answer\""));
             }
             Some(gold) if !kind.needs_gold() => {
-                return Err(self
-                    .place
-                    .problem(gold.span(), format!("the metric {name:?} does not use `gold`"))
-                    .hint("leave it out: it looks at the output alone"));
+                return Err(self.place.problem(gold.span(), format!("the metric {name:?} does not use `gold`")).hint(
+                    match kind.is_combination() {
+                        true => "write it into those of its parts that need it: of = [{ kind = ..., gold = ... }]",
+                        false => "leave it out: it looks at the output alone",
+                    },
+                ));
             }
             gold => gold.as_ref().map(|g| g.get_ref().clone()),
         };
@@ -301,6 +343,7 @@ impl Context<'_> {
             gold,
             aliases: raw.aliases.as_ref().map(|a| a.get_ref().0.clone()).unwrap_or_default(),
             stem: raw.stem.as_ref().is_some_and(|s| *s.get_ref()),
+            of: self.metric_parts(kind, raw, span)?,
         })
     }
 

@@ -1,4 +1,4 @@
-//! Completeness of generated code.
+//! Completeness and executability of generated code, and their combinations.
 
 use super::*;
 
@@ -92,4 +92,28 @@ fn long_garbage_is_no_code() {
     for text in ["(".repeat(50_000), "if x:\n ".repeat(5_000), "\"\"\"".repeat(20_001)] {
         assert!(!complete(text));
     }
+}
+
+#[test]
+fn executability_is_what_a_run_has_told() {
+    let spec = MetricSpec { gold: None, ..spec(MetricKind::Executability) };
+    let of = |passed| super::super::score(&spec, &json!("print(1)"), &example(json!(null)), passed).unwrap();
+    assert_eq!([of(Some(true)), of(Some(false)), of(None)], [1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn metrics_can_be_combined() {
+    let part = |kind| MetricSpec { gold: None, ..spec(kind) };
+    let parts = vec![part(MetricKind::Completeness), part(MetricKind::Executability)];
+    let of = |kind, passed| {
+        let spec = MetricSpec { of: parts.clone(), ..part(kind) };
+        assert!(spec.runs_code());
+        super::super::score(&spec, &json!("print(1)"), &example(json!(null)), Some(passed)).unwrap()
+    };
+    assert_eq!([of(MetricKind::Mean, true), of(MetricKind::Mean, false)], [1.0, 0.5]);
+    assert_eq!([of(MetricKind::Product, true), of(MetricKind::Product, false)], [1.0, 0.0]);
+    // A part that cannot be scored is told, whatever the others are.
+    let lacking = MetricSpec { gold: Some("none".into()), ..spec(MetricKind::F1) };
+    let spec = MetricSpec { of: vec![part(MetricKind::Completeness), lacking], ..part(MetricKind::Mean) };
+    assert!(score(&spec, &json!("x"), &example(json!(null))).is_err());
 }

@@ -20,12 +20,12 @@ const REMARKS: [&str; 12] = [
 
 /// What was seen in a source.
 #[derive(Default)]
-pub(super) struct Findings {
-    /// There is a definition or an import; in a text without syntax errors a call or an assignment will do. A sentence
-    /// about code is no code.
-    pub(super) has_code: bool,
+pub(crate) struct Findings {
+    /// There is a definition or an import; in a text without syntax errors a call, an assignment, a loop or the like will
+    /// do. A sentence about code is no code.
+    pub(crate) has_code: bool,
     /// Something was left to be written.
-    pub(super) has_placeholder: bool,
+    pub(crate) has_placeholder: bool,
 }
 
 /// Looks for code, and for these placeholders:
@@ -39,7 +39,7 @@ pub(super) struct Findings {
 ///
 /// Functions under `@abstractmethod` or `@overload` and classes derived from `Protocol` have no bodies to write, so the
 /// last three do not count in them. `pass` in an `except`, `else`, `with` or `case` is a decision, not a gap.
-pub(super) fn inspect(code: &str) -> Findings {
+pub(crate) fn inspect(code: &str) -> Findings {
     let mut findings = Findings::default();
     let mut parser = Parser::new();
     if parser.set_language(&tree_sitter_python::LANGUAGE.into()).is_err() {
@@ -55,7 +55,8 @@ pub(super) fn inspect(code: &str) -> Findings {
     while let Some((node, is_abstract)) = left.pop() {
         findings.has_code |= match node.kind() {
             "function_definition" | "class_definition" | "import_statement" | "import_from_statement" => true,
-            "assignment" | "call" => is_valid,
+            "assignment" | "call" | "while_statement" | "for_statement" | "if_statement" | "with_statement"
+            | "raise_statement" => is_valid,
             _ => false,
         };
         let is_abstract = is_abstract || has_no_body_to_write(node, text);
