@@ -1,12 +1,12 @@
 //! What every command has: the streams, the store and the models.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use agenttts_core::StudySummary;
-use agenttts_engine::Workshop;
+use agenttts_engine::{LoadOptions, Loaded, Workshop, load_pipeline_with};
 use agenttts_store::Store;
 
-use crate::args::GlobalArgs;
+use crate::args::{GlobalArgs, WithArgs};
 use crate::failure::Failure;
 use crate::output::Screen;
 use crate::places;
@@ -76,6 +76,18 @@ impl Context {
             message: "no folder for models is known: neither AGENTTTS_MODELS nor HOME is set".into(),
             hint: "name one with --models-dir".into(),
         })
+    }
+
+    /// A pipeline with what the command line lays over it.
+    pub(crate) fn pipeline(&self, path: &Path, with: &WithArgs, workshop: &Workshop) -> Result<Loaded, Failure> {
+        let kept = self.store.parent().map(|folder| folder.join("data"));
+        let options = LoadOptions {
+            path,
+            profile: with.profile.as_deref(),
+            data: with.data.as_deref(),
+            keep: kept.as_deref(),
+        };
+        Ok(load_pipeline_with(&options, &*workshop.facts())?)
     }
 
     /// Where models come from.

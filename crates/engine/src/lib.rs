@@ -37,7 +37,7 @@ pub use agenttts_search::{AgentStyle, METHODS};
 pub use error::{EngineError, EngineErrorKind};
 pub use event::{Event, Leader, Limit, Observer, Observers, Spent};
 pub use forecast::{Forecast, forecast};
-pub use load::{FactsLookup, Loaded, PIPELINE_FILE, load_pipeline};
+pub use load::{FactsLookup, LoadOptions, Loaded, PIPELINE_FILE, load_pipeline, load_pipeline_with};
 pub use pilot::{PILOT_MARGIN, PilotOptions, pilot, pilot_tape};
 pub use plan_file::{Measured, PLAN_FILE_VERSION, PlanFile, PlanStage, Source};
 pub use replan::{Candidate, REPLAN_VERSION, Replan, ReplanOptions, RunnerUp, Surer, replan};

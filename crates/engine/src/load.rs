@@ -6,10 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agenttts_core::pipeline::{Facts, Overrides, PipelineFile, SNAPSHOT_VERSION, Snapshot};
-use agenttts_core::{Example, Pipeline, Problem, Problems, Space, SpaceError, parse_examples};
+use agenttts_core::{Example, Pipeline, Problem, Problems, Space, SpaceError};
 use agenttts_stage::CompiledStage;
 
 use crate::steps::workplace;
+use profile::Composed;
+
+mod data;
+mod profile;
 
 /// Looks up facts about an embedded model by the id that the pipeline gives it.
 pub type FactsLookup = dyn Fn(&str) -> Option<Facts>;
@@ -30,22 +34,46 @@ pub struct Loaded {
     pub stages: Arc<Vec<CompiledStage>>,
 }
 
-/// Reads a pipeline's folder (or its `pipeline.toml`).
+/// What a pipeline is loaded from.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions<'a> {
+    /// Its folder, or its `pipeline.toml`.
+    pub path: &'a Path,
+    /// The profile that is laid over the file; otherwise the one that the file names as its default, if any.
+    pub profile: Option<&'a str>,
+    /// The published file of the data set that the pipeline is for, in place of its own files of examples.
+    pub data: Option<&'a Path>,
+    /// Where the splits of published files are kept, so that they are made once.
+    pub keep: Option<&'a Path>,
+}
+
+impl<'a> LoadOptions<'a> {
+    /// The pipeline as it is.
+    pub fn new(path: &'a Path) -> Self {
+        LoadOptions { path, profile: None, data: None, keep: None }
+    }
+}
+
+/// Reads a pipeline's folder (or its `pipeline.toml`) as it is.
 ///
 /// # Errors
 /// Everything that is wrong with the file, its templates and its data, each with its place.
 pub fn load_pipeline(path: &Path, facts: &FactsLookup) -> Result<Loaded, Problems> {
-    let file = if path.is_dir() { path.join(PIPELINE_FILE) } else { path.to_owned() };
-    let root = file.parent().map(Path::to_owned).unwrap_or_default();
-    let toml = read(&file).map_err(|error| {
-        let hint = if path.is_dir() || error.kind() == io::ErrorKind::NotFound {
-            "a pipeline is a folder with a pipeline.toml; `agenttts init DIR` makes one to start from"
-        } else {
-            "name a pipeline's folder or its pipeline.toml"
-        };
-        Problem::new(format!("{} cannot be read: {error}", file.display())).hint(hint)
-    })?;
-    let parsed = PipelineFile::parse(&file.display().to_string(), &toml)?;
+    load_pipeline_with(&LoadOptions::new(path), facts)
+}
+
+/// Reads a pipeline with a profile and published data.
+///
+/// # Errors
+/// Everything that is wrong with the file, the profile, the templates and the data, each with its place.
+pub fn load_pipeline_with(options: &LoadOptions<'_>, facts: &FactsLookup) -> Result<Loaded, Problems> {
+    let composed = Composed::read(options.path, options.profile)?;
+    assemble(&composed, options, facts).map_err(|problems| composed.trace(problems))
+}
+
+fn assemble(composed: &Composed, options: &LoadOptions<'_>, facts: &FactsLookup) -> Result<Loaded, Problems> {
+    let parsed = PipelineFile::parse(&composed.file, &composed.toml).map_err(|found| composed.incomplete(found))?;
+    let root = &composed.root;
     let mut problems = Vec::new();
     let mut files = BTreeMap::new();
     for name in parsed.needed_files() {
@@ -59,36 +87,20 @@ pub fn load_pipeline(path: &Path, facts: &FactsLookup) -> Result<Loaded, Problem
             }
         }
     }
-    let (search, test) = parsed.data_files();
-    let limits = parsed.example_limits();
-    let mut split = |name: &str, limit: Option<u32>| {
-        let text = read(&root.join(name)).map_err(|error| {
-            let hint = "the files of [data] are looked for beside pipeline.toml";
-            Problems::from(parsed.problem_at_file(name, format!("{name:?} cannot be read: {error}")).hint(hint))
-        });
-        let shown = root.join(name).display().to_string();
-        text.and_then(|text| parse_examples(&shown, &text, parsed.id_field(), limit))
-            .map_err(|found| problems.extend(found.0))
-            .ok()
-    };
-    let (search, test) = (split(search, limits.0), split(test, limits.1));
-    if let Some(zero) = [limits.0, limits.1].iter().position(|l| *l == Some(0)) {
-        let which = ["search_examples", "test_examples"][zero];
-        problems.push(Problem::new(format!("{which} must be at least 1: a split cannot be empty")));
-    }
-    let (Some(search), Some(test), true) = (search, test, problems.is_empty()) else {
+    let splits = data::splits(&parsed, root, options).map_err(|found| problems.extend(found.0)).ok();
+    let (Some((search, test)), true) = (splits, problems.is_empty()) else {
         return Err(Problems(problems));
     };
     let facts = parsed.embedded_models().into_iter().filter_map(|id| Some((id.clone(), facts(&id)?))).collect();
     let snapshot = Snapshot {
         version: SNAPSHOT_VERSION,
-        file: file.display().to_string(),
-        toml,
+        file: composed.file.clone(),
+        toml: composed.toml.clone(),
         files,
         search,
         test,
         facts,
-        workplace: workplace(&parsed, &root),
+        workplace: workplace(&parsed, root),
         overrides: Overrides::default(),
     };
     Loaded::new(snapshot)

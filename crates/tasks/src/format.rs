@@ -56,6 +56,23 @@ impl Dataset {
             Dataset::Srdd => "SRDD",
         }
     }
+
+    /// Where its files are to be had.
+    pub fn origin(self) -> &'static str {
+        match self {
+            Dataset::TwoWiki => {
+                "dev.json of github.com/Alab-NII/2wikimultihop, or tts_test.json of github.com/FairyFali/AgentTTS_Code"
+            }
+            Dataset::HotpotQa => "hotpot_dev_distractor_v1.json of hotpotqa.github.io",
+            Dataset::Cwq => "data_with_ct_0.5.json of github.com/YaooXu/GoG or github.com/FairyFali/AgentTTS_Code",
+            Dataset::WebQsp => "the file with triples of github.com/YaooXu/GoG or github.com/FairyFali/AgentTTS_Code",
+            Dataset::TaskBench => {
+                "a folder such as data_dailylifeapis, with data.json and tool_desc.json, of taskbench in \
+                 github.com/microsoft/JARVIS"
+            }
+            Dataset::Srdd => "data_attribute_format.csv of SRDD in github.com/OpenBMB/ChatDev",
+        }
+    }
 }
 
 /// A published format of a data set.

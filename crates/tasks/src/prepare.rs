@@ -40,6 +40,8 @@ pub struct PrepareOptions {
     pub candidates: usize,
     /// Whether to leave out examples that cannot be used; otherwise they are refused.
     pub skip_bad: bool,
+    /// Whether fewer examples than asked for will do: then the search takes at most half of what there is.
+    pub fewer: bool,
 }
 
 impl Default for PrepareOptions {
@@ -52,6 +54,18 @@ impl Default for PrepareOptions {
             seed: 1,
             candidates: CANDIDATES,
             skip_bad: false,
+            fewer: false,
+        }
+    }
+}
+
+impl PrepareOptions {
+    /// How many examples to take of those that are there.
+    fn wanted(&self, asked: Option<usize>, usual: usize, there: usize) -> usize {
+        match asked {
+            Some(asked) if self.fewer => asked.min(there),
+            Some(asked) => asked,
+            None => usual.min(there),
         }
     }
 }
@@ -103,7 +117,7 @@ pub fn prepare(path: &Path, options: &PrepareOptions) -> Result<Prepared, Proble
     let mut groups = ordered(&survey.members, options.seed);
     let there = survey.members.len();
     let room = if other.is_some() { there } else { there / 2 };
-    let wanted = options.search.unwrap_or(SEARCH_EXAMPLES.min(room));
+    let wanted = options.wanted(options.search, SEARCH_EXAMPLES, room);
     let search = take(&mut groups, wanted.max(1)).map_err(|s| too_few(&source, "search", s))?;
     let used: HashSet<u64> = search.iter().map(|m| m.group).collect();
     let (test_source, test_survey) = match &other {
@@ -115,7 +129,7 @@ pub fn prepare(path: &Path, options: &PrepareOptions) -> Result<Prepared, Proble
         None => (&source, &survey),
     };
     let left: usize = groups.iter().map(Vec::len).sum();
-    let wanted = options.test.unwrap_or(TEST_EXAMPLES.min(left));
+    let wanted = options.wanted(options.test, TEST_EXAMPLES, left);
     let test = take(&mut groups, wanted.max(1)).map_err(|s| too_few(test_source, "test", s))?;
     let remaining: usize = groups.iter().map(Vec::len).sum();
     let all = survey.members.len() + other.as_ref().map_or(0, |(_, s)| s.members.len());

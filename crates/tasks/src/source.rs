@@ -10,6 +10,7 @@ use crate::bytes::first_byte;
 use crate::draft::{Draft, Fault};
 use crate::error::DataError;
 use crate::format::{Dataset, Format, stranger};
+use crate::keep::hash_files;
 use crate::kg::{Cwq, WebQsp};
 use crate::qa::{AgentTts, Aliases, Original};
 use crate::scan::{Flow, Row, Shape, read_row, scan, shape};
@@ -39,6 +40,8 @@ pub struct Source {
     shape: Shape,
     format: Format,
     complete_graph: bool,
+    /// Files beside the data that were read too.
+    companions: Vec<PathBuf>,
     pub(crate) aliases: Option<Aliases>,
     pub(crate) toolbox: Option<Toolbox>,
 }
@@ -66,8 +69,16 @@ impl Source {
                 format!("name a file of {}, or use what is made for {}", expected.title(), format.dataset().title()),
             ));
         }
-        let mut source =
-            Source { path, name, shape, format, complete_graph: options.complete_graph, aliases: None, toolbox: None };
+        let mut source = Source {
+            path,
+            name,
+            shape,
+            format,
+            complete_graph: options.complete_graph,
+            companions: Vec::new(),
+            aliases: None,
+            toolbox: None,
+        };
         source.read_companions(options)?;
         Ok(source)
     }
@@ -80,6 +91,14 @@ impl Source {
     /// The file, as it was named.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// SHA-256 of the file and of those beside it that were read too.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub(crate) fn content_hash(&self) -> Result<[u8; 32], DataError> {
+        hash_files(std::iter::once(&self.path).chain(&self.companions))
     }
 
     /// Gives every row to `each`, in the order of the file: the example, or why it cannot be one.
@@ -156,11 +175,13 @@ impl Source {
                 if let Some(path) = beside(&options.aliases, "id_aliases.json") {
                     let wanted = self.answer_ids()?;
                     self.aliases = Some(read_aliases(&path, &wanted)?);
+                    self.companions.push(path);
                 }
             }
             Format::TaskBenchTask | Format::TaskBenchTool => {
                 let tools = beside(&options.tools, "tool_desc.json").or_else(|| beside(&None, "graph_desc.json"));
-                self.toolbox = tools.map(|path| Toolbox::read(&path)).transpose()?;
+                self.toolbox = tools.as_deref().map(Toolbox::read).transpose()?;
+                self.companions.extend(tools);
             }
             _ => {}
         }

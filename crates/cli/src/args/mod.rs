@@ -101,10 +101,25 @@ pub(crate) struct InitArgs {
     pub(crate) dir: PathBuf,
 }
 
+/// What a pipeline is loaded with.
+#[derive(Debug, Default, Args)]
+pub(crate) struct WithArgs {
+    /// The profile that is laid over the pipeline, profiles/NAME.toml in its folder [default: the pipeline's
+    /// default_profile]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// The published file (or folder) of the data set that the pipeline is for; its examples are split and kept beside
+    /// the store
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// A pipeline's folder, or its pipeline.toml
     pub(crate) pipeline: PathBuf,
+    #[command(flatten)]
+    pub(crate) with: WithArgs,
     /// Also call every model once, to see that it answers
     #[arg(long)]
     pub(crate) probe: bool,
@@ -121,6 +136,8 @@ pub(crate) struct SearchArgs {
     /// A pipeline's folder, or its pipeline.toml
     #[arg(required_unless_present_any = ["resume", "tape"])]
     pub(crate) pipeline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) with: WithArgs,
     /// Play all models from a tape that `bench record` wrote instead of calling them [PIPELINE default: the tape's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) tape: Option<PathBuf>,
@@ -183,7 +200,9 @@ fn method_help() -> String {
 }
 
 /// A study keeps what it was started with; only its search budget and its trials can change.
-const NOT_ON_RESUME: [&str; 11] = [
+const NOT_ON_RESUME: [&str; 13] = [
+    "profile",
+    "data",
     "name",
     "method",
     "agent_model",

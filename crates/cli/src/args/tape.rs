@@ -8,6 +8,8 @@ use clap::Args;
 pub(crate) struct RecordArgs {
     /// A pipeline's folder, or its pipeline.toml; all plans of its stages are recorded, whatever they cost
     pub(crate) pipeline: PathBuf,
+    #[command(flatten)]
+    pub(crate) with: super::WithArgs,
     /// Where the tape goes [default: the pipeline's name and .tape, in this folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

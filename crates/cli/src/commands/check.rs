@@ -2,7 +2,7 @@
 
 use agenttts_core::CostModel;
 use agenttts_core::pipeline::{Overrides, SearchBudget};
-use agenttts_engine::{forecast, load_pipeline, probe};
+use agenttts_engine::{forecast, probe};
 use agenttts_models::ModelErrorKind;
 
 use crate::args::CheckArgs;
@@ -13,7 +13,7 @@ use crate::output::check::Checked;
 
 pub(super) async fn check(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let workshop = context.workshop()?;
-    let mut loaded = load_pipeline(&args.pipeline, &*workshop.facts())?;
+    let mut loaded = context.pipeline(&args.pipeline, &args.with, &workshop)?;
     if args.budget.is_some() {
         loaded = loaded.with_overrides(Overrides { plan_budget: args.budget, ..Overrides::default() })?;
     }
@@ -45,7 +45,14 @@ pub(super) async fn check(context: &Context, args: &CheckArgs) -> Result<Exit, F
         exit = if error.kind == ModelErrorKind::BadFile && exit != Exit::Model { Exit::Input } else { Exit::Model };
     }
     if exit == Exit::Ok && !args.json {
-        context.screen.say(&format!("next: agenttts search {}", args.pipeline.display()));
+        let mut next = format!("next: agenttts search {}", args.pipeline.display());
+        if let Some(profile) = &args.with.profile {
+            next.push_str(&format!(" --profile {profile}"));
+        }
+        if let Some(data) = &args.with.data {
+            next.push_str(&format!(" --data {}", data.display()));
+        }
+        context.screen.say(&next);
     }
     Ok(exit)
 }

@@ -45,6 +45,7 @@ fn prepare(context: &Context, args: &PrepareArgs) -> Result<Exit, Failure> {
         seed: args.seed,
         candidates: args.candidates,
         skip_bad: args.skip_bad,
+        fewer: false,
     };
     let made = split(&args.read.file, &options)?;
     let [search, test] = made.write(&args.output, args.force).map_err(Problems::from)?;

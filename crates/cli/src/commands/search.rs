@@ -8,7 +8,7 @@ use agenttts_core::text::nearest;
 use agenttts_core::{CostModel, LimitUse, Pipeline, StudyState, StudySummary};
 use agenttts_engine::{
     AgentStyle, EngineError, Loaded, ResumeOptions, SearchOptions, StopHandle, StudyContext, Tape, Workshop,
-    load_pipeline, plan_file, resume_study, start_study,
+    plan_file, resume_study, start_study,
 };
 use agenttts_store::Store;
 
@@ -28,7 +28,7 @@ pub(super) async fn search(context: &Context, args: &SearchArgs) -> Result<Exit,
         (Some(study), _, _) => resume(context, args, study, tape).await?,
         (None, Some(path), _) => {
             let workshop = workshop(context, tape)?;
-            let loaded = load_pipeline(path, &*workshop.facts())?;
+            let loaded = context.pipeline(path, &args.with, &workshop)?;
             inputs = test_file(path, &loaded);
             let store = context.store()?;
             let summary = start(context, args, &store, workshop, loaded).await?;

@@ -4,6 +4,7 @@
 //! study stores so that it can be resumed without the folder it came from.
 
 mod metric;
+mod profile;
 mod raw;
 mod resolve;
 mod snapshot;
@@ -19,7 +20,8 @@ use crate::request::{Constraint, Temperature};
 use crate::space::{Space, SpaceError, StageSpace};
 
 pub use metric::{MetricKind, MetricSpec};
-pub use resolve::{Facts, PipelineFile};
+pub use profile::{Merged, Written, default_profile};
+pub use resolve::{DataSource, Facts, PipelineFile};
 pub use snapshot::{Overrides, SNAPSHOT_VERSION, Snapshot, Workplace};
 pub use step::{CommandSpec, Inputs, Node, StepKind, StepSpec};
 

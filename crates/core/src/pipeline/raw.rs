@@ -18,12 +18,13 @@ pub(crate) struct RawPipeline {
     pub name: Spanned<String>,
     #[serde(default)]
     pub description: String,
+    pub default_profile: Option<Spanned<String>>,
     pub plan_budget: RawPlanBudget,
     #[serde(default)]
     pub search_budget: RawSearchBudget,
     #[serde(default)]
     pub search: RawSearch,
-    pub data: RawData,
+    pub data: Spanned<RawData>,
     #[serde(default)]
     pub providers: BTreeMap<String, Spanned<RawProvider>>,
     pub models: BTreeMap<String, Spanned<RawModel>>,
@@ -66,11 +67,18 @@ pub(crate) struct RawSearch {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawData {
-    pub search: Spanned<String>,
-    pub test: Spanned<String>,
+    pub search: Option<Spanned<String>>,
+    pub test: Option<Spanned<String>>,
     pub id: Option<String>,
     pub search_examples: Option<Spanned<u32>>,
     pub test_examples: Option<Spanned<u32>>,
+    pub task: Option<Spanned<String>>,
+    pub seed: Option<u32>,
+    pub candidates: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub complete_graph: bool,
+    #[serde(default)]
+    pub skip_bad: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -38,6 +38,29 @@ pub struct Facts {
     pub context: u32,
 }
 
+/// Where a pipeline's examples come from: two files, or a published data set that is made into two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataSource<'a> {
+    /// JSON lines of the search split.
+    pub search: Option<&'a str>,
+    /// JSON lines of the test split.
+    pub test: Option<&'a str>,
+    /// The most examples of the search split.
+    pub search_examples: Option<u32>,
+    /// The most examples of the test split.
+    pub test_examples: Option<u32>,
+    /// The data set that is split and given candidates.
+    pub task: Option<&'a str>,
+    /// Of the splits and the order of candidates.
+    pub seed: u32,
+    /// Candidates of an example.
+    pub candidates: Option<u32>,
+    /// Whether the knowledge graph holds all gold triples.
+    pub complete_graph: bool,
+    /// Whether bad examples are left out; otherwise they are refused.
+    pub skip_bad: bool,
+}
+
 /// The file that spans point into.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -80,26 +103,39 @@ impl PipelineFile {
 
     /// A problem at the place where a needed file is named.
     pub fn problem_at_file(&self, file: &str, message: impl Into<String>) -> Problem {
-        let data = [&self.raw.data.search, &self.raw.data.test];
+        let data = self.raw.data.get_ref();
+        let data = [&data.search, &data.test].into_iter().flatten();
         let mut named = self.raw.stages.iter().flat_map(|s| s.get_ref().files()).chain(data);
         let span = named.find(|f| f.get_ref() == file).map_or(0..0, Spanned::span);
         self.place.problem(span, message)
     }
 
-    /// The data files of the search and the test split.
-    pub fn data_files(&self) -> (&str, &str) {
-        (self.raw.data.search.get_ref(), self.raw.data.test.get_ref())
+    /// Where the examples come from.
+    pub fn data(&self) -> DataSource<'_> {
+        let raw = self.raw.data.get_ref();
+                let number = |n: &Option<Spanned<u32>>| n.as_ref().map(|s| *s.get_ref());
+        DataSource {
+            search: raw.search.as_ref().map(|s| s.get_ref().as_str()),
+            test: raw.test.as_ref().map(|s| s.get_ref().as_str()),
+            search_examples: number(&raw.search_examples),
+            test_examples: number(&raw.test_examples),
+            task: raw.task.as_ref().map(|s| s.get_ref().as_str()),
+            seed: raw.seed.unwrap_or(1),
+            candidates: number(&raw.candidates),
+            complete_graph: raw.complete_graph,
+            skip_bad: raw.skip_bad,
+        }
     }
 
     /// The field that identifies an example.
     pub fn id_field(&self) -> &str {
-        self.raw.data.id.as_deref().unwrap_or("id")
+        self.raw.data.get_ref().id.as_deref().unwrap_or("id")
     }
 
-    /// The most examples of the search and the test split.
-    pub fn example_limits(&self) -> (Option<u32>, Option<u32>) {
-        let limit = |l: &Option<Spanned<u32>>| l.as_ref().map(|s| *s.get_ref());
-        (limit(&self.raw.data.search_examples), limit(&self.raw.data.test_examples))
+    /// A problem with where the examples come from, at the data set's name where there is one.
+    pub fn problem_at_data(&self, message: impl Into<String>) -> Problem {
+        let span = self.raw.data.get_ref().task.as_ref().map_or_else(|| self.raw.data.span(), Spanned::span);
+        self.place.problem(span, message)
     }
 
     /// The words of all commands of steps: programs and their arguments.
@@ -183,8 +219,10 @@ impl PipelineFile {
                     .hint(format!("this program reads format {PIPELINE_VERSION}")),
             );
         }
-        if let Err(problem) = check_name(self.raw.name.get_ref()) {
-            problems.push(self.place.problem(self.raw.name.span(), problem));
+        for name in [Some(&self.raw.name), self.raw.default_profile.as_ref()].into_iter().flatten() {
+            if let Err(problem) = check_name(name.get_ref()) {
+                problems.push(self.place.problem(name.span(), problem));
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use agenttts_engine::{Recorder, StopHandle, StudyContext, load_pipeline, record as draw_all};
+use agenttts_engine::{Recorder, StopHandle, StudyContext, record as draw_all};
 
 use crate::args::RecordArgs;
 use crate::context::Context;
@@ -15,7 +15,7 @@ use crate::output::recording::Recording;
 
 pub(crate) async fn record(context: &Context, args: &RecordArgs) -> Result<Exit, Failure> {
     let workshop = context.workshop()?;
-    let loaded = load_pipeline(&args.pipeline, &*workshop.facts())?;
+    let loaded = context.pipeline(&args.pipeline, &args.with, &workshop)?;
     let file = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tape", loaded.pipeline.name)));
     let recorder = Recorder::new(loaded)?;
     let store = context.store()?;
