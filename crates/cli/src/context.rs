@@ -81,12 +81,8 @@ impl Context {
     /// A pipeline with what the command line lays over it.
     pub(crate) fn pipeline(&self, path: &Path, with: &WithArgs, workshop: &Workshop) -> Result<Loaded, Failure> {
         let kept = self.store.parent().map(|folder| folder.join("data"));
-        let options = LoadOptions {
-            path,
-            profile: with.profile.as_deref(),
-            data: with.data.as_deref(),
-            keep: kept.as_deref(),
-        };
+        let options =
+            LoadOptions { path, profile: with.profile.as_deref(), data: with.data.as_deref(), keep: kept.as_deref() };
         Ok(load_pipeline_with(&options, &*workshop.facts())?)
     }
 

@@ -13,6 +13,7 @@ mod kill;
 mod models;
 mod partial;
 mod pilot;
+mod profiles;
 mod provider;
 mod replan;
 mod robust;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::resolve::{check_name, did_you_mean};
+use super::resolve::{KEYS_HINT, check_name, did_you_mean};
 use crate::problem::{Place, Problem, Problems};
 
 /// Keys that tell which pipeline it is, and so cannot differ between its profiles.
@@ -414,15 +414,13 @@ fn parse(written: Written<'_>) -> Result<DeTable<'_>, Problems> {
         let span = error.span().unwrap_or(0..0);
         Problem::new(error.message().trim().to_owned())
             .at(written.file, &written.text.into(), span)
-            .hint("docs/pipeline-file.md shows how pipelines and profiles are written")
+            .hint(KEYS_HINT)
             .into()
     })
 }
 
 /// Entries in the order of the file; a parsed table is sorted by name.
-fn in_order<'t, 'i>(
-    table: &'t DeTable<'i>,
-) -> Vec<(&'t Spanned<DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
+fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Spanned<DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries

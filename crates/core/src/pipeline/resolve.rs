@@ -76,7 +76,8 @@ impl Source {
 }
 
 /// What to do about a file that is not TOML, lacks a key, or has a value of another type.
-const KEYS_HINT: &str = "docs/pipeline-file.md lists all keys with their types; `agenttts init DIR` writes an example";
+pub(super) const KEYS_HINT: &str =
+    "docs/pipeline-file.md lists all keys with their types; `agenttts init DIR` writes an example";
 
 const DEFAULT_TRIALS: u32 = 50;
 const DEFAULT_BATCH: u32 = 5;
@@ -113,7 +114,7 @@ impl PipelineFile {
     /// Where the examples come from.
     pub fn data(&self) -> DataSource<'_> {
         let raw = self.raw.data.get_ref();
-                let number = |n: &Option<Spanned<u32>>| n.as_ref().map(|s| *s.get_ref());
+        let number = |n: &Option<Spanned<u32>>| n.as_ref().map(|s| *s.get_ref());
         DataSource {
             search: raw.search.as_ref().map(|s| s.get_ref().as_str()),
             test: raw.test.as_ref().map(|s| s.get_ref().as_str()),

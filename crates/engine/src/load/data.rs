@@ -13,7 +13,11 @@ use super::{LoadOptions, read};
 ///
 /// # Errors
 /// All that is wrong with both, or there is nothing to make them of.
-pub(super) fn splits(parsed: &PipelineFile, root: &Path, options: &LoadOptions<'_>) -> Result<(Split, Split), Problems> {
+pub(super) fn splits(
+    parsed: &PipelineFile,
+    root: &Path,
+    options: &LoadOptions<'_>,
+) -> Result<(Split, Split), Problems> {
     let source = parsed.data();
     let counts = [
         ("search_examples", source.search_examples, "a split cannot be empty"),

@@ -89,7 +89,9 @@ fn unreadable(folder: &Path, path: &Path, name: &str, error: &io::Error) -> Prob
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let hint = match nearest(name, &known) {
         Some(near) => format!("did you mean {near:?}?"),
-        None if known.is_empty() => format!("{} has none; docs/pipeline-file.md tells how to write one", folder.display()),
+        None if known.is_empty() => {
+            format!("{} has none; docs/pipeline-file.md tells how to write one", folder.display())
+        }
         None => format!("there are: {}", known.join(", ")),
     };
     Problem::new(format!("the pipeline has no profile {name:?}")).hint(hint)

@@ -145,8 +145,22 @@ fn the_default_profile_is_a_name() {
 
 /// Pieces that files are put together from, sound and broken.
 const LINES: [&str; 16] = [
-    "[models]", "[models.a]", "[models.models]", "[[stages]]", "[stages.a]", "stages = [1]", "name = \"a\"", "[search]",
-    "a.b = 1", "x = [[1], [2]]", "y = '''\nä'''", "[[a.b]]", "[a]", "[steps]", "models = 2", "[stages.a.b]",
+    "[models]",
+    "[models.a]",
+    "[models.models]",
+    "[[stages]]",
+    "[stages.a]",
+    "stages = [1]",
+    "name = \"a\"",
+    "[search]",
+    "a.b = 1",
+    "x = [[1], [2]]",
+    "y = '''\nä'''",
+    "[[a.b]]",
+    "[a]",
+    "[steps]",
+    "models = 2",
+    "[stages.a.b]",
 ];
 
 proptest! {
