@@ -14,7 +14,21 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Pipelines, and a file of the pack of published rows for each.
-const SHIPPED: [(&str, &str); 1] = [("hotpotqa", "hotpotqa/hotpot_distractor.json")];
+const SHIPPED: [(&str, &str); 7] = [
+    ("2wiki", "2wiki/tts_test.json"),
+    ("2wiki", "2wiki/dev_original_format.json"),
+    ("hotpotqa", "hotpotqa/hotpot_distractor.json"),
+    ("hotpotqa", "hotpotqa/hotpot_hf_layout.jsonl"),
+    ("cwq", "cwq/data_with_ct_0.5.json"),
+    ("webqsp", "webqsp/data_with_candidates_derived.json"),
+    ("taskbench", "taskbench/data_dailylifeapis"),
+];
+/// Other data that they can be given.
+const ALSO: [(&str, &str); 3] = [
+    ("cwq", "cwq/data_with_ct_0.4_gold_only.json"),
+    ("taskbench", "taskbench/data_huggingface"),
+    ("taskbench", "taskbench/data_multimedia"),
+];
 
 fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines").join(name)
@@ -44,13 +58,14 @@ fn facts(id: &str) -> Option<Facts> {
 }
 
 fn load(name: &str, profile: &str, data: &Path) -> Loaded {
-    let options = LoadOptions { profile: Some(profile), data: Some(data), ..LoadOptions::new(&shipped(name)) };
+    let folder = shipped(name);
+    let options = LoadOptions { profile: Some(profile), data: Some(data), ..LoadOptions::new(&folder) };
     load_pipeline_with(&options, &facts).unwrap_or_else(|e| panic!("{name}, {profile}: {e}"))
 }
 
 #[test]
 fn every_pipeline_is_sound_with_published_rows_under_every_profile() {
-    for (name, file) in SHIPPED {
+    for (name, file) in SHIPPED.into_iter().chain(ALSO) {
         let Some(data) = pack(file) else { return };
         for profile in ["paper", "embedded"] {
             let loaded = load(name, profile, &data);
@@ -62,17 +77,43 @@ fn every_pipeline_is_sound_with_published_rows_under_every_profile() {
 /// A pipeline under its paper profile, on rows made by hand.
 fn paper(name: &str) -> Loaded {
     let desk = TempDir::new().unwrap();
-    let data = desk.path().join("data.json");
-    fs::write(&data, json!((0..4).map(|i| row(name, i)).collect::<Vec<_>>()).to_string()).unwrap();
-    load(name, "paper", &data)
+    let rows: Vec<Value> = (0..4).map(|i| row(name, i)).collect();
+    fs::write(desk.path().join("data.json"), json!(rows).to_string()).unwrap();
+    let tools = json!({"nodes": [
+        {"id": "get_weather", "desc": "Weather", "parameters": [{"name": "city", "type": "string", "desc": "Where"}]}
+    ]});
+    fs::write(desk.path().join("tool_desc.json"), tools.to_string()).unwrap();
+    load(name, "paper", &desk.path().join("data.json"))
 }
 
 fn row(name: &str, i: usize) -> Value {
-    let id = format!("x{i}");
+    let (id, question) = (format!("x{i}"), format!("Who made it, {i}?"));
+    let triples = json!([["Engine", "maker", "Ada"]]);
     match name {
         "hotpotqa" => json!({
-            "_id": id, "question": format!("Who made it, {i}?"), "answer": "Ada", "type": "bridge", "level": "easy",
+            "_id": id, "question": question, "answer": "Ada", "type": "bridge", "level": "easy",
             "supporting_facts": [["Engine", 0]], "context": [["Engine", ["Ada made it."]], ["Rope", ["It is long."]]]
+        }),
+        "2wiki" => json!({
+            "question": question, "answers": ["Ada"], "ctxs_gt": ["Ada made it."],
+            "ctxs_candidate": ["Ada made it.", "It is long."]
+        }),
+        "cwq" => json!({
+            "ID": id, "question": question, "webqsp_ID": id, "compositionality_type": "conjunction",
+            "answer": ["Ada"], "topic_entity": {"m.03": "Engine"}, "gt_triples": triples,
+            "crucial_triples": triples, "2hop_triples": [["Rope", "length", "long"]]
+        }),
+        "webqsp" => json!({
+            "QuestionId": id, "RawQuestion": question, "answer": ["Ada"], "gt_triples": triples,
+            "crucial_triples": triples, "2hop_triples": [["Rope", "length", "long"]], "Parses": [{
+                "TopicEntityName": "Engine", "InferentialChain": ["maker"],
+                "Answers": [{"AnswerType": "Entity", "AnswerArgument": "m.01", "EntityName": "Ada"}]
+            }]
+        }),
+        "taskbench" => json!({
+            "id": id, "type": "single", "user_request": format!("How is the weather in Rome, {i}?"),
+            "task_steps": ["Step 1: ask"], "task_links": [],
+            "task_nodes": [{"task": "get_weather", "arguments": [{"name": "city", "value": "Rome"}]}]
         }),
         other => panic!("no rows for {other}"),
     }
@@ -83,7 +124,7 @@ fn within(loaded: &Loaded, budget: f64) -> Space {
     loaded.clone().with_overrides(overrides).unwrap().space
 }
 
-/// The initial trials with short names and their costs, as `R7x100+QA70x1 654`.
+/// The initial trials with short names and their costs, rounded as the reference does: `R7x100+L70x1 654`.
 fn trials(space: &Space, rule: InitialRule) -> Vec<String> {
     let short = |model: &str| {
         let size = model.rsplit('-').next().unwrap_or(model).trim_end_matches('b').to_owned();
@@ -92,17 +133,70 @@ fn trials(space: &Space, rule: InitialRule) -> Vec<String> {
     let text = |plan: &agenttts_core::Plan| {
         let choices: Vec<String> = plan.choices.iter().map(|c| format!("{}x{}", short(&c.model), c.samples)).collect();
         let cost = space.cost_model().units(space.cost_of(plan).unwrap());
-        format!("{} {}", choices.join("+"), (cost * 100.0).round() / 100.0)
+        format!("{} {}", choices.join("+"), cost.round())
     };
     initial_plans(space, rule, 32).iter().map(|(plan, _)| text(plan)).collect()
 }
 
+/// The initial trials of a pipeline under a budget.
+fn initial(name: &str, budget: f64, rule: InitialRule) -> Vec<String> {
+    trials(&within(&paper(name), budget), rule)
+}
+
 #[test]
-fn the_papers_initial_trials_of_retrieval_follow_from_its_profile() {
-    let loaded = paper("hotpotqa");
-    let under = |budget| trials(&within(&loaded, budget), InitialRule::Paper);
+fn the_papers_initial_trials_follow_from_the_paper_profiles() {
+    let wiki = |budget| initial("2wiki", budget, InitialRule::Paper);
     assert_eq!(
-        under(1000.0),
-        ["R7x100+L70x1 654", "R32x22+L70x1 923", "R72x1+L70x1 928.67", "R72x1+L3x100 916", "R72x1+L8x39 927"]
+        wiki(1000.0),
+        ["R7x100+L70x1 654", "R32x22+L70x1 923", "R72x1+L70x1 929", "R72x1+L3x100 916", "R72x1+L8x39 927"]
     );
+    assert_eq!(
+        wiki(850.0),
+        [
+            "R7x100+L8x1 551",
+            "R32x22+L8x1 820",
+            "R72x1+L8x1 825",
+            "R32x1+L3x100 463",
+            "R32x1+L8x39 473",
+            "R32x1+L70x1 475"
+        ]
+    );
+    assert_eq!(initial("hotpotqa", 850.0, InitialRule::Paper), wiki(850.0));
+}
+
+#[test]
+fn the_released_codes_initial_trials_follow_from_the_paper_profiles() {
+    let wiki = |budget| initial("2wiki", budget, InitialRule::Released);
+    assert_eq!(
+        wiki(850.0),
+        ["R7x60+L3x1 356", "R32x22+L3x1 812", "R72x1+L3x1 817", "R7x1+L3x60 139", "R7x1+L8x39 190", "R7x1+L70x1 192"]
+    );
+    assert_eq!(
+        wiki(1000.0),
+        ["R7x60+L70x1 467", "R32x22+L70x1 923", "R72x1+L70x1 929", "R72x1+L3x60 876", "R72x1+L8x39 927"]
+    );
+    assert_eq!(initial("cwq", 550.0, InitialRule::Released), ["R7x60+L70x1 290", "R72x1+L70x1 521", "R72x1+L8x39 519"]);
+    assert_eq!(
+        initial("taskbench", 2000.0, InitialRule::Released),
+        ["L8x60+L70x1+L70x1 1783", "L70x1+L70x1+L70x1 1977", "L70x1+L8x39+L70x1 1969", "L70x1+L70x1+L8x12 1924"]
+    );
+}
+
+#[test]
+fn the_papers_default_budgets_follow_from_the_paper_profiles() {
+    for (name, exact, plans, rounded, plans_rounded) in [
+        ("2wiki", 2786.0 / 3.0, 27_186, 929.0, 27_190),
+        ("hotpotqa", 2786.0 / 3.0, 27_186, 929.0, 27_190),
+        ("cwq", 1562.0 / 3.0, 11_184, 521.0, 11_195),
+        ("webqsp", 474.0, 10_815, 474.0, 10_815),
+        ("taskbench", 5932.0 / 3.0, 176_065, 1978.0, 176_478),
+    ] {
+        let loaded = paper(name);
+        let largest = loaded.space.largest_once();
+        let cost = loaded.space.cost_model().units(loaded.space.cost_of(&largest).unwrap());
+        assert!((cost - exact).abs() < 1e-9, "{name}: {cost}");
+        // The exact default is a third of a unit for some: the budget is rounded up in the last place.
+        assert_eq!(within(&loaded, exact + 1e-6).feasible(), plans, "{name}");
+        assert_eq!(within(&loaded, rounded).feasible(), plans_rounded, "{name}");
+    }
 }

@@ -115,6 +115,7 @@ impl TaskBench {
         if let Some(toolbox) = toolbox {
             fields.insert("domain".into(), toolbox.domain.as_str().into());
             fields.insert("tools".into(), toolbox.tools.clone());
+            fields.insert("tool_names".into(), json!(toolbox.names()));
         }
         fields.insert("type".into(), kind.as_str().into());
         fields.insert("gold".into(), json!({"steps": steps, "nodes": nodes, "links": links, "order": order}));

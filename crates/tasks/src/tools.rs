@@ -91,6 +91,11 @@ impl Toolbox {
         }
     }
 
+    /// The names of the tools, in the order of the file.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.tools.as_array().into_iter().flatten().filter_map(|tool| tool["name"].as_str()).collect()
+    }
+
     /// How many tools there are.
     pub(crate) fn count(&self) -> usize {
         self.spellings.len()
