@@ -10,6 +10,8 @@ use super::BudgetArg;
 pub(crate) struct PilotArgs {
     /// A pipeline's folder, its pipeline.toml, or a tape that `bench record` wrote, which needs no models
     pub(crate) pipeline: PathBuf,
+    #[command(flatten)]
+    pub(crate) with: super::WithArgs,
     /// Examples of the search split [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) examples: Option<u32>,

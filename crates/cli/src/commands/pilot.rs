@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use agenttts_core::Pilot;
 use agenttts_core::pipeline::{Overrides, SearchSettings};
-use agenttts_engine::{Loaded, PilotOptions, StopHandle, StudyContext, Tape, load_pipeline, pilot as draw, pilot_tape};
+use agenttts_engine::{Loaded, PilotOptions, StopHandle, StudyContext, Tape, pilot as draw, pilot_tape};
 
 use crate::args::PilotArgs;
 use crate::context::Context;
@@ -55,7 +55,7 @@ async fn from_tape(args: &PilotArgs, options: PilotOptions) -> Result<Pilot, Fai
 
 async fn live(context: &Context, args: &PilotArgs, options: PilotOptions) -> Result<Option<Pilot>, Failure> {
     let workshop = context.workshop()?;
-    let loaded = overridden(load_pipeline(&args.pipeline, &*workshop.facts())?, args)?;
+    let loaded = overridden(context.pipeline(&args.pipeline, &args.with, &workshop)?, args)?;
     let store = context.store()?;
     let display = Recording::new(&context.screen, "sets of samples of a stage", 10);
     let stop = StopHandle::new();
