@@ -13,6 +13,9 @@ use crate::environment::{Arena, Session, Unit};
 /// Rounds without a trial after which a method is stopped.
 const MOST_FRUITLESS_ROUNDS: u32 = 50;
 
+/// The same for rounds that a language model was asked for: another minute of it will not find what fits either.
+const MOST_FRUITLESS_ANSWERS: u32 = 3;
+
 /// Questions between two proposals after which a method is stopped.
 const MOST_QUESTIONS: u32 = 50;
 
@@ -156,6 +159,7 @@ impl Course<'_> {
                     self.archive.exchanges.push(Exchange { round, attempt, purpose, messages, reply, error });
                 }
                 Step::Propose { guidelines, proposals } => {
+                    let most = if questions > 0 { MOST_FRUITLESS_ANSWERS } else { MOST_FRUITLESS_ROUNDS };
                     questions = 0;
                     self.archive.guidelines.extend(guidelines);
                     if self.round(player, proposals)? {
@@ -163,9 +167,9 @@ impl Course<'_> {
                     } else {
                         fruitless += 1;
                     }
-                    if fruitless >= MOST_FRUITLESS_ROUNDS {
+                    if fruitless >= most {
                         return Ok(End::Early(format!(
-                            "{MOST_FRUITLESS_ROUNDS} rounds in a row proposed only plans outside the space, the plan budget or what was left"
+                            "{most} rounds in a row proposed only plans outside the space, the plan budget or what was left"
                         )));
                     }
                 }
