@@ -75,6 +75,7 @@ fn space() -> Result<Space, Box<dyn Error>> {
         samples: (1..=100).collect(),
         aggregators: vec![Aggregator::Fuse],
         temperatures: Temperature::new(0.9).into_iter().collect(),
+        runs: agenttts_core::Runs::ONCE,
         prompt_tokens: 1024,
         decode_tokens,
         judge: None,

@@ -15,6 +15,7 @@ mod pooled;
 mod problem;
 mod repair;
 mod request;
+mod runs;
 mod space;
 mod summary;
 pub mod text;
@@ -39,8 +40,9 @@ pub use problem::{Place, Problem, Problems};
 pub use request::{
     Constraint, Decoding, Draw, Finish, Message, ModelIdentity, Request, RequestKey, Role, Temperature, Usage,
 };
+pub use runs::Runs;
 pub use space::{JUDGE_MAX_TOKENS, PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
 pub use summary::{
     Confirmation, Confirmed, Enforced, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION,
-    ScalingCurve, Spend, StageSummary, StudyState, StudySummary,
+    ScalingCurve, Spend, StageRuns, StageSummary, StudyState, StudySummary,
 };

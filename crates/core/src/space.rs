@@ -7,6 +7,7 @@ use crate::cost::{CallTokens, Cost, CostModel, MissingFact};
 use crate::model::ModelSpec;
 use crate::plan::{Aggregator, Choice, Plan};
 use crate::request::Temperature;
+use crate::runs::Runs;
 
 /// What the space needs to know of one stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,9 @@ pub struct StageSpace {
     pub aggregators: Vec<Aggregator>,
     /// Temperatures to choose among; the first is the default.
     pub temperatures: Vec<Temperature>,
-    /// Expected prompt tokens.
+    /// How often it is expected to run per example.
+    pub runs: Runs,
+    /// Expected prompt tokens of one run.
     pub prompt_tokens: u64,
     /// Expected tokens decoded by one sample.
     pub decode_tokens: u64,
@@ -321,7 +324,7 @@ pub struct WantedChoice {
 }
 
 impl StageSpace {
-    /// The calls that a choice is expected to make: its samples after one shared prompt, and the call that fuses or
+    /// The calls that a choice is expected to make in one run: its samples after one shared prompt, and the call that fuses or
     /// judges them, whose prompt holds them all, with the model that reads it.
     pub fn planned_calls<'a>(
         &'a self,
@@ -406,7 +409,8 @@ fn price_stage(stage: StageSpace, cost_model: CostModel) -> Result<PricedStage, 
     Ok(PricedStage { stage, options, by_size, single })
 }
 
-/// The nominal cost of a stage: its samples and, in all cost models but the paper's, the call that combines them.
+/// The nominal cost of a stage: its samples and, in all cost models but the paper's, the call that combines them, as often
+/// as it is expected to run. Items run side by side, so they take the time of one.
 fn option_cost(
     stage: &StageSpace,
     model: &ModelSpec,
@@ -419,7 +423,8 @@ fn option_cost(
     if let Some((reader, call)) = combining.filter(|_| cost_model != CostModel::PaperFlops) {
         cost += cost_model.call(reader, &call)?;
     }
-    Ok(cost)
+    let runs = if cost_model == CostModel::Seconds { stage.runs.side_by_side() } else { stage.runs };
+    Ok(runs.of(cost))
 }
 
 /// All sums of one cost from each list.

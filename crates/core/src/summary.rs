@@ -144,6 +144,18 @@ pub struct StageSummary {
     pub samples: Vec<u32>,
     /// Its metric, where it has one.
     pub metric: Option<String>,
+    /// How often it runs, where that is not once for every example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<StageRuns>,
+}
+
+/// How often a stage runs for an example, on average.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageRuns {
+    /// As the pipeline expects.
+    pub expected: f64,
+    /// As counted with the recommended plan, over the examples that reached the stage.
+    pub counted: Option<f64>,
 }
 
 /// A scaling curve of one stage and model, from the trial that drew most samples there with the best upstream.

@@ -13,6 +13,7 @@ fn space(stages: &[Stage<'_>]) -> Space {
         samples: (1..=100).collect(),
         aggregators: vec![Aggregator::Fuse],
         temperatures: vec![Temperature::new(0.9).unwrap()],
+        runs: agenttts_core::Runs::ONCE,
         prompt_tokens,
         decode_tokens,
         judge: None,

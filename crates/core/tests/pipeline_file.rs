@@ -251,3 +251,52 @@ fn what_is_wrong_with_steps_is_placed_and_explained() {
         assert!(error.starts_with("pipeline.toml:") && error.contains(message) && error.contains(hint), "{error}");
     }
 }
+
+/// The good pipeline whose second stage has these further keys and expects so many runs.
+fn with_flow(keys: &str, runs: &str) -> Result<Pipeline, String> {
+    let (head, tail) = GOOD.split_once("name = \"answer\"\n").unwrap();
+    let tail = tail.replace("decode_tokens = 10 }", &format!("decode_tokens = 10{runs} }}"));
+    read(&format!("{head}name = \"answer\"\n{keys}\n{tail}"))
+}
+
+#[test]
+fn expected_runs_price_a_stage_exactly() {
+    let cost = |p: Pipeline| {
+        let space = p.space().unwrap();
+        space.cost_of(&space.smallest_once()).unwrap().0
+    };
+    // Each stage takes 50 + 10 tokens.
+    assert_eq!(cost(read(GOOD).unwrap()), 60 + 60);
+    assert_eq!(cost(with_flow("each = \"pick\"", ", runs = 2.5").unwrap()), 60 + 150);
+    let condition = "when = \"pick\"\notherwise = \"pick\"";
+    assert_eq!(cost(with_flow(condition, ", runs = 0.33").unwrap()), 60 + 20, "19.8, rounded up");
+    assert_eq!(cost(with_flow(condition, "").unwrap()), 60 + 60, "at most once");
+    let both = with_flow("when = \"pick\"\notherwise = \"[]\"\neach = \"pick\"", ", runs = 0.5").unwrap();
+    assert!(both.stages[1].flow.varies() && !both.stages[0].flow.varies());
+    assert_eq!(cost(both), 60 + 30);
+}
+
+#[test]
+fn what_is_wrong_with_conditions_and_lists_is_placed_and_explained() {
+    for (keys, runs, message, hint) in [
+        ("otherwise = \"1\"", "", "a stage that does not run, and this one always does", "when = "),
+        ("each = \"pick\"", "", "must say how many items to expect", "runs = 3"),
+        ("each = \"pick\"", ", runs = 101", "`runs` must be between 0.001 and 100", ""),
+        ("each = \"pick\"", ", runs = 0", "`runs` must be between 0.001 and 100", ""),
+        (
+            "when = \"pick\"\notherwise = \"1\"",
+            ", runs = 2",
+            "without `each`, `runs` must be between 0.001 and 1",
+            "share",
+        ),
+        ("", ", runs = 0.5", "this stage runs once for every example", "leave `runs` out"),
+        ("when = \"pick\"", "", "stage \"answer\" is the objective, so it needs an output", "add `otherwise`"),
+        ("when = 1", "", "invalid type", "docs/"),
+    ] {
+        let error = with_flow(keys, runs).unwrap_err();
+        assert!(
+            error.starts_with("pipeline.toml:") && error.contains(message) && error.contains(hint),
+            "{keys}\n{error}"
+        );
+    }
+}

@@ -43,7 +43,7 @@ fn query(loaded: &Loaded, plan: &Plan) -> Amounts {
         let Some(model) = loaded.pipeline.model(&choice.model) else { return sum };
         let (sampling, combining) = priced.stage.planned_calls(model, choice.samples, choice.aggregator);
         let combining = combining.map_or_else(Amounts::default, |(reader, call)| amounts(reader, &call));
-        sum.plus(amounts(model, &sampling)).plus(combining)
+        sum.plus(times(amounts(model, &sampling).plus(combining), priced.stage.runs.as_f64()))
     })
 }
 

@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use agenttts_core::pipeline::Node;
 use agenttts_core::{Archive, Example, Trial};
-use agenttts_search::{DrawLog, Lengths};
-use agenttts_store::{ExampleOutcome, Store};
+use agenttts_search::{DrawLog, Lengths, Shown};
+use agenttts_store::{ExampleOutcome, StageOutcome, Store};
 use serde_json::Value;
 
 use crate::error::EngineError;
@@ -67,8 +67,8 @@ impl Drawn {
             for stage in 0..from.loaded.pipeline.stages.len() {
                 if from.loaded.pipeline.stages[stage].from.is_empty() {
                     let prompt = prompt_id(&[]);
-                    self.log.first_prompt(stage, 0, place, prompt);
-                    self.look_up(from, stage, (0, place, prompt), example, &BTreeMap::new())?;
+                    let runs = self.look_up(from, stage, (0, place, prompt), example, &BTreeMap::new())?;
+                    self.log.first_prompt(stage, 0, place, Shown { prompt, runs: runs.unwrap_or(1) });
                 }
             }
         }
@@ -94,7 +94,7 @@ impl Drawn {
         let pipeline = &from.loaded.pipeline;
         let example = pipeline.search_split.examples.iter().find(|e| e.id == outcome.example);
         let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
-        let mut prompts: Vec<Option<u64>> = Vec::with_capacity(pipeline.stages.len());
+        let mut prompts: Vec<Option<Shown>> = Vec::with_capacity(pipeline.stages.len());
         let mut reached = true;
         for &node in &pipeline.order {
             let stage = match node {
@@ -118,10 +118,16 @@ impl Drawn {
             {
                 self.look_up(from, stage, (trial.stream, place, prompt), example, &outputs)?;
             }
-            prompts.push(prompt);
-            match outcome.stages.get(stage).and_then(|s| s.output.clone()) {
+            let done = outcome.stages.get(stage);
+            let runs = done.map_or(1, |s| if s.items.is_some() || s.skipped { s.runs().len() as u32 } else { 1 });
+            prompts.push(prompt.map(|prompt| Shown { prompt, runs }));
+            match done.and_then(|s| s.output.clone()) {
                 Some(output) => {
                     outputs.insert(spec.name.clone(), output);
+                }
+                // An output that is null, and is stored as if it were none.
+                None if done.is_some() && outcome.failure.is_none() => {
+                    outputs.insert(spec.name.clone(), Value::Null);
                 }
                 // A stage or step that failed ends its example.
                 None => reached = false,
@@ -131,7 +137,8 @@ impl Drawn {
         Ok(())
     }
 
-    /// Asks the bank for the samples of one prompt, of every model and temperature of its stage.
+    /// Asks the bank for the samples of one prompt, of every model and temperature of its stage; of items, for those that
+    /// all of them have. Tells how often the stage runs, where that can be found out.
     fn look_up(
         &mut self,
         from: &Sources<'_>,
@@ -139,14 +146,20 @@ impl Drawn {
         (trial_stream, place, prompt): (u32, u32, u64),
         example: &Example,
         outputs: &BTreeMap<String, Value>,
-    ) -> Result<(), EngineError> {
-        let Some(executor) = from.executor else { return Ok(()) };
+    ) -> Result<Option<u32>, EngineError> {
+        let Some(found) = from.executor.and_then(|executor| executor.keys(stage, example, outputs)) else {
+            return Ok(None);
+        };
         let draws = stream(from.loaded.pipeline.search.seed, Purpose::Trial(trial_stream));
-        for (model, temperature, key) in executor.keys(stage, example, outputs) {
-            let there = from.store.sample_count(&key, draws)?;
-            self.log.found(stage, trial_stream, place, prompt, model, temperature, there);
+        for (model, temperature, keys) in found.keys {
+            let mut there = None;
+            for key in keys {
+                let count = from.store.sample_count(&key, draws)?;
+                there = Some(there.map_or(count, |least: u32| least.min(count)));
+            }
+            self.log.found(stage, trial_stream, place, prompt, model, temperature, there.unwrap_or(0));
         }
-        Ok(())
+        Ok(Some(found.runs))
     }
 
     fn measure_lengths(
@@ -157,8 +170,12 @@ impl Drawn {
     ) -> Result<(), EngineError> {
         let options = from.loaded.space.indices(&trial.plan).unwrap_or_default();
         for (stage, option) in options.into_iter().enumerate() {
-            let ids: Vec<i64> =
-                outcomes.iter().filter_map(|o| o.stages.get(stage)).flat_map(|s| s.samples.clone()).collect();
+            let ids: Vec<i64> = outcomes
+                .iter()
+                .filter_map(|o| o.stages.get(stage))
+                .flat_map(StageOutcome::runs)
+                .flat_map(|(s, _)| s.to_vec())
+                .collect();
             let model = from.loaded.space.stages()[stage].options[option].model;
             let sums = self.lengths.entry((stage, model)).or_default();
             for taking in from.store.takings(&ids)? {

@@ -10,7 +10,8 @@ use agenttts_core::{
     Plan, Request, RequestKey, StageSpec, Temperature, Usage,
 };
 use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Combine, CompiledStage, ParseFailure, Ran, Sample, aggregate};
+use agenttts_stage::{Combine, CompiledStage, Flow, ParseFailure, Ran, Sample, aggregate};
+use futures::StreamExt;
 use serde_json::Value;
 
 use crate::code::Code;
@@ -60,8 +61,21 @@ pub(crate) struct Execution {
 pub(crate) struct StageRun {
     /// Its output.
     pub(crate) output: Option<Value>,
-    /// Its metric; 0 where it failed or was not reached, `None` where it has none.
+    /// Its metric; 0 where it failed or was not reached, `None` where it has none, or did not run and has no output said.
     pub(crate) score: Option<f64>,
+    /// Whether its condition kept it from running.
+    pub(crate) skipped: bool,
+    /// Whether it ran for items.
+    pub(crate) by_item: bool,
+    /// Every run: one as a rule, one for each item, none where it did not run.
+    pub(crate) runs: Vec<ItemRun>,
+    /// The metric with the first 1, 2, 4, ... samples.
+    pub(crate) prefix_scores: Vec<(u32, f64)>,
+}
+
+/// What one run of a stage drew.
+#[derive(Debug, Default)]
+pub(crate) struct ItemRun {
     /// Its samples.
     pub(crate) samples: Vec<GotSample>,
     /// What each sample parses to, or why it does not.
@@ -74,8 +88,6 @@ pub(crate) struct StageRun {
     pub(crate) support: Option<f64>,
     /// Why the vote stands in for an unusable fusion or judgement.
     pub(crate) fallback: Option<String>,
-    /// The metric with the first 1, 2, 4, ... samples.
-    pub(crate) prefix_scores: Vec<(u32, f64)>,
 }
 
 /// Why an example failed.
@@ -152,25 +164,22 @@ impl Executor {
     }
 
     /// The bank's keys of a stage's samples for this example and these outputs upstream, for each model of the stage's
-    /// pool and each temperature. None where the prompt cannot be rendered.
-    pub(crate) fn keys(
-        &self,
-        stage: usize,
-        example: &Example,
-        outputs: &BTreeMap<String, Value>,
-    ) -> Vec<(usize, Temperature, RequestKey)> {
-        let Ok(messages) = self.stages[stage].render(example, outputs) else { return Vec::new() };
+    /// pool and each temperature; of every run. `None` where a prompt cannot be rendered.
+    pub(crate) fn keys(&self, stage: usize, example: &Example, outputs: &BTreeMap<String, Value>) -> Option<StageKeys> {
+        let runs = self.stages[stage].render_all(example, outputs).ok()?;
         let spec = &self.pipeline.stages[stage];
         let mut keys = Vec::new();
         for (index, &model) in spec.models.iter().enumerate() {
             let name = &self.pipeline.models[model].name;
             let Ok(connected) = self.models.get(name) else { continue };
             for &temperature in &spec.temperatures {
-                let request = self.request(stage, name, messages.clone(), temperature);
-                keys.push((index, temperature, request.key(connected.model.identity())));
+                let key = |messages: &Vec<Message>| {
+                    self.request(stage, name, messages.clone(), temperature).key(connected.model.identity())
+                };
+                keys.push((index, temperature, runs.iter().map(key).collect()));
             }
         }
-        keys
+        Some(StageKeys { runs: runs.len() as u32, keys })
     }
 
     fn request(&self, stage: usize, model: &str, messages: Vec<Message>, temperature: Temperature) -> Request {
@@ -230,7 +239,7 @@ impl Executor {
                 run.output = Some(value.clone());
             } else if failure.is_none() {
                 let context = StageContext { executor: self, index, choice, example, stream, source };
-                match context.run(&outputs, &mut run, &mut tally).await? {
+                match context.run_all(&outputs, &mut run, &mut tally).await? {
                     StageEnd::Output(value) => {
                         outputs.insert(spec.name.clone(), value.clone());
                         run.output = Some(value);
@@ -309,21 +318,31 @@ impl Executor {
             let score = stage.score(output, example, passed).transpose();
             score.map_err(|e| EngineError::input(e.to_string(), "mend the example, or name another gold field"))
         };
+        // What was not run and has no output said is not the stage's doing.
+        if run.skipped && !stage.has_otherwise() {
+            return Ok(());
+        }
         // A stage that has no output still has a metric, which is then 0.
         run.score =
             of(run.output.as_ref().unwrap_or(&Value::Null)).await?.map(|s| if run.output.is_some() { s } else { 0.0 });
         if run.score.is_none() || (choice.aggregator.calls_model() && choice.samples > 1) {
             return Ok(());
         }
+        let most = run.runs.iter().map(|r| r.parsed.len()).min().unwrap_or(0);
         let mut n = 1;
-        while n <= run.parsed.len() {
-            let ran = run.ran.get(..n).unwrap_or_default();
-            let value = match aggregate(choice.aggregator, &run.parsed[..n], ran) {
-                Ok(aggregate) => of(&aggregate.output).await?.unwrap_or(0.0),
+        while n <= most {
+            let first = |r: &ItemRun| {
+                let ran = r.ran.get(..n).unwrap_or_default();
+                aggregate(choice.aggregator, &r.parsed[..n], ran).map(|a| a.output)
+            };
+            let outputs: Result<Vec<Value>, _> = run.runs.iter().map(first).collect();
+            let value = match outputs {
+                Ok(mut outputs) if !run.by_item => of(&outputs.pop().unwrap_or(Value::Null)).await?.unwrap_or(0.0),
+                Ok(outputs) => of(&Value::Array(outputs)).await?.unwrap_or(0.0),
                 Err(_) => 0.0,
             };
             run.prefix_scores.push((n as u32, value));
-            n = if n < run.parsed.len() { (n * 2).min(run.parsed.len()) } else { n + 1 };
+            n = if n < most { (n * 2).min(most) } else { n + 1 };
         }
         Ok(())
     }
@@ -337,6 +356,64 @@ struct Tally {
     drawn: Usage,
 }
 
+impl Tally {
+    /// Adds what runs side by side took: together, but for time, of which they take as much as the slowest.
+    fn add_side_by_side(&mut self, runs: &[Tally], cost_model: CostModel) {
+        let costs = runs.iter().map(|r| r.cost);
+        self.cost += side_by_side(costs, cost_model);
+        self.fresh += runs.iter().map(|r| r.fresh).sum();
+        self.drawn += runs.iter().map(|r| r.drawn).sum();
+    }
+}
+
+/// The cost of what runs side by side: the sum, but of times the longest.
+pub(crate) fn side_by_side(costs: impl Iterator<Item = Cost>, cost_model: CostModel) -> Cost {
+    if cost_model == CostModel::Seconds { costs.max().unwrap_or(Cost::ZERO) } else { costs.sum() }
+}
+
+/// The ends of the runs for all items.
+#[derive(Default)]
+struct Items {
+    tallies: Vec<Tally>,
+    outputs: Vec<Value>,
+    /// The first failure.
+    failure: Option<StageEnd>,
+    halt: Option<Halt>,
+}
+
+impl Items {
+    fn end(&mut self, index: usize, end: Result<StageEnd, Halt>) {
+        match end {
+            Ok(StageEnd::Output(output)) => self.outputs.push(output),
+            Ok(StageEnd::Failed { reason, provider_fault }) => {
+                let reason = format!("item {index}: {reason}");
+                self.failure.get_or_insert(StageEnd::Failed { reason, provider_fault });
+            }
+            // The cause is told, not that others were stopped by it.
+            Err(halt) => match (&self.halt, &halt) {
+                (None, _) | (Some(Halt::Stopped), Halt::Fatal(_) | Halt::Limit { .. }) => self.halt = Some(halt),
+                _ => {}
+            },
+        }
+    }
+
+    fn conclude(self) -> Result<StageEnd, Halt> {
+        match (self.halt, self.failure) {
+            (Some(halt), _) => Err(halt),
+            (None, Some(failure)) => Ok(failure),
+            (None, None) => Ok(StageEnd::Output(Value::Array(self.outputs))),
+        }
+    }
+}
+
+/// What tells the samples of a stage in the bank, for one example and what it reads.
+pub(crate) struct StageKeys {
+    /// How often it runs.
+    pub(crate) runs: u32,
+    /// For each model of the pool and each temperature, the key of every run.
+    pub(crate) keys: Vec<(usize, Temperature, Vec<RequestKey>)>,
+}
+
 struct StageContext<'a> {
     executor: &'a Executor,
     index: usize,
@@ -346,11 +423,57 @@ struct StageContext<'a> {
     source: &'a dyn Source,
 }
 
+/// Items of one stage and example that run at once.
+const ITEMS_AT_ONCE: usize = 16;
+
 impl StageContext<'_> {
-    async fn run(
+    /// Runs the stage as often as it is to run.
+    async fn run_all(
         &self,
         outputs: &BTreeMap<String, Value>,
         run: &mut StageRun,
+        tally: &mut Tally,
+    ) -> Result<StageEnd, Halt> {
+        let items = match self.executor.stages[self.index].flow(self.example, outputs) {
+            Ok(Flow::Skipped(output)) => {
+                run.skipped = true;
+                return Ok(StageEnd::Output(output));
+            }
+            Ok(Flow::Once) => {
+                let mut once = ItemRun::default();
+                let end = self.run(outputs, &mut once, tally).await;
+                run.runs.push(once);
+                return end;
+            }
+            Ok(Flow::Each(items)) => items,
+            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        };
+        run.by_item = true;
+        let one = |(index, item): (usize, &Value)| {
+            let outputs = CompiledStage::with_item(outputs, item, index);
+            async move {
+                let (mut run, mut tally) = (ItemRun::default(), Tally::default());
+                let end = self.run(&outputs, &mut run, &mut tally).await;
+                (run, tally, end)
+            }
+        };
+        // All are run whatever becomes of one: what is drawn then does not depend on who is first.
+        let runs: Vec<_> = items.iter().enumerate().map(one).collect();
+        let ended: Vec<_> = futures::stream::iter(runs).buffered(ITEMS_AT_ONCE).collect().await;
+        let mut items = Items::default();
+        for (index, (done, taken, end)) in ended.into_iter().enumerate() {
+            items.tallies.push(taken);
+            items.end(index, end);
+            run.runs.push(done);
+        }
+        tally.add_side_by_side(&items.tallies, self.executor.cost_model);
+        items.conclude()
+    }
+
+    async fn run(
+        &self,
+        outputs: &BTreeMap<String, Value>,
+        run: &mut ItemRun,
         tally: &mut Tally,
     ) -> Result<StageEnd, Halt> {
         let stage = &self.executor.stages[self.index];

@@ -91,6 +91,7 @@ impl Totals {
     fn add(&mut self, pipeline: &Pipeline, space: &Space, stage: usize, model: usize, samples: u32, weight: f64) {
         let spec = &pipeline.stages[stage];
         let call = CallTokens::planned(spec.prompt_tokens, spec.decode_tokens, samples);
+        let weight = weight * spec.flow.runs.as_f64();
         let model = &space.stages()[stage].stage.models[model];
         self.tokens += weight * (call.prompt + call.decode) as f64;
         self.calls += weight;

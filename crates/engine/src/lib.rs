@@ -41,7 +41,7 @@ pub use load::{FactsLookup, LoadOptions, Loaded, PIPELINE_FILE, load_pipeline, l
 pub use pilot::{PILOT_MARGIN, PilotOptions, pilot, pilot_tape};
 pub use plan_file::{Measured, PLAN_FILE_VERSION, PlanFile, PlanStage, Source};
 pub use replan::{Candidate, REPLAN_VERSION, Replan, ReplanOptions, RunnerUp, Surer, replan};
-pub use runner::{Answer, Runner, StageTrace, StepTrace};
+pub use runner::{Answer, ItemTrace, Runner, StageTrace, StepTrace};
 pub use settings::{ResumeOptions, SearchOptions};
 pub use stop::StopHandle;
 pub use study::{StudyContext, resume_study, start_study};

@@ -201,7 +201,7 @@ fn unusable(stage: &CompiledStage, example: &Example) -> Option<String> {
     }
     // Stages that read others cannot be rendered before those have run.
     let reads_none = stage.reads().next().is_none();
-    reads_none.then(|| stage.render(example, &BTreeMap::new()).err()).flatten().map(|e| e.to_string())
+    reads_none.then(|| stage.render_all(example, &BTreeMap::new()).err()).flatten().map(|e| e.to_string())
 }
 
 /// Reads a text file; says so when it is not text.

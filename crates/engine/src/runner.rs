@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::direct::Direct;
 use crate::error::EngineError;
-use crate::execute::Executor;
+use crate::execute::{Executor, ItemRun, StageRun};
 use crate::plan_file::PlanFile;
 use crate::source::Halt;
 use crate::steps::{StepRun, changed_programs};
@@ -63,6 +63,59 @@ pub struct StageTrace {
     pub combined: Option<String>,
     /// Why the vote stands in for an unusable fusion or judgement.
     pub fallback: Option<String>,
+    /// Whether its condition kept it from running.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
+    /// What a stage that runs for items did for each; the other lists are empty then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<ItemTrace>>,
+}
+
+/// What a stage did for one item, as in [`StageTrace`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ItemTrace {
+    /// The texts of its samples.
+    pub samples: Vec<String>,
+    /// What each sample was read as; `null` where it could not be.
+    pub parsed: Vec<Option<Value>>,
+    /// The share of samples that agree with the output.
+    pub support: Option<f64>,
+    /// The fusion's or judge's text.
+    pub combined: Option<String>,
+    /// Why the vote stands in for an unusable fusion or judgement.
+    pub fallback: Option<String>,
+}
+
+impl From<ItemRun> for ItemTrace {
+    fn from(run: ItemRun) -> Self {
+        ItemTrace {
+            samples: run.samples.into_iter().map(|s| s.draw.text).collect(),
+            parsed: run.parsed.into_iter().map(Result::ok).collect(),
+            support: run.support,
+            combined: run.combined.map(|s| s.draw.text),
+            fallback: run.fallback,
+        }
+    }
+}
+
+impl StageTrace {
+    fn new(stage: &str, choice: &Choice, run: StageRun) -> Self {
+        let mut runs: Vec<ItemTrace> = run.runs.into_iter().map(ItemTrace::from).collect();
+        let once = if run.by_item { None } else { runs.pop() }.unwrap_or_default();
+        let ItemTrace { samples, parsed, support, combined, fallback } = once;
+        StageTrace {
+            stage: stage.to_owned(),
+            choice: choice.clone(),
+            output: run.output,
+            samples,
+            parsed,
+            support,
+            combined,
+            fallback,
+            skipped: run.skipped,
+            items: run.by_item.then_some(runs),
+        }
+    }
 }
 
 /// What a step did.
@@ -141,16 +194,7 @@ impl Runner {
         Ok(Answer {
             output,
             stages: stages
-                .map(|(i, (run, choice))| StageTrace {
-                    stage: self.executor.pipeline().stages[i].name.clone(),
-                    choice: choice.clone(),
-                    output: run.output,
-                    samples: run.samples.into_iter().map(|s| s.draw.text).collect(),
-                    parsed: run.parsed.into_iter().map(Result::ok).collect(),
-                    support: run.support,
-                    combined: run.combined.map(|s| s.draw.text),
-                    fallback: run.fallback,
-                })
+                .map(|(i, (run, choice))| StageTrace::new(&self.executor.pipeline().stages[i].name, choice, run))
                 .collect(),
             steps,
             cost: execution.cost_units,

@@ -10,7 +10,7 @@ use agenttts_core::{
     Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState,
 };
 use agenttts_search::{Ask, DrawPrices, History, Proposal, Question, Searcher, Step, needs_history, place, searcher};
-use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, StepOutcome, Store, Study};
+use agenttts_store::{ExampleOutcome, ItemOutcome, NewStudy, StageOutcome, StepOutcome, Store, Study};
 use serde::{Deserialize, Serialize};
 
 use crate::aside::set_aside;
@@ -21,7 +21,7 @@ use crate::confirm::Confirm;
 use crate::drawn::{Drawn, Sources};
 use crate::error::EngineError;
 use crate::event::{Event, Leader, Observers, Spent};
-use crate::execute::{Execution, Executor};
+use crate::execute::{Execution, Executor, ItemRun};
 use crate::history;
 use crate::load::Loaded;
 use crate::recorder::Recorder;
@@ -516,6 +516,11 @@ const AGENT_TEMPERATURE: Option<Temperature> = Temperature::from_thousandths(700
 /// What an example at this place of the split did.
 fn outcome(execution: &Execution, pipeline: &Pipeline, place: usize) -> ExampleOutcome {
     let names = pipeline.steps.iter().map(|s| &s.name);
+    let item = |run: &ItemRun| ItemOutcome {
+        support: run.support,
+        samples: run.samples.iter().filter_map(|s| s.id).collect(),
+        combined: run.combined.as_ref().and_then(|s| s.id),
+    };
     let step = |run: &StepRun| StepOutcome { output: run.output.clone(), seconds: run.seconds };
     ExampleOutcome {
         example: execution.example.clone(),
@@ -526,12 +531,18 @@ fn outcome(execution: &Execution, pipeline: &Pipeline, place: usize) -> ExampleO
         stages: execution
             .stages
             .iter()
-            .map(|s| StageOutcome {
-                output: s.output.clone(),
-                score: s.score,
-                support: s.support,
-                samples: s.samples.iter().filter_map(|s| s.id).collect(),
-                combined: s.combined.as_ref().and_then(|s| s.id),
+            .map(|s| {
+                let mut runs: Vec<ItemOutcome> = s.runs.iter().map(item).collect();
+                let once = if s.by_item { None } else { runs.pop() }.unwrap_or_default();
+                StageOutcome {
+                    output: s.output.clone(),
+                    score: s.score,
+                    support: once.support,
+                    samples: once.samples,
+                    combined: once.combined,
+                    items: s.by_item.then_some(runs),
+                    skipped: s.skipped,
+                }
             })
             .collect(),
         steps: names

@@ -3,10 +3,10 @@
 use agenttts_core::pipeline::{MetricSpec, Snapshot};
 use agenttts_core::{
     Archive, Confirmation, CostModel, Estimate, KindSpend, LimitUse, Pipeline, PlanSummary, Recommended, Reuse,
-    SUMMARY_VERSION, ScalingCurve, Space, Spend, StageSummary, StudyState, StudySummary,
+    SUMMARY_VERSION, ScalingCurve, Space, Spend, StageRuns, StageSummary, StudyState, StudySummary,
 };
 use agenttts_search::{Ask, StageText, TaskText, estimates, explain, pareto, recommend, searcher};
-use agenttts_store::{SpendTotals, Store, StudyRow};
+use agenttts_store::{ExampleOutcome, SpendTotals, Store, StudyRow};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
@@ -101,7 +101,7 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
         stop_reason: row.stop_reason.clone(),
         cost_model: pipeline.cost_model,
         plan_budget: pipeline.cost_model.units(pipeline.plan_budget),
-        stages: stages(&loaded),
+        stages: stages(store, &row, &loaded, recommended.as_ref())?,
         objective: objective_name(pipeline),
         space: [loaded.space.size() as f64, loaded.space.feasible() as f64],
         search_examples: pipeline.search_split.examples.len() as u32,
@@ -168,10 +168,17 @@ pub(crate) fn recommended(loaded: &Loaded, settings: &StudySettings, archive: &A
 /// The task in words, for a method's agent.
 pub(crate) fn task_text(pipeline: &Pipeline) -> TaskText {
     let metric = |s: &agenttts_core::StageSpec| s.metric.as_ref().map(MetricSpec::name);
+    let description = |s: &agenttts_core::StageSpec| match (&s.flow.condition, &s.flow.each) {
+        (None, None) => s.name.clone(),
+        (Some(_), None) => format!("{}, which runs for about {} of the examples", s.name, s.flow.runs),
+        (_, Some(_)) => {
+            format!("{}, which runs about {} times for an example, once for each item", s.name, s.flow.runs)
+        }
+    };
     TaskText {
         description: pipeline.search.task.clone(),
         objective: objective_name(pipeline),
-        stages: pipeline.stages.iter().map(|s| StageText { description: s.name.clone(), metric: metric(s) }).collect(),
+        stages: pipeline.stages.iter().map(|s| StageText { description: description(s), metric: metric(s) }).collect(),
     }
 }
 
@@ -181,16 +188,34 @@ pub(crate) fn objective_name(pipeline: &Pipeline) -> String {
     format!("{} of {}", metric, stage.name)
 }
 
-fn stages(loaded: &Loaded) -> Vec<StageSummary> {
-    let priced = loaded.space.stages().iter().zip(&loaded.pipeline.stages);
-    priced
-        .map(|(p, spec)| StageSummary {
-            name: spec.name.clone(),
-            models: p.by_size.iter().map(|&m| p.model_name(m).to_owned()).collect(),
-            samples: spec.samples.clone(),
-            metric: spec.metric.as_ref().map(MetricSpec::name),
-        })
-        .collect()
+fn stages(
+    store: &Store,
+    row: &StudyRow,
+    loaded: &Loaded,
+    recommended: Option<&Recommended>,
+) -> Result<Vec<StageSummary>, EngineError> {
+    let varies = loaded.pipeline.stages.iter().any(|s| s.flow.varies());
+    let outcomes = match recommended.filter(|_| varies) {
+        Some(recommended) => store.outcomes(row.id, recommended.trial)?,
+        None => Vec::new(),
+    };
+    let priced = loaded.space.stages().iter().zip(&loaded.pipeline.stages).enumerate();
+    let stages = priced.map(|(i, (p, spec))| StageSummary {
+        name: spec.name.clone(),
+        models: p.by_size.iter().map(|&m| p.model_name(m).to_owned()).collect(),
+        samples: spec.samples.clone(),
+        metric: spec.metric.as_ref().map(MetricSpec::name),
+        runs: spec.flow.varies().then(|| StageRuns { expected: spec.flow.runs.as_f64(), counted: runs(&outcomes, i) }),
+    });
+    Ok(stages.collect())
+}
+
+/// How often a stage ran, over the examples that reached it; `None` where none did.
+fn runs(outcomes: &[ExampleOutcome], stage: usize) -> Option<f64> {
+    let reached = outcomes.iter().filter_map(|o| o.stages.get(stage));
+    let reached = reached.filter(|s| s.skipped || s.output.is_some() || !s.runs().is_empty());
+    let counts: Vec<f64> = reached.map(|s| s.runs().len() as f64).collect();
+    (!counts.is_empty()).then(|| counts.iter().sum::<f64>() / counts.len() as f64)
 }
 
 /// The measured plans, pooled.

@@ -102,8 +102,11 @@ pub(crate) fn measure<E: Borrow<Execution>>(executor: &Executor, executions: &[E
     let scores: Vec<f64> = executions.iter().map(|e| e.objective).collect();
     let stages = (0..executor.stage_count())
         .map(|i| {
-            let values: Option<Vec<f64>> = executions.iter().map(|e| e.stages[i].score).collect();
-            values.map(|v| Estimate::of_scores(&v))
+            let stages = executions.iter().map(|e| &e.stages[i]);
+            let values: Option<Vec<f64>> =
+                stages.filter(|s| !s.skipped || s.score.is_some()).map(|s| s.score).collect();
+            // A stage that never ran has no score.
+            values.filter(|v| !v.is_empty() || executions.is_empty()).map(|v| Estimate::of_scores(&v))
         })
         .collect();
     let costs: Vec<f64> = executions.iter().map(|e| e.cost_units).collect();
@@ -122,7 +125,7 @@ pub(crate) fn measure<E: Borrow<Execution>>(executor: &Executor, executions: &[E
     }
 }
 
-/// The stage's metric with the first 1, 2, 4, ... samples, over the examples that reached the stage.
+/// The stage's metric with the first 1, 2, 4, ... samples, without the examples for which it had nothing to draw.
 fn curve(executions: &[&Execution], stage: usize) -> Vec<CurvePoint> {
     let Some(counts) = executions.iter().map(|e| &e.stages[stage].prefix_scores).find(|p| !p.is_empty()) else {
         return Vec::new();
@@ -130,7 +133,8 @@ fn curve(executions: &[&Execution], stage: usize) -> Vec<CurvePoint> {
     let counts: Vec<u32> = counts.iter().map(|(n, _)| *n).collect();
     let point = |(k, &samples): (usize, &u32)| {
         let at = |e: &&Execution| e.stages[stage].prefix_scores.get(k).map_or(0.0, |(_, s)| *s);
-        let values: Vec<f64> = executions.iter().map(at).collect();
+        let drew = |e: &&&Execution| e.stages[stage].output.is_none() || !e.stages[stage].runs.is_empty();
+        let values: Vec<f64> = executions.iter().filter(drew).map(at).collect();
         CurvePoint { samples, score: Estimate::of_scores(&values) }
     };
     counts.iter().enumerate().map(point).collect()

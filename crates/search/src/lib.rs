@@ -36,5 +36,5 @@ pub use explain::explain;
 pub use initial::initial_plans;
 pub use method::{METHODS, UnknownMethod, needs_agent, needs_history, searcher};
 pub use planner::Oracle;
-pub use prices::{DrawLog, DrawPrices, Lengths, Missing};
+pub use prices::{DrawLog, DrawPrices, Lengths, Missing, Shown};
 pub use recommend::{Beliefs, Recommendation, estimates, finalists, pareto, recommend};

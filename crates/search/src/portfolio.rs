@@ -148,6 +148,7 @@ mod tests {
             samples: (1..=20).collect(),
             aggregators: vec![Aggregator::Vote],
             temperatures: vec![Temperature::new(0.9).unwrap()],
+            runs: agenttts_core::Runs::ONCE,
             prompt_tokens: 10,
             decode_tokens: 10,
             judge: None,

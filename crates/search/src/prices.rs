@@ -23,6 +23,10 @@ pub struct DrawLog {
     prompts: HashMap<(Site, Upstream), Option<u64>>,
     /// Choices upstream that ran on any example of a stream.
     ran: HashSet<(usize, u32, Upstream)>,
+    /// How often a stage runs for a prompt, where that is not once.
+    runs: HashMap<(Site, u64), u32>,
+    /// For every stage, how often it was reached, and how often it ran then.
+    reached: Vec<(f64, f64)>,
     /// All prompts that a stage was shown.
     shown: HashMap<Site, Vec<u64>>,
     samples: HashMap<(Site, u64), Vec<Drawn>>,
@@ -62,16 +66,33 @@ pub struct Lengths {
     pub shared_by: u32,
 }
 
+/// What a stage was shown for one example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// A number for all that its prompt is made of: the same for the same prompt.
+    pub prompt: u64,
+    /// How often it ran: 0 where a condition kept it from running, once for each item where it runs for items.
+    pub runs: u32,
+}
+
+impl Shown {
+    /// A prompt for which a stage runs once.
+    pub fn once(prompt: u64) -> Self {
+        Shown { prompt, runs: 1 }
+    }
+}
+
 impl DrawLog {
     /// Nothing drawn yet. `ancestors` are, for every stage, the stages whose outputs its prompt depends on, directly or
     /// not.
     pub fn new(ancestors: Vec<Vec<usize>>) -> Self {
-        DrawLog { repeats: vec![(0.0, 0.0); ancestors.len()], ancestors, ..DrawLog::default() }
+        let none = vec![(0.0, 0.0); ancestors.len()];
+        DrawLog { repeats: none.clone(), reached: none, ancestors, ..DrawLog::default() }
     }
 
-    /// Takes in what a trial did with one example: a number for the prompt of every stage, the same for the same prompt;
-    /// `None` for stages that were not reached. Plans outside the space are left out.
-    pub fn record(&mut self, space: &Space, plan: &Plan, stream: u32, example: u32, prompts: &[Option<u64>]) {
+    /// Takes in what a trial did with one example: what every stage was shown; `None` for stages that were not reached.
+    /// Plans outside the space are left out.
+    pub fn record(&mut self, space: &Space, plan: &Plan, stream: u32, example: u32, prompts: &[Option<Shown>]) {
         let Some(options) = space.indices(plan) else { return };
         for (stage, prompt) in prompts.iter().enumerate().take(self.ancestors.len()) {
             let site = Site { stage, stream, example };
@@ -79,9 +100,12 @@ impl DrawLog {
             let known = self.prompts.entry((site, upstream)).or_insert(None);
             let first_time = known.is_none();
             // What another part of the plan kept from running once ran another time.
-            *known = known.or(*prompt);
+            *known = known.or(prompt.map(|p| p.prompt));
             self.ran.insert((stage, stream, upstream));
-            let Some(prompt) = *prompt else { continue };
+            let Some(Shown { prompt, runs }) = *prompt else { continue };
+            self.reached[stage].0 += 1.0;
+            self.reached[stage].1 += f64::from(runs);
+            self.ran_for(site, prompt, runs);
             let shown = self.shown.entry(site).or_default();
             if first_time && !shown.is_empty() {
                 self.repeats[stage].0 += 1.0;
@@ -97,15 +121,17 @@ impl DrawLog {
     }
 
     /// Takes in the prompt of a stage that reads no other: it is known before anything ran.
-    pub fn first_prompt(&mut self, stage: usize, stream: u32, example: u32, prompt: u64) {
+    pub fn first_prompt(&mut self, stage: usize, stream: u32, example: u32, shown: Shown) {
+        let Shown { prompt, runs } = shown;
         let (site, upstream) = (Site { stage, stream, example }, self.upstream(stage, &[]));
         if self.ancestors[stage].is_empty() && self.prompts.insert((site, upstream), Some(prompt)).is_none() {
             self.ran.insert((stage, stream, upstream));
             self.shown.insert(site, vec![prompt]);
+            self.ran_for(site, prompt, runs);
         }
     }
 
-    /// Takes in that so many samples of a prompt are there, whoever drew them.
+    /// Takes in that so many samples of a prompt are there, whoever drew them: of each item, where there are several.
     #[expect(clippy::too_many_arguments, reason = "together they name one request")]
     pub fn found(
         &mut self,
@@ -133,6 +159,20 @@ impl DrawLog {
     /// by how far they were off for the stage's other models.
     pub fn set_lengths(&mut self, stage: usize, model: usize, lengths: Lengths) {
         self.lengths.insert((stage, model), lengths);
+    }
+
+    fn ran_for(&mut self, site: Site, prompt: u64, runs: u32) {
+        if runs != 1 {
+            self.runs.insert((site, prompt), runs);
+        }
+    }
+
+    /// How often a stage runs for an example on average: as expected until it was reached.
+    fn mean_runs(&self, space: &Space, stage: usize) -> f64 {
+        match self.reached.get(stage) {
+            Some(&(reached, ran)) if reached > 0.0 => ran / reached,
+            _ => space.stages()[stage].stage.runs.as_f64(),
+        }
     }
 
     fn upstream(&self, stage: usize, options: &[usize]) -> Upstream {
@@ -266,7 +306,10 @@ impl<'a> DrawPrices<'a> {
     /// What each stage of a plan takes on so many examples when nothing is there.
     pub fn from_nothing(&self, plan: &Plan, examples: u32) -> Vec<Missing> {
         let Some(options) = self.space.indices(plan) else { return Vec::new() };
-        let one = |(stage, option): (usize, &usize)| self.lacking(stage, *option, 0, false).times(f64::from(examples));
+        let one = |(stage, option): (usize, &usize)| {
+            let runs = self.log.mean_runs(self.space, stage);
+            self.lacking(stage, *option, 0, false).times(runs * f64::from(examples))
+        };
         options.iter().enumerate().map(one).collect()
     }
 
@@ -294,11 +337,13 @@ impl<'a> DrawPrices<'a> {
 
     fn of_prompt(&self, site: Site, prompt: u64, option: usize) -> Missing {
         let drawn = self.log.drawn(site, prompt, &self.space.stages()[site.stage].options[option]);
-        self.lacking(site.stage, option, drawn, self.log.combined.contains(&(site, prompt, option)))
+        let runs = self.log.runs.get(&(site, prompt)).copied().unwrap_or(1);
+        let combined = self.log.combined.contains(&(site, prompt, option));
+        self.lacking(site.stage, option, drawn, combined).times(f64::from(runs))
     }
 
     fn of_unknown_prompt(&self, site: Site, option: usize) -> Missing {
-        let fresh = self.lacking(site.stage, option, 0, false);
+        let fresh = self.lacking(site.stage, option, 0, false).times(self.log.mean_runs(self.space, site.stage));
         let Some(shown) = self.log.shown.get(&site).filter(|s| !s.is_empty()) else { return fresh };
         let again = self.log.repeat_share(site.stage);
         let mut expected = fresh.times(1.0 - again);
@@ -308,7 +353,7 @@ impl<'a> DrawPrices<'a> {
         expected
     }
 
-    /// What an option lacks of which so many samples are there, and perhaps its combining call.
+    /// What an option lacks in one run of which so many samples are there, and perhaps its combining call.
     fn lacking(&self, stage: usize, option: usize, drawn: u32, combined: bool) -> Missing {
         let priced = &self.space.stages()[stage];
         let option = &priced.options[option];

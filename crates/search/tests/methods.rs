@@ -28,6 +28,7 @@ fn any_space() -> impl Strategy<Value = Space> {
             samples: samples.into_iter().collect(),
             aggregators,
             temperatures: temperatures.into_iter().map(|t| Temperature::new(t).unwrap()).collect(),
+            runs: agenttts_core::Runs::ONCE,
             prompt_tokens,
             decode_tokens,
             judge: None,

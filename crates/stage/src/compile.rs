@@ -8,6 +8,7 @@ use agenttts_core::{Aggregator, Pipeline, Problem, Problems};
 
 use crate::combine::{FUSE_PROMPT, JUDGE_PROMPT};
 use crate::field::listed;
+use crate::flow::{EACH, INDEX, ITEM, OTHERWISE, WHEN};
 use crate::parse::Parser;
 use crate::stage::{CompiledStage, FUSE, JUDGE, PROMPT, SYSTEM};
 use crate::template::{Scope, Templates};
@@ -19,7 +20,7 @@ impl CompiledStage {
     /// Templates see the example's fields, the output of each stage and step upstream under its name with `-` as `_`,
     /// `example` (all fields) and `stages` (outputs by their own names); templates of fusion and judgement also
     /// see `prompt` (the stage's own, rendered; its last turn) and `candidates` (a list of objects with `text` and
-    /// `output`). The last four win over fields of the same name, which `example` still shows.
+    /// `output`); those of a stage with `each` also see `item` and `index`. The last six win over fields of the same name, which `example` still shows.
     ///
     /// # Turns
     /// A prompt may hold worked examples as turns of a conversation, divided by lines of nothing but `<<user>>` or
@@ -50,9 +51,9 @@ impl CompiledStage {
             fields: known_fields.clone(),
             stages: stages.clone(),
             unseen_stages: unseen.map(name).collect(),
-            extra: vec![],
+            extra: Vec::new(),
         };
-        let mut problems = collisions(&scope, &spec.name);
+        let mut problems = collisions(&scope, spec);
         problems.extend(field_problems(spec, known_fields));
         let templates = templates(spec, &scope, &mut problems);
         let parser = Parser::compile(&spec.parser).map_err(|p| problems.push(in_stage(spec, p)));
@@ -60,6 +61,7 @@ impl CompiledStage {
             Ok(parser) if problems.is_empty() => Ok(CompiledStage {
                 name: spec.name.clone(),
                 stages,
+                has_items: spec.flow.each.is_some(),
                 fields: needed_fields(spec, &templates),
                 among: among(spec).cloned(),
                 templates,
@@ -71,9 +73,23 @@ impl CompiledStage {
     }
 }
 
-fn templates(spec: &StageSpec, scope: &Scope, problems: &mut Vec<Problem>) -> Templates {
-    let mut templates = Templates::new(&spec.name, &scope.fields);
-    let with_candidates = Scope { extra: vec!["candidates", "prompt"], ..scope.clone() };
+fn templates(spec: &StageSpec, outer: &Scope, problems: &mut Vec<Problem>) -> Templates {
+    let mut templates = Templates::new(&spec.name, &outer.fields);
+    let condition = spec.flow.condition.as_ref();
+    let expressions = [
+        (WHEN, condition.map(|c| &c.when)),
+        (OTHERWISE, condition.and_then(|c| c.otherwise.as_ref())),
+        (EACH, spec.flow.each.as_ref()),
+    ];
+    for (name, expression) in expressions {
+        if let Some(expression) = expression {
+            let file = shown_file(&expression.file, name, &spec.name);
+            problems.extend(templates.add_expression(name, file, &expression.text, outer));
+        }
+    }
+    let item = if spec.flow.each.is_some() { vec![ITEM, INDEX] } else { Vec::new() };
+    let scope = &Scope { extra: item.clone(), ..outer.clone() };
+    let with_candidates = Scope { extra: [item, vec!["candidates", "prompt"]].concat(), ..outer.clone() };
     let mut add = |name, template: Option<&Template>, built_in: Option<&str>, scope| {
         let (file, text) = match (template, built_in) {
             (Some(t), _) => (shown_file(&t.file, name, &spec.name), t.text.as_str()),
@@ -101,13 +117,17 @@ fn shown_file(file: &str, template: &str, stage: &str) -> String {
 }
 
 /// Stages whose outputs would hide a field, a built-in variable or one another.
-fn collisions(scope: &Scope, stage: &str) -> Vec<Problem> {
+fn collisions(scope: &Scope, spec: &StageSpec) -> Vec<Problem> {
+    let stage = &spec.name;
+    let has_items = spec.flow.each.is_some();
     let mut problems = Vec::new();
     for (i, (name, variable)) in scope.stages.iter().enumerate() {
         let what = if scope.fields.contains(variable) {
             "a field of the examples".to_owned()
         } else if matches!(variable.as_str(), "example" | "stages" | "prompt" | "candidates") {
             "a variable of every template".to_owned()
+        } else if has_items && matches!(variable.as_str(), ITEM | INDEX) {
+            "a variable of `each`".to_owned()
         } else if let Some((other, _)) = scope.stages[..i].iter().find(|(_, v)| v == variable) {
             format!("the output of the stage {other:?}")
         } else {
@@ -159,8 +179,12 @@ fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Prob
     problems
 }
 
-/// The fields that the templates need which a search may use: fusion's only where fusion is to be tried.
+/// The fields that the templates need which a search may use: fusion's only where fusion is to be tried. Of a stage that may
+/// not run, what tells whether it runs.
 fn needed_fields(spec: &StageSpec, templates: &Templates) -> BTreeSet<String> {
+    if let Some(first) = [WHEN, EACH].into_iter().find(|name| templates.has(name)) {
+        return templates.needs(first).cloned().collect();
+    }
     let fuse = spec.aggregators.contains(&Aggregator::Fuse).then_some(FUSE);
     let judge = spec.aggregators.contains(&Aggregator::Judge).then_some(JUDGE);
     let used = [Some(PROMPT), Some(SYSTEM), fuse, judge].into_iter().flatten();

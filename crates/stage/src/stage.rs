@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::combine::Sample;
 use crate::field::lookup;
+use crate::flow::{INDEX, ITEM};
 use crate::metric::{MetricError, gold_output, score};
 use crate::parse::Parser;
 use crate::template::{RenderError, Templates, template_value};
@@ -25,6 +26,8 @@ pub struct CompiledStage {
     pub(crate) name: String,
     /// The stages and steps whose outputs templates see: name, and name as a variable.
     pub(crate) stages: Vec<(String, String)>,
+    /// Whether it runs for items.
+    pub(crate) has_items: bool,
     pub(crate) templates: Templates,
     pub(crate) parser: Parser,
     pub(crate) metric: Option<MetricSpec>,
@@ -66,7 +69,8 @@ impl CompiledStage {
     }
 
     /// The messages that ask for a sample: the system message, if the stage has one, and the prompt's turns. `outputs`
-    /// holds the outputs of earlier stages by name.
+    /// holds the outputs of earlier stages and steps by name, and for a stage with `each` its item: see
+    /// [`CompiledStage::with_item`].
     pub fn render(
         &self,
         example: &Example,
@@ -131,6 +135,10 @@ impl CompiledStage {
                 context.insert(variable.clone(), output.clone());
                 stages.insert(name.clone(), output);
             }
+        }
+        if self.has_items {
+            let item = |name: &str| Some((name.to_owned(), template_value(outputs.get(name)?)));
+            context.extend([ITEM, INDEX].into_iter().filter_map(item));
         }
         context.insert("example".into(), all_fields.into());
         context.insert("stages".into(), stages.into());

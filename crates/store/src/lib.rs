@@ -24,7 +24,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use ledger::{Amounts, LimitedUnit, Limits, Purpose, Reservation, Settlement, SpendTotals};
 pub use samples::{NewSample, Sample, SampleHome, Taking};
 pub use schema::SCHEMA_VERSION;
-pub use studies::{ExampleOutcome, NewStudy, StageOutcome, StepOutcome, StudyHead, StudyRow};
+pub use studies::{ExampleOutcome, ItemOutcome, NewStudy, StageOutcome, StepOutcome, StudyHead, StudyRow};
 
 use lock::StudyLock;
 use writer::Writer;

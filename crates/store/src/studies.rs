@@ -107,11 +107,41 @@ pub struct StageOutcome {
     /// The share of samples that agree with the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<f64>,
+    /// Ids of the samples, in order; none of a stage that runs for items.
+    pub samples: Vec<i64>,
+    /// Id of the fusion's or judge's sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combined: Option<i64>,
+    /// The runs of a stage that runs for items; absent for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<ItemOutcome>>,
+    /// Whether its condition kept it from running; `output` may then be absent though nothing failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
+}
+
+/// What a stage drew for one item.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ItemOutcome {
+    /// The share of samples that agree with the item's output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support: Option<f64>,
     /// Ids of the samples, in order.
     pub samples: Vec<i64>,
     /// Id of the fusion's or judge's sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combined: Option<i64>,
+}
+
+impl StageOutcome {
+    /// The samples and the combined one of every run: one as a rule, none of a stage that did not run, one for each item.
+    pub fn runs(&self) -> Vec<(&[i64], Option<i64>)> {
+        match &self.items {
+            Some(items) => items.iter().map(|item| (item.samples.as_slice(), item.combined)).collect(),
+            None if self.samples.is_empty() => Vec::new(),
+            None => vec![(self.samples.as_slice(), self.combined)],
+        }
+    }
 }
 
 const COLUMNS: &str = "id, name, pipeline, snapshot, settings, state, stop_reason, started_ms, elapsed_ms, result";

@@ -60,6 +60,8 @@ fn outcome(example: &str, score: f64) -> ExampleOutcome {
             support: Some(2.0 / 3.0),
             samples: vec![3, 1, 2],
             combined: Some(9),
+            items: None,
+            skipped: false,
         }],
     }
 }

@@ -139,6 +139,7 @@ impl Table {
             samples: if follows { vec![1] } else { counts.into_iter().collect() },
             aggregators: vec![aggregator],
             temperatures: vec![temperature()],
+            runs: agenttts_core::Runs::ONCE,
             prompt_tokens,
             decode_tokens,
             judge: None,

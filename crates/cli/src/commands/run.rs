@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use agenttts_core::Usage;
-use agenttts_engine::{Answer, EngineError, PlanFile, Runner, StageTrace, StepTrace};
+use agenttts_engine::{Answer, EngineError, ItemTrace, PlanFile, Runner, StageTrace, StepTrace};
 use futures::StreamExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -74,19 +74,31 @@ fn trace_step(screen: &Screen, step: &StepTrace) {
 
 fn trace(screen: &Screen, stage: &StageTrace) {
     screen.say(&format!("{}: {}", stage.stage, stage.choice));
-    for (text, parsed) in stage.samples.iter().zip(&stage.parsed) {
-        let read = parsed.as_ref().map_or_else(|| "(cannot be read)".into(), Value::to_string);
-        screen.say(&format!("  {read} from {text:?}"));
+    if stage.skipped {
+        screen.say("  not run: its condition does not hold");
     }
-    if let Some(combined) = &stage.combined {
-        screen.say(&format!("  combined: {combined:?}"));
-    }
-    if let Some(fallback) = &stage.fallback {
-        screen.say(&format!("  the vote stands in: {fallback}"));
+    let StageTrace { samples, parsed, support, combined, fallback, .. } = stage.clone();
+    trace_run(screen, &ItemTrace { samples, parsed, support, combined, fallback });
+    for (index, item) in stage.items.iter().flatten().enumerate() {
+        screen.say(&format!("  item {index}:"));
+        trace_run(screen, item);
     }
     let output = stage.output.as_ref().map_or_else(|| "none".into(), Value::to_string);
     let support = stage.support.map_or_else(String::new, |s| format!(" ({:.0}% of the samples)", s * 100.0));
     screen.say(&format!("  output: {output}{support}"));
+}
+
+fn trace_run(screen: &Screen, run: &ItemTrace) {
+    for (text, parsed) in run.samples.iter().zip(&run.parsed) {
+        let read = parsed.as_ref().map_or_else(|| "(cannot be read)".into(), Value::to_string);
+        screen.say(&format!("  {read} from {text:?}"));
+    }
+    if let Some(combined) = &run.combined {
+        screen.say(&format!("  combined: {combined:?}"));
+    }
+    if let Some(fallback) = &run.fallback {
+        screen.say(&format!("  the vote stands in: {fallback}"));
+    }
 }
 
 /// One line of JSON for every line of the file, in its order, whatever becomes of the others.

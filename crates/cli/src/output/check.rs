@@ -1,6 +1,6 @@
 //! What `check` found out about a pipeline.
 
-use agenttts_core::pipeline::{Inputs, MetricSpec, StepKind, StepSpec};
+use agenttts_core::pipeline::{FlowSpec, Inputs, MetricSpec, StepKind, StepSpec};
 use agenttts_core::{Pipeline, Plan, Space, Temperature};
 use agenttts_engine::{Forecast, Probe};
 use serde::Serialize;
@@ -57,6 +57,9 @@ impl Checked<'_> {
             ]);
         }
         text.push_str(&table.text());
+        for stage in p.stages.iter().filter(|s| s.flow.varies()) {
+            text.push_str(&format!("  {}: {}\n", stage.name, flow(&stage.flow)));
+        }
         if !p.steps.is_empty() {
             text.push_str(&title(screen, "Steps"));
             let mut table = Columns::new(&["step", "reads", "does"]);
@@ -148,6 +151,10 @@ impl Checked<'_> {
             json!({
                 "stage": stage.name,
                 "from": names(p, &stage.from).collect::<Vec<_>>(),
+                "when": stage.flow.condition.as_ref().map(|c| &c.when.text),
+                "otherwise": stage.flow.condition.as_ref().and_then(|c| c.otherwise.as_ref()).map(|o| &o.text),
+                "each": stage.flow.each.as_ref().map(|e| &e.text),
+                "runs": stage.flow.runs.as_f64(),
                 "models": models,
                 "samples": stage.samples,
                 "aggregators": stage.aggregators,
@@ -246,6 +253,14 @@ fn excerpt(text: &str) -> String {
 /// What a stage or step reads directly.
 fn names<'a>(pipeline: &'a Pipeline, inputs: &'a Inputs) -> impl Iterator<Item = String> + 'a {
     inputs.nodes().map(|node| pipeline.node_name(node).to_owned())
+}
+
+/// When a stage runs, in words.
+fn flow(flow: &FlowSpec) -> String {
+    let when = flow.condition.as_ref().map(|c| format!("only if {}", c.when.text));
+    let each = flow.each.as_ref().map(|e| format!("once for each item of {}", e.text));
+    let how = [when, each].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    format!("{how}; expected {} times an example", flow.runs)
 }
 
 /// What a step does, in a few words.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use agenttts_core::text::decimal;
-use agenttts_core::{Confirmation, Enforced, Spend, StudyState, StudySummary};
+use agenttts_core::{Confirmation, Enforced, Spend, StageRuns, StudyState, StudySummary};
 
 use super::number::{cost, duration, grouped, of_limit, percent, score, short, usd};
 use super::table::Columns;
@@ -112,6 +112,15 @@ fn plan(screen: &Screen, s: &StudySummary) -> String {
         ));
     }
     text.push_str(&format!("  {}\n", recommended.why));
+    for stage in &s.stages {
+        if let Some(StageRuns { expected, counted: Some(counted) }) = stage.runs {
+            let (expected, counted) = (decimal(expected, 2), decimal(counted, 2));
+            text.push_str(&format!(
+                "  {} runs {counted} times an example; the pipeline expects {expected}\n",
+                stage.name
+            ));
+        }
+    }
     text
 }
 

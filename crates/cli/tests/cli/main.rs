@@ -9,6 +9,7 @@ mod check;
 mod code;
 mod cost;
 mod first_steps;
+mod flow;
 mod kill;
 mod models;
 mod partial;

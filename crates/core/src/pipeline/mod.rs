@@ -3,6 +3,7 @@
 //! Three types in one direction: the file as written (`raw`), the validated [`Pipeline`], and the [`Snapshot`] that a
 //! study stores so that it can be resumed without the folder it came from.
 
+mod flow;
 mod metric;
 mod profile;
 mod raw;
@@ -19,6 +20,7 @@ use crate::plan::Aggregator;
 use crate::request::{Constraint, Temperature};
 use crate::space::{Space, SpaceError, StageSpace};
 
+pub use flow::{Condition, FlowSpec, MAX_ITEMS};
 pub use metric::{MetricKind, MetricSpec};
 pub use profile::{Merged, Written, default_profile};
 pub use resolve::{DataSource, Facts, PipelineFile};
@@ -68,6 +70,8 @@ pub struct StageSpec {
     pub name: String,
     /// The stages and steps whose outputs it reads directly.
     pub from: Inputs,
+    /// When it runs.
+    pub flow: FlowSpec,
     /// Indices of its candidate models.
     pub models: Vec<usize>,
     /// Permitted sample counts, ascending.
@@ -231,6 +235,7 @@ impl Pipeline {
             samples: s.samples.clone(),
             aggregators: s.aggregators.clone(),
             temperatures: s.temperatures.clone(),
+            runs: s.flow.runs,
             prompt_tokens: s.prompt_tokens,
             decode_tokens: s.decode_tokens,
             judge: s.judge.as_ref().map(|j| self.models[j.model].clone()),

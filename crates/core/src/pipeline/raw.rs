@@ -131,6 +131,9 @@ pub(crate) struct RawSpeed {
 pub(crate) struct RawStage {
     pub name: Spanned<String>,
     pub from: Option<Vec<Spanned<String>>>,
+    pub when: Option<Spanned<String>>,
+    pub otherwise: Option<Spanned<String>>,
+    pub each: Option<Spanned<String>>,
     pub models: Spanned<Vec<Spanned<String>>>,
     pub samples: Spanned<RawSamples>,
     pub temperature: Option<Spanned<OneOrMany<f64>>>,
@@ -232,6 +235,7 @@ impl<'de> Deserialize<'de> for RawPart {
 pub(crate) struct RawExpected {
     pub prompt_tokens: Spanned<u64>,
     pub decode_tokens: Spanned<u64>,
+    pub runs: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Deserialize)]

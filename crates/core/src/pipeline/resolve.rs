@@ -15,6 +15,7 @@ use crate::model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Sha
 use crate::problem::{Problem, Problems};
 use crate::text::nearest;
 
+mod flow;
 mod graph;
 mod order;
 mod stage;
@@ -180,6 +181,7 @@ impl PipelineFile {
             problems.extend(overlap.0);
         }
         let objective = self.objective(&stages, &mut problems);
+        problems.extend(stages.get(objective).and_then(|s| flow::check_objective(s, &self.raw.stages, &self.place)));
         if !problems.is_empty() {
             return Err(Problems(problems));
         }

@@ -139,9 +139,11 @@ fn is_pure(aggregator: Aggregator) -> bool {
 }
 
 /// The samples of a run, if aggregating them gives the run's output: not so for a stage that made no call or several.
-fn samples(run: StageRun, aggregator: Aggregator, most: u32) -> Option<Samples> {
+fn samples(mut run: StageRun, aggregator: Aggregator, most: u32) -> Option<Samples> {
+    let output = run.output;
+    let run = run.runs.pop().filter(|_| !run.by_item)?;
     let same = run.parsed.len() == most as usize
         && run.samples.len() == run.parsed.len()
-        && aggregate(aggregator, &run.parsed, &run.ran).ok().map(|a| a.output) == run.output;
+        && aggregate(aggregator, &run.parsed, &run.ran).ok().map(|a| a.output) == output;
     same.then(|| Samples { parsed: run.parsed, taken: run.samples.iter().map(|s| Taken::of(&s.draw)).collect() })
 }

@@ -196,4 +196,64 @@ mod tests {
             assert!(read(garbage.as_bytes()).unwrap_err().starts_with("wrote what is no answer"), "{garbage}");
         }
     }
+
+    fn shell(script: &str) -> Program {
+        let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+        Program::find("s", &CommandSpec { command, timeout_seconds: 20 }, Path::new("/")).unwrap()
+    }
+
+    async fn ask(program: &Program, line: &str) -> Result<Value, NoOutput> {
+        program.ask(format!("{line}\n").as_bytes(), || None).await
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_program_that_ends_well_after_each_answer_is_started_for_the_next() {
+        let program = shell(r#"read line; echo "{\"output\": $line}""#);
+        for i in 0..8 {
+            assert_eq!(ask(&program, &i.to_string()).await.unwrap(), i);
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn long_lines_cross_each_other() {
+        // It writes before it has read the whole question, and both are larger than a pipe holds.
+        let program = shell(
+            r#"while true; do printf '{"output": "'; head -c 300000 /dev/zero | tr '\0' x; echo '"}'; read line || exit; done"#,
+        );
+        let long = "y".repeat(1_000_000);
+        assert_eq!(ask(&program, &long).await.unwrap().as_str().map(str::len), Some(300_000));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn failures_in_a_row_break_a_program_and_answers_between_them_do_not() {
+        let fails = shell("read line; echo oh dear >&2; exit 3");
+        for _ in 1..MOST_IN_A_ROW {
+            let Err(NoOutput::Lost(message)) = ask(&fails, "1").await else { panic!("it failed") };
+            assert!(message.contains("(exit status: 3); it last said: oh dear"), "{message}");
+        }
+        for _ in 0..2 {
+            let Err(NoOutput::Broken(error)) = ask(&fails, "1").await else { panic!("it is broken") };
+            assert!(error.to_string().contains("step \"s\" failed 5 times in a row"), "{error}");
+        }
+        let wavers = shell(r#"while read line; do [ "$line" = 0 ] && exit 1; echo '{"error": "no"}'; done"#);
+        for i in 0..4 * MOST_IN_A_ROW {
+            let answer = ask(&wavers, &(i % 2).to_string()).await;
+            assert!(matches!((i % 2, answer), (0, Err(NoOutput::Lost(_))) | (1, Err(NoOutput::Said(_)))), "{i}");
+        }
+    }
+
+    #[test]
+    fn a_missing_program_or_folder_is_found_before_anything_is_asked() {
+        let find = |name: &str, folder: &str| {
+            let spec = CommandSpec { command: vec![name.to_owned()], timeout_seconds: 1 };
+            Program::find("s", &spec, Path::new(folder)).map(drop).map_err(|e| e.to_string())
+        };
+        assert!(find("./nothing", "/").unwrap_err().contains("there is no program \"./nothing\""));
+        assert!(find("no-such-program", "/").unwrap_err().contains("there is no program"));
+        assert!(find("sh", "/no/folder").unwrap_err().contains("the folder /no/folder is not there"));
+        assert!(find("sh", "/").is_ok() || !cfg!(unix));
+    }
 }

@@ -7,6 +7,7 @@ mod workplace;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ struct Inner {
     steps: Vec<Step>,
     known: Mutex<Known>,
     /// Whether all answers are kept, for a tape.
-    keeps_all: bool,
+    keeps_all: AtomicBool,
 }
 
 struct Step {
@@ -111,19 +112,15 @@ impl Steps {
             Ok(Step { name: spec.name.clone(), reads, action: action(&spec.name, &spec.kind)? })
         });
         let steps = steps.collect::<Result<Vec<_>, EngineError>>()?;
-        Ok(Steps { inner: Arc::new(Inner { steps, known: Mutex::new(known), keeps_all: false }) })
+        Ok(Steps { inner: Arc::new(Inner { steps, known: Mutex::new(known), keeps_all: AtomicBool::new(false) }) })
     }
 
-    /// The same, but all answers are kept.
-    pub(crate) fn keeping_all(self) -> Self {
-        let Inner { steps, known, .. } = match Arc::try_unwrap(self.inner) {
-            Ok(inner) => inner,
-            Err(shared) => return Steps { inner: shared },
-        };
-        Steps { inner: Arc::new(Inner { steps, known, keeps_all: true }) }
+    /// From now on all answers are kept, however many they are.
+    pub(crate) fn keep_all(&self) {
+        self.inner.keeps_all.store(true, Ordering::Relaxed);
     }
 
-    /// All answers that were kept, and the failures that may pass.
+    /// The answers that are kept, and the failures among them that may pass.
     pub(crate) fn kept(&self) -> (HashMap<RequestKey, StepAnswer>, Vec<String>) {
         let known = lock(&self.inner.known);
         (known.answers.clone(), known.lost.clone())
@@ -163,7 +160,7 @@ impl Steps {
     fn remember(&self, key: RequestKey, answer: &StepAnswer) {
         let size = answer.as_ref().map_or_else(String::len, |output| output.to_string().len());
         let mut known = lock(&self.inner.known);
-        if known.bytes + size > MOST_REMEMBERED && !self.inner.keeps_all {
+        if known.bytes + size > MOST_REMEMBERED && !self.inner.keeps_all.load(Ordering::Relaxed) {
             known.answers.clear();
             known.bytes = 0;
         }

@@ -1,6 +1,7 @@
 //! One running program that answers a line to every line.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -106,12 +107,12 @@ impl Process {
             let _ = input.write_all(line).await;
             let _ = input.flush().await;
             // The answer decides; the program need not read all that it was sent.
-            std::future::pending::<()>().await;
+            std::future::pending::<Infallible>().await
         };
         let answer = async {
             tokio::select! {
                 answer = read_line(output) => answer,
-                () = write => Err(ReadFault::Ended { begun: false }),
+                never = write => match never {},
             }
         };
         match tokio::time::timeout(patience, answer).await {

@@ -12,7 +12,7 @@ use super::{Recorded, Tape};
 use crate::budget::lock;
 use crate::code::Code;
 use crate::error::EngineError;
-use crate::execute::{Execution, Executor};
+use crate::execute::{Execution, Executor, ItemRun};
 use crate::load::Loaded;
 use crate::source::{DrawError, Got, Halt, Source, Want};
 use crate::steps::Steps;
@@ -148,9 +148,9 @@ async fn play(tape: &Tape, executor: &Executor, loaded: &Loaded, plans: &[Plan])
             };
             // Texts are on the tape; only what they came to is kept.
             for stage in &mut execution.stages {
-                stage.samples = Vec::new();
-                stage.parsed = Vec::new();
-                stage.combined = None;
+                for run in &mut stage.runs {
+                    *run = ItemRun::default();
+                }
             }
             executions.push(execution);
             needs.push(std::mem::take(&mut *lock(&meter.taken)));

@@ -65,7 +65,8 @@ impl Recorder {
 pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) -> Result<Option<Tape>, EngineError> {
     let Recorder { loaded, plans } = recorder;
     let models = context.workshop.connect(&loaded.pipeline)?;
-    let steps = context.workshop.steps(&loaded)?.keeping_all();
+    let steps = context.workshop.steps(&loaded)?;
+    steps.keep_all();
     let code = context.workshop.code(&loaded.pipeline).await?.map(|(code, _)| code);
     let study = Arc::new(books(store, format!("{}-tape", loaded.pipeline.name), &loaded, &models).await?);
     let StudyContext { observers, stop, .. } = context;

@@ -22,6 +22,7 @@ fn space(models: u64) -> Space {
         samples: vec![1],
         aggregators: vec![Aggregator::First],
         temperatures: vec![Temperature::new(0.9).unwrap()],
+        runs: agenttts_core::Runs::ONCE,
         prompt_tokens: 1,
         decode_tokens: 1,
         judge: None,

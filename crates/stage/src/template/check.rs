@@ -1,6 +1,6 @@
 //! What can be known to be wrong with a template before any example is seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use agenttts_core::text::nearest;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind};
 
-use super::scan::{Token, scan};
+use super::scan::{Token, scan, scan_code};
 use crate::field::listed;
 
 /// The names that a template may use.
@@ -56,6 +56,22 @@ impl Checked<'_> {
         self.problem(span, format!("the template cannot be read: {detail}")).hint(hint)
     }
 
+    /// The problem that the engine found while reading an expression.
+    pub(crate) fn expression_problem(&self, error: &Error) -> Problem {
+        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        let span = error.range().filter(|range| self.text().get(range.clone()).is_some()).unwrap_or(0..self.part.len());
+        let hint = "expressions are Jinja without braces: plan.tools, answer == 'yes', documents|length > 3";
+        self.problem(span, format!("the expression cannot be read: {detail}")).hint(hint)
+    }
+
+    /// The same of an expression, of which the engine knows what it reads.
+    pub(crate) fn expression_problems(&self, env: &Environment<'_>, reads: HashSet<String>) -> Vec<Problem> {
+        let tokens = Tokens::of_expression(self.text());
+        let mut problems = self.tag_problems(&tokens, env);
+        problems.extend(self.undefined_problems(&tokens, env, reads));
+        problems
+    }
+
     /// Undefined variables, unknown filters and tests, and tags that need other templates. `name` is the template's
     /// name in the environment.
     pub(crate) fn problems(&self, env: &Environment<'_>, name: &str) -> Vec<Problem> {
@@ -64,10 +80,17 @@ impl Checked<'_> {
         };
         let tokens = Tokens::of(self.text());
         let mut problems = self.tag_problems(&tokens, env);
+        problems.extend(self.undefined_problems(&tokens, env, template.undeclared_variables(true)));
+        problems.sort_by_key(|p| p.place.as_ref().map(|place| place.span.start));
+        problems
+    }
+
+    fn undefined_problems(&self, tokens: &Tokens<'_>, env: &Environment<'_>, reads: HashSet<String>) -> Vec<Problem> {
+        let mut problems = Vec::new();
         let assigned = tokens.assigned();
         let globals: BTreeSet<&str> = env.globals().map(|(name, _)| name).collect();
         let known = self.scope.variables();
-        let mut paths: Vec<String> = template.undeclared_variables(true).into_iter().collect();
+        let mut paths: Vec<String> = reads.into_iter().collect();
         paths.sort();
         let mut seen = BTreeSet::new();
         for path in &paths {
@@ -92,7 +115,6 @@ impl Checked<'_> {
                 problems.push(self.undefined(tokens.variable(root, Some(member)), member, &members));
             }
         }
-        problems.sort_by_key(|p| p.place.as_ref().map(|place| place.span.start));
         problems
     }
 
@@ -158,6 +180,13 @@ pub(crate) struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         Tokens { text, all: scan(text) }
+    }
+
+    /// Of an expression without braces.
+    fn of_expression(text: &'a str) -> Self {
+        let mut all = Vec::new();
+        scan_code(text, 0, &mut all);
+        Tokens { text, all }
     }
 
     pub(crate) fn at(&self, i: usize) -> &str {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use agenttts_core::{Example, Message, Problem};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 
 pub(crate) use check::Scope;
@@ -36,6 +36,30 @@ pub(crate) fn template_value(value: &serde_json::Value) -> Value {
         Json::Array(items) => items.iter().map(template_value).collect(),
         Json::Object(object) => Value::from_pairs(object.iter().map(|(k, v)| (k, template_value(v)))),
     }
+}
+
+/// A value of a template as JSON: the inverse of [`template_value`]. `None` for what JSON cannot hold, such as a function.
+pub(crate) fn plain_value(value: &Value) -> Option<serde_json::Value> {
+    use serde_json::Value as Json;
+    Some(match value.kind() {
+        ValueKind::Undefined | ValueKind::None => Json::Null,
+        ValueKind::Bool => Json::Bool(value.is_true()),
+        ValueKind::Number => match (i64::try_from(value.clone()), u64::try_from(value.clone())) {
+            // A float that is whole stays one.
+            (Ok(i), _) if value.is_integer() => i.into(),
+            (_, Ok(u)) if value.is_integer() => u.into(),
+            _ => serde_json::Number::from_f64(f64::try_from(value.clone()).ok()?)?.into(),
+        },
+        ValueKind::String => Json::String(value.as_str()?.to_owned()),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Json::Array(value.try_iter().ok()?.map(|item| plain_value(&item)).collect::<Option<_>>()?)
+        }
+        ValueKind::Map => {
+            let entry = |key: Value| Some((key.to_string(), plain_value(&value.get_item(&key).ok()?)?));
+            Json::Object(value.try_iter().ok()?.map(entry).collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
 }
 
 /// A template that could not be filled in for an example.
@@ -137,6 +161,54 @@ impl Templates {
             Ok(turns) => self.compile(name, Source { file, text, turns, needs: BTreeSet::new() }, scope),
             Err(problems) => problems,
         }
+    }
+
+    /// Adds an expression under a name, or tells what is wrong with it.
+    pub(crate) fn add_expression(
+        &mut self,
+        name: &'static str,
+        file: String,
+        text: &str,
+        scope: &Scope,
+    ) -> Vec<Problem> {
+        let text: Arc<str> = Arc::from(text);
+        let checked = check::Checked { file: &file, source: &text, part: 0..text.len(), scope };
+        let problems = match self.env.compile_expression(&text) {
+            Ok(expression) => checked.expression_problems(&self.env, expression.undeclared_variables(true)),
+            Err(error) => vec![checked.expression_problem(&error)],
+        };
+        let needs = needs::needs(&format!("{{{{ {text} }}}}"), scope, &self.env);
+        let turns = vec![Turn::whole(&text)];
+        self.sources.insert(name, Source { file, text, turns, needs });
+        problems
+    }
+
+    /// The value of an expression; never one that is not defined.
+    pub(crate) fn evaluate(
+        &self,
+        name: &str,
+        context: &BTreeMap<String, Value>,
+        example: &Example,
+    ) -> Result<Value, Box<RenderError>> {
+        let text = self.sources.get(name).map_or("", |source| &source.text);
+        let value = self.env.compile_expression(text).and_then(|expression| expression.eval(Value::from(context)));
+        match value {
+            Ok(value) if value.is_undefined() => {
+                let field = self.missing_field(text, example);
+                let message = match &field {
+                    Some(field) => format!("`{name}` needs the field `{field}`, which this example lacks"),
+                    None => format!("`{text}` is not defined for this example"),
+                };
+                Err(Box::new(RenderError { field, ..self.failure(name, message, example) }))
+            }
+            Ok(value) => Ok(value),
+            Err(error) => Err(Box::new(self.error(name, 0, &error, example))),
+        }
+    }
+
+    /// What is wrong with a template or expression for an example.
+    pub(crate) fn failure(&self, name: &str, message: String, example: &Example) -> RenderError {
+        RenderError { message, ..self.bare_error(name, example) }
     }
 
     fn compile(&mut self, name: &'static str, mut source: Source, scope: &Scope) -> Vec<Problem> {

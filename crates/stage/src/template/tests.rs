@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use agenttts_core::Example;
 use serde_json::json;
 
-use super::{RenderError, Scope, Templates, template_value};
+use super::{RenderError, Scope, Templates, Value, plain_value, template_value};
 
 fn scope() -> Scope {
     Scope {
@@ -253,6 +253,16 @@ fn fields_that_a_rendering_may_do_without_are_not_needed() {
     ] {
         assert_eq!(needs(text), Vec::<String>::new(), "{text}");
     }
+}
+
+#[test]
+fn what_templates_see_comes_back_as_it_was() {
+    for value in
+        [json!(null), json!(true), json!(-3), json!(u64::MAX), json!(2.0), json!("x"), json!([1, [], {"a": [null]}])]
+    {
+        assert_eq!(plain_value(&template_value(&value)), Some(value));
+    }
+    assert_eq!(plain_value(&Value::from(f64::NAN)), None);
 }
 
 const PIECES: &str = "(\\{\\{ (question|context|example\\.question|documents)(\\|(default\\(1\\)|upper|tojson|length))? \\}\\}\

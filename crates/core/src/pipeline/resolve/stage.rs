@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::flow::flow;
 use super::graph::Graph;
 use super::{Source, did_you_mean, unit_interval, unknown_model};
 use crate::model::ModelSpec;
 use crate::pipeline::raw::{
     OneOrMany, RawConstraint, RawMetric, RawParser, RawPart, RawPipeline, RawSamples, RawStage,
 };
-use crate::pipeline::{FuseSpec, Inputs, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template};
+use crate::pipeline::{FlowSpec, FuseSpec, Inputs, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template};
 use crate::plan::Aggregator;
 use crate::problem::Problem;
 use crate::request::{Constraint, Temperature};
@@ -66,6 +67,7 @@ impl Context<'_> {
             keep(raw.metric.as_ref().map(|m| self.metric(m.get_ref(), m.span())).transpose(), &mut problems).flatten();
         let top_p = raw.top_p.as_ref().map(|p| unit_interval(p, self.place, "top_p")).transpose();
         let top_p = keep(top_p, &mut problems).flatten();
+        let flow = keep(flow(raw, self.place), &mut problems).unwrap_or(FlowSpec::ALWAYS);
         let fuse = keep(self.fuse(raw), &mut problems);
         let judge = keep(self.judge(raw, &aggregators), &mut problems).flatten();
         if *raw.max_tokens.get_ref() == 0 {
@@ -81,6 +83,7 @@ impl Context<'_> {
             (Some(prompt), Some(fuse)) if problems.is_empty() => Ok(StageSpec {
                 name: raw.name.get_ref().clone(),
                 from,
+                flow,
                 models,
                 samples,
                 temperatures,
