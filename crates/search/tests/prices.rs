@@ -75,8 +75,8 @@ impl World {
             for (stage, &prompt) in prompts.iter().enumerate() {
                 let priced = &space.stages()[stage];
                 let option = &priced.options[options[stage]];
-                let there = self.samples.entry((stage, stream, example, prompt, option.model)).or_default();
                 let runs = f64::from(self.runs(stage, prompt));
+                let there = self.samples.entry((stage, stream, example, prompt, option.model)).or_default();
                 let lacking = option.choice.samples.saturating_sub(*there);
                 *there = (*there).max(option.choice.samples);
                 let spec = &priced.stage.models[option.model];
