@@ -154,6 +154,7 @@ macro_rules! snapshot {
         insta::with_settings!({
             filters => vec![
                 (r"\b\d+\.\d+s\b", "[TIME]"),
+                (r"\bdone in \d+s\b", "done in [TIME]"),
                 (r#""seconds": ?[\d.e-]+"#, r#""seconds": [TIME]"#),
                 (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
                 (r"process \d+", "process [PID]"),
