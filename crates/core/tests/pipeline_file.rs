@@ -220,7 +220,7 @@ fn steps_stand_between_stages_in_one_graph() {
     assert_eq!(names, ["pick", "retrieve", "check", "answer"], "each comes after what it reads");
     assert_eq!(pipeline.ancestors(1), [0], "a stage depends on stages through steps, too");
     assert_eq!(pipeline.upstream(Node::Stage(1)), [Node::Stage(0), Node::Step(0), Node::Step(1)]);
-    let StepKind::Command(check) = &pipeline.steps[1].kind;
+    let StepKind::Command(check) = &pipeline.steps[1].kind else { panic!() };
     assert_eq!((check.command.as_slice(), check.timeout_seconds), (&["./check".to_owned()][..], 2));
 }
 

@@ -284,7 +284,7 @@ impl Executor {
         done: &mut Option<StepRun>,
     ) -> Result<Option<Failure>, Halt> {
         let name = &self.pipeline.steps[index].name;
-        match self.steps.run(index, example, outputs).await {
+        match self.steps.run(index, example, outputs, self.code.as_deref()).await {
             Ok(run) => {
                 outputs.insert(name.clone(), run.output.clone());
                 *done = Some(run);

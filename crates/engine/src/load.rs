@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use agenttts_core::pipeline::{Facts, Overrides, PipelineFile, SNAPSHOT_VERSION, Snapshot};
 use agenttts_core::{Example, Pipeline, Problem, Problems, Space, SpaceError};
-use agenttts_stage::CompiledStage;
+use agenttts_stage::{CompiledStage, CompiledStep};
 
 use crate::steps::workplace;
 use profile::Composed;
@@ -32,6 +32,8 @@ pub struct Loaded {
     pub space: Space,
     /// Its stages, with compiled templates.
     pub stages: Arc<Vec<CompiledStage>>,
+    /// Its steps, with compiled expressions where they have any.
+    pub steps: Arc<Vec<Option<CompiledStep>>>,
 }
 
 /// What a pipeline is loaded from.
@@ -125,6 +127,13 @@ impl Loaded {
                 Err(found) => problems.extend(found.0),
             }
         }
+        let mut steps = Vec::new();
+        for index in 0..pipeline.steps.len() {
+            match CompiledStep::compile(&pipeline, index, known) {
+                Ok(step) => steps.push(step),
+                Err(found) => problems.extend(found.0),
+            }
+        }
         if problems.is_empty() {
             problems.extend(unusable_examples(&pipeline, &stages));
         }
@@ -136,7 +145,7 @@ impl Loaded {
             }
         };
         if problems.is_empty() {
-            Ok(Loaded { snapshot, pipeline, space, stages: Arc::new(stages) })
+            Ok(Loaded { snapshot, pipeline, space, stages: Arc::new(stages), steps: Arc::new(steps) })
         } else {
             Err(Problems(problems))
         }

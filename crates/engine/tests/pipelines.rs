@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Pipelines, and a file of the pack of published rows for each.
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 9] = [
     ("2wiki", "2wiki/tts_test.json"),
     ("2wiki", "2wiki/dev_original_format.json"),
     ("hotpotqa", "hotpotqa/hotpot_distractor.json"),
@@ -22,6 +22,8 @@ const SHIPPED: [(&str, &str); 7] = [
     ("cwq", "cwq/data_with_ct_0.5.json"),
     ("webqsp", "webqsp/data_with_candidates_derived.json"),
     ("taskbench", "taskbench/data_dailylifeapis"),
+    ("srdd", "srdd/data_attribute_format.csv"),
+    ("srdd", "srdd/tasks.json"),
 ];
 /// Other data that they can be given.
 const ALSO: [(&str, &str); 3] = [
@@ -78,7 +80,12 @@ fn every_pipeline_is_sound_with_published_rows_under_every_profile() {
 fn paper(name: &str) -> Loaded {
     let desk = TempDir::new().unwrap();
     let rows: Vec<Value> = (0..4).map(|i| row(name, i)).collect();
-    fs::write(desk.path().join("data.json"), json!(rows).to_string()).unwrap();
+    let column = |key: &str| rows.iter().map(|row| row[key].clone()).collect::<Vec<_>>();
+    let data = match name {
+        "srdd" => json!({"names": column("name"), "tasks": column("task")}),
+        _ => json!(rows),
+    };
+    fs::write(desk.path().join("data.json"), data.to_string()).unwrap();
     let tools = json!({"nodes": [
         {"id": "get_weather", "desc": "Weather", "parameters": [{"name": "city", "type": "string", "desc": "Where"}]}
     ]});
@@ -115,6 +122,7 @@ fn row(name: &str, i: usize) -> Value {
             "task_steps": ["Step 1: ask"], "task_links": [],
             "task_nodes": [{"task": "get_weather", "arguments": [{"name": "city", "value": "Rome"}]}]
         }),
+        "srdd" => json!({"name": format!("Counter {i}"), "task": format!("Counts from {i} to ten.")}),
         other => panic!("no rows for {other}"),
     }
 }
@@ -190,6 +198,7 @@ fn the_papers_default_budgets_follow_from_the_paper_profiles() {
         ("cwq", 1562.0 / 3.0, 11_184, 521.0, 11_195),
         ("webqsp", 474.0, 10_815, 474.0, 10_815),
         ("taskbench", 5932.0 / 3.0, 176_065, 1978.0, 176_478),
+        ("srdd", 5302.0 / 3.0, 759_511, 1768.0, 759_511),
     ] {
         let loaded = paper(name);
         let largest = loaded.space.largest_once();

@@ -17,6 +17,7 @@ mod metric;
 mod normalise;
 mod parse;
 mod stage;
+mod step;
 mod template;
 
 pub use aggregate::{Aggregate, Counts, NoOutput, Ran, aggregate};
@@ -27,6 +28,7 @@ pub use metric::{MetricError, score};
 pub use normalise::normalise;
 pub use parse::{ParseFailure, Parser};
 pub use stage::CompiledStage;
+pub use step::CompiledStep;
 pub use template::RenderError;
 
 /// Version of rendering: the variables that templates see, the template dialect, the built-in prompts.

@@ -125,23 +125,33 @@ impl CompiledStage {
         example: &Example,
         outputs: &BTreeMap<String, Value>,
     ) -> BTreeMap<String, TemplateValue> {
-        let fields = example.fields.iter().map(|(k, v)| (k.clone(), template_value(v)));
-        let mut context: BTreeMap<String, TemplateValue> = fields.collect();
-        let all_fields = context.clone();
-        let mut stages: BTreeMap<String, TemplateValue> = BTreeMap::new();
-        for (name, variable) in &self.stages {
-            if let Some(output) = outputs.get(name) {
-                let output = template_value(output);
-                context.insert(variable.clone(), output.clone());
-                stages.insert(name.clone(), output);
-            }
-        }
+        let mut context = context(&self.stages, example, outputs);
         if self.has_items {
             let item = |name: &str| Some((name.to_owned(), template_value(outputs.get(name)?)));
             context.extend([ITEM, INDEX].into_iter().filter_map(item));
         }
-        context.insert("example".into(), all_fields.into());
-        context.insert("stages".into(), stages.into());
         context
     }
+}
+
+/// What expressions and templates see that read these stages and steps: their names, and their names as variables.
+pub(crate) fn context(
+    reads: &[(String, String)],
+    example: &Example,
+    outputs: &BTreeMap<String, Value>,
+) -> BTreeMap<String, TemplateValue> {
+    let fields = example.fields.iter().map(|(k, v)| (k.clone(), template_value(v)));
+    let mut context: BTreeMap<String, TemplateValue> = fields.collect();
+    let all_fields = context.clone();
+    let mut stages: BTreeMap<String, TemplateValue> = BTreeMap::new();
+    for (name, variable) in reads {
+        if let Some(output) = outputs.get(name) {
+            let output = template_value(output);
+            context.insert(variable.clone(), output.clone());
+            stages.insert(name.clone(), output);
+        }
+    }
+    context.insert("example".into(), all_fields.into());
+    context.insert("stages".into(), stages.into());
+    context
 }

@@ -267,6 +267,7 @@ fn flow(flow: &FlowSpec) -> String {
 fn deed(kind: &StepKind) -> String {
     match kind {
         StepKind::Command(spec) => format!("asks `{}`", spec.command.join(" ")),
+        StepKind::Python(program) => format!("runs the program `{}`", program.text),
     }
 }
 

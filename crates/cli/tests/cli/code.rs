@@ -153,3 +153,78 @@ fn wrong_metrics_and_aggregators_of_code_are_told() {
     let text = said("parser = { kind = \"code\" }", "parser = { kind = \"number\" }");
     assert!(text.contains("the aggregator `execution` needs outputs that are programs"), "{text}");
 }
+
+/// After the program is written it is run, and mended only if it failed.
+const MENDED: &str = r#"
+[[steps]]
+name = "run"
+from = ["code"]
+python = "code"
+
+[[stages]]
+name = "mend"
+from = ["run"]
+when = "not run.passed"
+otherwise = "code"
+models = ["mender"]
+samples = 1
+parser = { kind = "code" }
+prompt = "mend.j2"
+max_tokens = 400
+metric = { kind = "executability" }
+expected = { prompt_tokens = 60, decode_tokens = 20, runs = 0.5 }
+
+[models.mender]
+provider = "fake"
+id = "p100"
+"#;
+
+#[test]
+fn a_step_runs_a_program_and_the_next_stage_mends_what_failed() {
+    let bench = bench("print(6 * 7)", &["print(6 * seven)"]);
+    bench.write("p/pipeline.toml", PIPELINE.replace("samples = [1, 6]", "samples = 1") + MENDED);
+    bench.write("p/mend.j2", "{{ run.why }}: {{ run.traceback }}\nanswer: {{ right }}\n");
+    let checked = bench.run("check p").exits(0).stdout;
+    assert!(checked.contains("runs the program `code`"), "{checked}");
+    let ran = bench.run("search p --json -o plan.toml");
+    if !is_held(&ran) {
+        return;
+    }
+    let summary = ran.exits(0).json();
+    let trial = &summary["archive"]["trials"][0]["state"]["measured"];
+    let of = |stage: usize| trial["stages"][stage]["mean"].as_f64().unwrap();
+    assert!(of(0) < 1.0 && of(1) == 1.0, "{trial}");
+
+    let answer = |right: &str| {
+        let program = json!({"main.py": right}).to_string();
+        let input = json!({"n": 7, "right": program, "wrong": json!({"main.py": "print(0)"}).to_string()}).to_string();
+        let mut command = bench.command("run plan.toml --json --trace --input");
+        bench.ran(command.arg(input).output().unwrap()).exits(0).json()
+    };
+    // The fake model writes the right program half of the time, and else one that works.
+    let tried = (0..8).map(|n| answer(&format!("print({n} / 0)")));
+    let ran: Vec<Value> = tried.map(|answer| answer["steps"][0]["output"].clone()).collect();
+    let failed = ran.iter().find(|run| run["passed"] == false).expect("one of eight is the failing program");
+    assert_eq!((&failed["passed"], &failed["exit"], &failed["killed_by"]), (&json!(false), &json!(1), &Value::Null));
+    assert_eq!(failed["why"], "ended with a traceback: ZeroDivisionError: division by zero");
+    assert!(failed["traceback"].as_str().unwrap().starts_with("Traceback (most recent call last):"), "{failed}");
+    assert!(failed["enforced"].as_array().unwrap().contains(&json!("network")), "{failed}");
+}
+
+#[test]
+fn steps_with_a_program_are_checked_before_anything_runs() {
+    let bench = bench("print(1)", &[]);
+    bench.write("p/mend.j2", "{{ run.why }}\n");
+    let said = |from: &str, to: &str| {
+        let text = PIPELINE.to_owned() + MENDED;
+        assert!(text.contains(from), "{from}");
+        bench.write("p/pipeline.toml", text.replacen(from, to, 1));
+        bench.run("check p").exits(3).stderr
+    };
+    let text = said("python = \"code\"", "python = \"cod\"");
+    assert!(text.contains("python of step run") && text.contains("did you mean `code`?"), "{text}");
+    let text = said("python = \"code\"", "python = \"code\"\ntimeout_seconds = 5");
+    assert!(text.contains("`timeout_seconds` is for commands"), "{text}");
+    let text = said("python = \"code\"", "python = \"code\"\ncommand = [\"x\"]");
+    assert!(text.contains("either a command or a Python program, not both"), "{text}");
+}

@@ -246,7 +246,8 @@ impl Pipeline {
 
     /// Whether answering or scoring runs code that models write.
     pub fn runs_code(&self) -> bool {
-        self.stages.iter().any(StageSpec::runs_code)
+        let runs = |step: &StepSpec| matches!(step.kind, StepKind::Python(_));
+        self.stages.iter().any(StageSpec::runs_code) || self.steps.iter().any(runs)
     }
 
     /// The model of that name.

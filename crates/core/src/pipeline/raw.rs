@@ -168,6 +168,7 @@ pub(crate) struct RawStep {
     pub name: Spanned<String>,
     pub from: Vec<Spanned<String>>,
     pub command: Option<Spanned<Vec<String>>>,
+    pub python: Option<Spanned<String>>,
     pub timeout_seconds: Option<Spanned<u32>>,
 }
 

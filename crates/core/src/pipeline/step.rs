@@ -1,6 +1,6 @@
 //! Steps: computations between stages that call no model, and the graph that stages and steps form together.
 
-use super::Pipeline;
+use super::{Pipeline, Template};
 
 /// A step. It has no choices, so plans and their costs know nothing of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct StepSpec {
 pub enum StepKind {
     /// Asks an external program.
     Command(CommandSpec),
+    /// Runs the Python program that this expression gives, in the sandbox.
+    Python(Template),
 }
 
 /// An external program that answers a line of JSON to every line of JSON.

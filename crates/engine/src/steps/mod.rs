@@ -14,10 +14,12 @@ use std::time::Instant;
 use agenttts_core::pipeline::{Node, Pipeline, StepKind};
 use agenttts_core::{Example, RequestKey};
 use agenttts_models::{ModelError, ModelErrorKind};
+use agenttts_stage::CompiledStep;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::budget::lock;
+use crate::code::Code;
 use crate::error::EngineError;
 use crate::load::Loaded;
 use crate::source::Halt;
@@ -52,6 +54,8 @@ struct Step {
 
 enum Action {
     Program(Program),
+    /// Runs a program that a model wrote.
+    Code(CompiledStep),
     /// What is not known already is not to be had.
     Tape,
 }
@@ -91,25 +95,29 @@ impl Steps {
     /// Programs that are not there.
     pub(crate) fn live(loaded: &Loaded) -> Result<Self, EngineError> {
         let folder = loaded.snapshot.workplace.as_ref().map_or("", |w| w.folder.as_str());
-        Steps::new(&loaded.pipeline, Known::default(), |name, kind| match kind {
+        Steps::new(&loaded.pipeline, Known::default(), |index, name, kind| match kind {
             StepKind::Command(spec) => Ok(Action::Program(Program::find(name, spec, Path::new(folder))?)),
+            StepKind::Python(_) => match loaded.steps.get(index).cloned().flatten() {
+                Some(step) => Ok(Action::Code(step)),
+                None => Err(EngineError::Internal(format!("step {name:?} was not compiled"))),
+            },
         })
     }
 
     /// Steps that a tape plays.
     pub(crate) fn taped(pipeline: &Pipeline, answers: HashMap<RequestKey, StepAnswer>) -> Result<Self, EngineError> {
-        Steps::new(pipeline, Known { answers, ..Known::default() }, |_, _| Ok(Action::Tape))
+        Steps::new(pipeline, Known { answers, ..Known::default() }, |_, _, _| Ok(Action::Tape))
     }
 
     fn new(
         pipeline: &Pipeline,
         known: Known,
-        action: impl Fn(&str, &StepKind) -> Result<Action, EngineError>,
+        action: impl Fn(usize, &str, &StepKind) -> Result<Action, EngineError>,
     ) -> Result<Self, EngineError> {
         let steps = pipeline.steps.iter().enumerate().map(|(i, spec)| {
             let reads =
                 pipeline.upstream(Node::Step(i)).into_iter().map(|n| pipeline.node_name(n).to_owned()).collect();
-            Ok(Step { name: spec.name.clone(), reads, action: action(&spec.name, &spec.kind)? })
+            Ok(Step { name: spec.name.clone(), reads, action: action(i, &spec.name, &spec.kind)? })
         });
         let steps = steps.collect::<Result<Vec<_>, EngineError>>()?;
         Ok(Steps { inner: Arc::new(Inner { steps, known: Mutex::new(known), keeps_all: AtomicBool::new(false) }) })
@@ -126,12 +134,14 @@ impl Steps {
         (known.answers.clone(), known.lost.clone())
     }
 
-    /// Runs step `index`. `outputs` holds the outputs of stages and steps by name; it gets those that it depends on.
+    /// Runs step `index`. `outputs` holds the outputs of stages and steps by name; it gets those that it depends on. `code`
+    /// runs the programs of steps that have any.
     pub(crate) async fn run(
         &self,
         index: usize,
         example: &Example,
         outputs: &BTreeMap<String, Value>,
+        code: Option<&Code>,
     ) -> Result<StepRun, StepFailure> {
         let step = &self.inner.steps[index];
         let line = step.line(example, outputs);
@@ -140,9 +150,13 @@ impl Steps {
         if let Some(answer) = known() {
             return answer.map(|output| StepRun { output, seconds: 0.0 }).map_err(StepFailure::Failed);
         }
-        let Action::Program(program) = &step.action else { return Err(not_on_tape(&step.name)) };
         let start = Instant::now();
-        let answer = match program.ask(&line, known).await {
+        let asked = match &step.action {
+            Action::Program(program) => program.ask(&line, known).await,
+            Action::Code(step) => run_code(step, example, outputs, code).await,
+            Action::Tape => return Err(not_on_tape(&step.name)),
+        };
+        let answer = match asked {
             Ok(output) => Ok(output),
             Err(NoOutput::Said(error)) => Err(error),
             // Not asked again in this process: it would take as long again, and plans would not be compared alike.
@@ -185,6 +199,20 @@ impl Step {
         let digest = Sha256::new().chain_update(self.name.as_bytes()).chain_update([0]).chain_update(line).finalize();
         RequestKey(digest.into())
     }
+}
+
+/// The outcome of the program that a step's expression gives, as an object.
+async fn run_code(
+    step: &CompiledStep,
+    example: &Example,
+    outputs: &BTreeMap<String, Value>,
+    code: Option<&Code>,
+) -> Result<Value, NoOutput> {
+    let internal = |message: String| NoOutput::Broken(EngineError::Internal(message));
+    let program = step.program(example, outputs).map_err(|error| NoOutput::Said(error.to_string()))?;
+    let code = code.ok_or_else(|| internal("the code of a step has no sandbox".into()))?;
+    let run = code.run(&program).await.map_err(NoOutput::Broken)?;
+    serde_json::to_value(&*run).map_err(|error| internal(error.to_string()))
 }
 
 fn not_on_tape(step: &str) -> StepFailure {

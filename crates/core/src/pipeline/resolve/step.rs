@@ -3,7 +3,7 @@
 use super::Source;
 use super::graph::Graph;
 use crate::pipeline::raw::{RawPipeline, RawStep};
-use crate::pipeline::{CommandSpec, StepKind, StepSpec};
+use crate::pipeline::{CommandSpec, StepKind, StepSpec, Template};
 use crate::problem::Problem;
 
 /// Until a command's answer counts as lost, where the file does not say.
@@ -31,8 +31,19 @@ pub(super) fn resolve_steps(
 }
 
 fn kind(raw: &RawStep, place: &Source) -> Result<StepKind, Problem> {
-    match &raw.command {
-        Some(command) => {
+    match (&raw.command, &raw.python) {
+        (Some(_), Some(python)) => Err(place
+            .problem(python.span(), "a step has either a command or a Python program, not both")
+            .hint("make two steps of it")),
+        (None, Some(python)) => {
+            if let Some(seconds) = &raw.timeout_seconds {
+                return Err(place
+                    .problem(seconds.span(), "`timeout_seconds` is for commands")
+                    .hint("leave it out: the sandbox has limits of its own"));
+            }
+            Ok(StepKind::Python(Template { file: place.file.clone(), text: python.get_ref().clone() }))
+        }
+        (Some(command), None) => {
             if command.get_ref().first().is_none_or(|program| program.trim().is_empty()) {
                 return Err(place
                     .problem(command.span(), "the command is empty")
@@ -48,8 +59,8 @@ fn kind(raw: &RawStep, place: &Source) -> Result<StepKind, Problem> {
             };
             Ok(StepKind::Command(CommandSpec { command: command.get_ref().clone(), timeout_seconds }))
         }
-        None => Err(place
+        (None, None) => Err(place
             .problem(raw.name.span(), format!("the step {:?} does nothing", raw.name.get_ref()))
-            .hint("add what it does: command = [\"python3\", \"retriever.py\"]")),
+            .hint("add what it does: command = [\"python3\", \"retriever.py\"], or python = \"STAGE\" to run a stage's program")),
     }
 }
