@@ -1,7 +1,7 @@
 //! The pipelines that are shipped, with every profile: they are sound, and the paper's numbers follow from theirs.
 
 // Helpers of tests may panic, as tests do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

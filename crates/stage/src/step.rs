@@ -7,7 +7,7 @@ use agenttts_core::{Example, Problems};
 use serde_json::Value;
 
 use crate::stage::context;
-use crate::template::{RenderError, Scope, Templates};
+use crate::template::{RenderError, Scope, Templates, plain_value};
 
 /// The name of the expression of a step.
 const PYTHON: &str = "python";
@@ -58,8 +58,9 @@ impl CompiledStep {
     /// An expression that cannot be evaluated, or gives what is no plain data.
     pub fn program(&self, example: &Example, outputs: &BTreeMap<String, Value>) -> Result<Value, Box<RenderError>> {
         let value = self.templates.evaluate(PYTHON, &context(&self.reads, example, outputs), example)?;
-        let plain = serde_json::to_value(&value);
-        plain
-            .map_err(|e| Box::new(self.templates.failure(PYTHON, format!("`python` gave no plain data: {e}"), example)))
+        plain_value(&value).ok_or_else(|| {
+            let message = "`python` gave what is no plain data, and it must give files or a text".to_owned();
+            Box::new(self.templates.failure(PYTHON, message, example))
+        })
     }
 }

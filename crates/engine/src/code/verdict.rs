@@ -54,7 +54,7 @@ pub(super) fn of(outcome: &Outcome) -> CodeRun {
         is_valid: invalid.is_none(),
         exit,
         killed_by: outcome.killed_by.map(|limit| name(limit).to_owned()),
-        stdout: end_of(&outcome.stdout.text()),
+        stdout: end_of(outcome.stdout.text()),
         stderr: end_of(&stderr),
         // What asks for input did nothing wrong, so there is nothing to mend.
         traceback: traceback.filter(|_| !passed).map(end_of),
