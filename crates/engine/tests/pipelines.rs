@@ -209,3 +209,18 @@ fn the_papers_default_budgets_follow_from_the_paper_profiles() {
         assert_eq!(within(&loaded, rounded).feasible(), plans_rounded, "{name}");
     }
 }
+
+#[test]
+fn the_prompts_of_srdd_show_the_program_and_what_went_wrong() {
+    let loaded = paper("srdd");
+    let example = &loaded.pipeline.search_split.examples[0];
+    let program = json!({"main.py": "print(undefined)", "board.py": "SIZE = 3"});
+    let run = json!({"passed": false, "why": "ended with a traceback: NameError: x", "traceback": "NameError: x"});
+    let outputs = [("code", program.clone()), ("static-test", program), ("run", run)];
+    let outputs = outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let prompt = |stage: usize| loaded.stages[stage].render(example, &outputs).unwrap().pop().unwrap().content;
+    for stage in [1, 2] {
+        assert!(prompt(stage).contains("board.py\n```python\nSIZE = 3"), "{}", prompt(stage));
+    }
+    assert!(prompt(2).contains("What happened: ended with a traceback: NameError: x\n\nNameError: x"), "{}", prompt(2));
+}
