@@ -7,8 +7,8 @@ use agenttts_core::pipeline::{Overrides, SearchBudget, SearchSettings};
 use agenttts_core::text::nearest;
 use agenttts_core::{CostModel, LimitUse, Pipeline, StudyState, StudySummary};
 use agenttts_engine::{
-    AgentStyle, EngineError, Loaded, ResumeOptions, SearchOptions, StopHandle, StudyContext, Tape, Workshop,
-    plan_file, resume_study, start_study,
+    AgentStyle, EngineError, Loaded, ResumeOptions, SearchOptions, StopHandle, StudyContext, Tape, Workshop, plan_file,
+    resume_study, start_study,
 };
 use agenttts_store::Store;
 
