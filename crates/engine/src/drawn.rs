@@ -297,4 +297,57 @@ expected = { prompt_tokens = 20, decode_tokens = 4 }
         let after = tokens(other.log(), plan, rest);
         assert!(after[0] > 0.0 && after[1] > 0.0, "{after:?}");
     }
+
+    /// The same where the first stage runs for items and the second under a condition.
+    #[tokio::test]
+    async fn runs_for_items_and_under_conditions_are_priced_as_they_were_made() {
+        let pipeline = PIPELINE
+            .replace("name = \"pick\"\n", "name = \"pick\"\neach = \"range(q|int % 3)|list\"\n")
+            .replace("name = \"answer\"\n", "name = \"answer\"\nwhen = \"pick\"\notherwise = \"gold\"\n")
+            .replacen("decode_tokens = 4 }", "decode_tokens = 4, runs = 2 }", 1);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("pipeline.toml"), pipeline).unwrap();
+        fs::write(folder.path().join("pick.j2"), "{{ q }} {{ item }}\nanswer: x | y").unwrap();
+        fs::write(folder.path().join("answer.j2"), "{{ q }} {{ pick }}\nanswer: {{ gold }}").unwrap();
+        let line = |i: u32| format!("{{\"id\": \"e{i}\", \"q\": \"{i}\", \"gold\": \"g{i}\"}}\n");
+        fs::write(folder.path().join("search.jsonl"), (0..6).map(line).collect::<String>()).unwrap();
+        fs::write(folder.path().join("test.jsonl"), (6..8).map(line).collect::<String>()).unwrap();
+        let loaded = load_pipeline(folder.path(), &|_| None).unwrap();
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        let workshop = Workshop::new("no-models".into());
+        let context =
+            StudyContext { workshop: workshop.clone(), observers: Observers::default(), stop: StopHandle::new() };
+        let done = start_study(&store, loaded.clone(), SearchOptions::default(), context).await.unwrap();
+
+        let order = crate::order::ExampleOrder::Seeded.of(6, loaded.pipeline.search.seed);
+        let split = &loaded.pipeline.search_split.examples;
+        let examples: Vec<Example> = order.into_iter().map(|i| split[i].clone()).collect();
+        let models = workshop.connect(&loaded.pipeline).unwrap();
+        let executor = Executor::new(&loaded, models, workshop.steps(&loaded).unwrap());
+        let study = store.study(&done.study).unwrap().id;
+        let from = Sources { loaded: &loaded, executor: Some(&executor), store: &store, study };
+        let missing = |log: &DrawLog, plan: &Plan, span: Span| -> Vec<f64> {
+            let archive = Archive::default();
+            let prices = DrawPrices::new(&loaded.space, &archive, Some(6), log);
+            prices.missing(plan, 0, span).iter().map(|m| m.tokens()).collect()
+        };
+        let mut own = Drawn::new(&loaded, &examples);
+        own.begin(&from, &examples).unwrap();
+        own.catch_up(&from, &done.archive).unwrap();
+        let ran = Span { first: 0, count: 4 };
+        for (trial, _) in done.archive.measured() {
+            assert_eq!(missing(own.log(), &trial.plan, ran), [0.0, 0.0], "{}", trial.plan);
+        }
+        // The first stage reads the example alone, so it is known how often it will run for those that no trial had.
+        let mut fresh = Drawn::new(&loaded, &examples);
+        fresh.begin(&from, &examples).unwrap();
+        let plan = loaded.space.smallest_once();
+        let per_run = f64::from(20u8 + 4);
+        for (place, example) in (0..).zip(&examples) {
+            let items = f64::from(example.fields["q"].as_str().unwrap().parse::<u32>().unwrap() % 3);
+            let price = missing(fresh.log(), &plan, Span { first: place, count: 1 })[0];
+            // Drawn by baselines, or not yet.
+            assert!(price == 0.0 || price == items * per_run, "{price} for {items} items");
+        }
+    }
 }
