@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use agenttts_core::text::hex;
 use agenttts_core::{Archive, Message, Problem, Problems, Purpose, Space, Trial, TrialState};
 use agenttts_search::{Ask, History, Question, Settings, Step, TaskText, place, searcher};
 use serde::{Deserialize, Serialize};
@@ -246,5 +247,5 @@ fn key(question: &Question, seed: u64) -> String {
         hash.update(part);
     }
     hash.update(seed.to_le_bytes());
-    hash.finalize()[..16].iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use agenttts_core::Problems;
+use agenttts_core::text::hex;
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
@@ -30,7 +31,7 @@ pub fn keep(path: &Path, options: &PrepareOptions, folder: &Path) -> Result<[Pat
     let of_files = (read.expected, read.complete_graph, test_from.is_some());
     let settings = (KEPT_VERSION, of_files, search, test, seed, candidates, skip_bad, fewer);
     hasher.update(format!("{settings:?}"));
-    let hash: String = hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&hasher.finalize()[..8]);
     let kept = folder.join(format!("{}-{hash}", source.format().dataset().name()));
     let files = [kept.join("search.jsonl"), kept.join("test.jsonl")];
     if files.iter().all(|file| file.is_file()) {

@@ -1,5 +1,6 @@
 //! Chat completions: what is asked, whether it is refused, and what is answered. Pure.
 
+use agenttts_core::text::hex;
 use agenttts_core::{Constraint, Decoding, Message, Request, Temperature};
 use agenttts_models::fake::{FakeName, FakeText};
 use serde_json::{Value, json};
@@ -82,7 +83,7 @@ pub(crate) fn ask(config: &Config, body: &Value, arrival: usize) -> Result<Asked
         named.retain(|key, _| key != "n" && key != "seed");
         named.sort_keys();
     }
-    let hash = Sha256::digest(named.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(named.to_string()));
     Ok(Asked { model, request, n, seed, hash })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agenttts_core::text::hex;
 use agenttts_sandbox::{Exit, Limit, Outcome};
 use sha2::{Digest, Sha256};
 
@@ -102,9 +103,7 @@ fn behaviour(outcome: &Outcome) -> String {
         (None, Exit::Code(status)) => (status.to_string(), stdout.trim_end()),
         (None, Exit::Signal(signal)) => (format!("signal {signal}"), stdout.trim_end()),
     };
-    let digest = Sha256::digest(printed.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{end} {hex}")
+    format!("{end} {}", hex(&Sha256::digest(printed.as_bytes())))
 }
 
 fn name(limit: Limit) -> &'static str {

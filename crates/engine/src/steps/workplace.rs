@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use agenttts_core::pipeline::{PipelineFile, Workplace};
+use agenttts_core::text::hex;
 use sha2::{Digest, Sha256};
 
 /// Larger files, such as an index that a program reads, are not compared.
@@ -34,6 +35,5 @@ fn digest(folder: &Path, word: &str) -> Option<String> {
     if !facts.is_file() || facts.len() > LARGEST || Path::new(word).is_absolute() {
         return None;
     }
-    let digest = Sha256::digest(fs::read(&path).ok()?);
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(&Sha256::digest(fs::read(&path).ok()?)))
 }

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use agenttts_core::pipeline::Snapshot;
+use agenttts_core::text::hex;
 use agenttts_core::{Draw, Finish, ModelIdentity, Problem, Problems, RequestKey};
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -137,8 +138,7 @@ impl Tape {
     /// What distinguishes this tape from others: the first digits of a hash over all that it holds.
     pub fn digest(&self) -> String {
         // Serialising plain data with string keys into memory cannot fail.
-        let digest = Sha256::digest(self.document().unwrap_or_default());
-        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(self.document().unwrap_or_default())[..6])
     }
 
     fn document(&self) -> Result<Vec<u8>, serde_json::Error> {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use agenttts_core::text::hex;
 use agenttts_core::{Decoding, ModelIdentity, Request, Usage};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -216,7 +217,7 @@ impl Drop for Embedded {
 /// What pins an embedded model's answers: its file, its template, and the engine with its sampler.
 fn revision(facts: &GgufFacts, file_sha256: &str) -> String {
     let template = Sha256::digest(facts.chat_template.as_deref().unwrap_or_default());
-    let template: String = template.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let template = hex(&template[..8]);
     let backend = match (cfg!(feature = "cuda"), cfg!(feature = "metal"), cfg!(feature = "vulkan")) {
         (true, ..) => "cuda",
         (_, true, _) => "metal",

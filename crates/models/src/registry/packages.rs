@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use agenttts_core::text::hex;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::process::Command;
 
-use super::hash::hex;
 use super::{Packages, Progress, RegistryError};
 
 /// Why packages gave no file.

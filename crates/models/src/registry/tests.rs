@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use agenttts_core::text::hex;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -10,7 +11,7 @@ use super::*;
 use crate::gguf::tests::tiny_file;
 
 fn sha256(bytes: &[u8]) -> String {
-    hash::hex(&Sha256::digest(bytes))
+    hex(&Sha256::digest(bytes))
 }
 
 fn registry() -> (tempfile::TempDir, Registry) {
