@@ -247,41 +247,66 @@ metric = { kind = "exact-match", gold = "gold" }
 expected = { prompt_tokens = 20, decode_tokens = 4 }
 "#;
 
+    /// A study of a pipeline over eight examples, searched, and its examples in the study's order.
+    struct Searched {
+        _folder: tempfile::TempDir,
+        loaded: Loaded,
+        store: Store,
+        executor: Executor,
+        study: i64,
+        archive: Archive,
+        examples: Vec<Example>,
+    }
+
+    impl Searched {
+        /// `pick` is the prompt of the first stage; questions end with `mark`.
+        async fn new(pipeline: &str, pick: &str, mark: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("pipeline.toml"), pipeline).unwrap();
+            fs::write(folder.path().join("pick.j2"), pick).unwrap();
+            fs::write(folder.path().join("answer.j2"), "{{ q }} {{ pick }}\nanswer: {{ gold }}").unwrap();
+            let line = |i: u32| format!("{{\"id\": \"e{i}\", \"q\": \"{i}{mark}\", \"gold\": \"g{i}\"}}\n");
+            fs::write(folder.path().join("search.jsonl"), (0..6).map(line).collect::<String>()).unwrap();
+            fs::write(folder.path().join("test.jsonl"), (6..8).map(line).collect::<String>()).unwrap();
+            let loaded = load_pipeline(folder.path(), &|_| None).unwrap();
+            let store = Store::open(&folder.path().join("store.db")).unwrap();
+            let workshop = Workshop::new("no-models".into());
+            let context =
+                StudyContext { workshop: workshop.clone(), observers: Observers::default(), stop: StopHandle::new() };
+            let done = start_study(&store, loaded.clone(), SearchOptions::default(), context).await.unwrap();
+            let order = crate::order::ExampleOrder::Seeded.of(6, loaded.pipeline.search.seed);
+            let split = &loaded.pipeline.search_split.examples;
+            let examples = order.into_iter().map(|i| split[i].clone()).collect();
+            let models = workshop.connect(&loaded.pipeline).unwrap();
+            let executor = Executor::new(&loaded, models, workshop.steps(&loaded).unwrap());
+            let study = store.study(&done.study).unwrap().id;
+            Searched { _folder: folder, loaded, store, executor, study, archive: done.archive, examples }
+        }
+
+        fn sources(&self) -> Sources<'_> {
+            Sources { loaded: &self.loaded, executor: Some(&self.executor), store: &self.store, study: self.study }
+        }
+
+        /// The tokens that are missing, stage by stage.
+        fn missing(&self, log: &DrawLog, plan: &Plan, span: Span) -> Vec<f64> {
+            let archive = Archive::default();
+            let prices = DrawPrices::new(&self.loaded.space, &archive, Some(6), log);
+            prices.missing(plan, 0, span).iter().map(|m| m.tokens()).collect()
+        }
+    }
+
     #[tokio::test]
     async fn the_store_tells_what_is_missing_even_to_another_study() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("pipeline.toml"), PIPELINE).unwrap();
-        fs::write(folder.path().join("pick.j2"), "{{ q }}\nanswer: x | y").unwrap();
-        fs::write(folder.path().join("answer.j2"), "{{ q }} {{ pick }}\nanswer: {{ gold }}").unwrap();
-        let line = |i: u32| format!("{{\"id\": \"e{i}\", \"q\": \"{i}?\", \"gold\": \"g{i}\"}}\n");
-        fs::write(folder.path().join("search.jsonl"), (0..6).map(line).collect::<String>()).unwrap();
-        fs::write(folder.path().join("test.jsonl"), (6..8).map(line).collect::<String>()).unwrap();
-        let loaded = load_pipeline(folder.path(), &|_| None).unwrap();
-        let store = Store::open(&folder.path().join("store.db")).unwrap();
-        let workshop = Workshop::new("no-models".into());
-        let context =
-            StudyContext { workshop: workshop.clone(), observers: Observers::default(), stop: StopHandle::new() };
-        let done = start_study(&store, loaded.clone(), SearchOptions::default(), context).await.unwrap();
+        let searched = Searched::new(PIPELINE, "{{ q }}\nanswer: x | y", "?").await;
+        let Searched { loaded, archive, examples, .. } = &searched;
+        let from = searched.sources();
 
-        let order = crate::order::ExampleOrder::Seeded.of(6, loaded.pipeline.search.seed);
-        let split = &loaded.pipeline.search_split.examples;
-        let examples: Vec<Example> = order.into_iter().map(|i| split[i].clone()).collect();
-        let models = workshop.connect(&loaded.pipeline).unwrap();
-        let executor = Executor::new(&loaded, models, workshop.steps(&loaded).unwrap());
-        let study = store.study(&done.study).unwrap().id;
-        let from = Sources { loaded: &loaded, executor: Some(&executor), store: &store, study };
-        let tokens = |log: &DrawLog, plan: &Plan, span: Span| -> Vec<f64> {
-            let archive = Archive::default();
-            let prices = DrawPrices::new(&loaded.space, &archive, Some(6), log);
-            prices.missing(plan, 0, span).iter().map(|m| m.tokens()).collect()
-        };
-
-        let mut own = Drawn::new(&loaded, &examples);
-        own.catch_up(&from, &done.archive).unwrap();
+        let mut own = Drawn::new(loaded, examples);
+        own.catch_up(&from, archive).unwrap();
         let (ran, rest) = (Span { first: 0, count: 4 }, Span { first: 4, count: 2 });
-        for (trial, measured) in done.archive.measured() {
-            assert_eq!(tokens(own.log(), &trial.plan, ran), [0.0, 0.0], "{}", trial.plan);
-            let more: f64 = tokens(own.log(), &trial.plan, rest).iter().sum();
+        for (trial, measured) in archive.measured() {
+            assert_eq!(searched.missing(own.log(), &trial.plan, ran), [0.0, 0.0], "{}", trial.plan);
+            let more: f64 = searched.missing(own.log(), &trial.plan, rest).iter().sum();
             assert!(more > 0.0);
             // Lengths are the measured ones: two examples take half of what four took.
             let took = measured.fresh.tokens() as f64;
@@ -289,12 +314,12 @@ expected = { prompt_tokens = 20, decode_tokens = 4 }
         }
 
         // A study that begins now finds the first stage's draws in the bank, of these examples and no others.
-        let mut other = Drawn::new(&loaded, &examples);
-        other.begin(&from, &examples).unwrap();
+        let mut other = Drawn::new(loaded, examples);
+        other.begin(&from, examples).unwrap();
         // Of a plan of three samples there: baselines drew one sample of all examples.
-        let plan = done.archive.trials.iter().map(|t| &t.plan).find(|p| p.choices[0].samples == 3).unwrap();
-        assert_eq!(tokens(other.log(), plan, ran)[0], 0.0);
-        let after = tokens(other.log(), plan, rest);
+        let plan = archive.trials.iter().map(|t| &t.plan).find(|p| p.choices[0].samples == 3).unwrap();
+        assert_eq!(searched.missing(other.log(), plan, ran)[0], 0.0);
+        let after = searched.missing(other.log(), plan, rest);
         assert!(after[0] > 0.0 && after[1] > 0.0, "{after:?}");
     }
 
@@ -305,47 +330,25 @@ expected = { prompt_tokens = 20, decode_tokens = 4 }
             .replace("name = \"pick\"\n", "name = \"pick\"\neach = \"range(q|int % 3)|list\"\n")
             .replace("name = \"answer\"\n", "name = \"answer\"\nwhen = \"pick\"\notherwise = \"gold\"\n")
             .replacen("decode_tokens = 4 }", "decode_tokens = 4, runs = 2 }", 1);
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("pipeline.toml"), pipeline).unwrap();
-        fs::write(folder.path().join("pick.j2"), "{{ q }} {{ item }}\nanswer: x | y").unwrap();
-        fs::write(folder.path().join("answer.j2"), "{{ q }} {{ pick }}\nanswer: {{ gold }}").unwrap();
-        let line = |i: u32| format!("{{\"id\": \"e{i}\", \"q\": \"{i}\", \"gold\": \"g{i}\"}}\n");
-        fs::write(folder.path().join("search.jsonl"), (0..6).map(line).collect::<String>()).unwrap();
-        fs::write(folder.path().join("test.jsonl"), (6..8).map(line).collect::<String>()).unwrap();
-        let loaded = load_pipeline(folder.path(), &|_| None).unwrap();
-        let store = Store::open(&folder.path().join("store.db")).unwrap();
-        let workshop = Workshop::new("no-models".into());
-        let context =
-            StudyContext { workshop: workshop.clone(), observers: Observers::default(), stop: StopHandle::new() };
-        let done = start_study(&store, loaded.clone(), SearchOptions::default(), context).await.unwrap();
+        let searched = Searched::new(&pipeline, "{{ q }} {{ item }}\nanswer: x | y", "").await;
+        let Searched { loaded, archive, examples, .. } = &searched;
+        let from = searched.sources();
 
-        let order = crate::order::ExampleOrder::Seeded.of(6, loaded.pipeline.search.seed);
-        let split = &loaded.pipeline.search_split.examples;
-        let examples: Vec<Example> = order.into_iter().map(|i| split[i].clone()).collect();
-        let models = workshop.connect(&loaded.pipeline).unwrap();
-        let executor = Executor::new(&loaded, models, workshop.steps(&loaded).unwrap());
-        let study = store.study(&done.study).unwrap().id;
-        let from = Sources { loaded: &loaded, executor: Some(&executor), store: &store, study };
-        let missing = |log: &DrawLog, plan: &Plan, span: Span| -> Vec<f64> {
-            let archive = Archive::default();
-            let prices = DrawPrices::new(&loaded.space, &archive, Some(6), log);
-            prices.missing(plan, 0, span).iter().map(|m| m.tokens()).collect()
-        };
-        let mut own = Drawn::new(&loaded, &examples);
-        own.begin(&from, &examples).unwrap();
-        own.catch_up(&from, &done.archive).unwrap();
+        let mut own = Drawn::new(loaded, examples);
+        own.begin(&from, examples).unwrap();
+        own.catch_up(&from, archive).unwrap();
         let ran = Span { first: 0, count: 4 };
-        for (trial, _) in done.archive.measured() {
-            assert_eq!(missing(own.log(), &trial.plan, ran), [0.0, 0.0], "{}", trial.plan);
+        for (trial, _) in archive.measured() {
+            assert_eq!(searched.missing(own.log(), &trial.plan, ran), [0.0, 0.0], "{}", trial.plan);
         }
         // The first stage reads the example alone, so it is known how often it will run for those that no trial had.
-        let mut fresh = Drawn::new(&loaded, &examples);
-        fresh.begin(&from, &examples).unwrap();
+        let mut fresh = Drawn::new(loaded, examples);
+        fresh.begin(&from, examples).unwrap();
         let plan = loaded.space.smallest_once();
         let per_run = f64::from(20u8 + 4);
-        for (place, example) in (0..).zip(&examples) {
+        for (place, example) in (0..).zip(examples) {
             let items = f64::from(example.fields["q"].as_str().unwrap().parse::<u32>().unwrap() % 3);
-            let price = missing(fresh.log(), &plan, Span { first: place, count: 1 })[0];
+            let price = searched.missing(fresh.log(), &plan, Span { first: place, count: 1 })[0];
             // Drawn by baselines, or not yet.
             assert!(price == 0.0 || price == items * per_run, "{price} for {items} items");
         }

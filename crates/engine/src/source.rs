@@ -85,6 +85,17 @@ pub(crate) enum Halt {
     Fatal(EngineError),
 }
 
+impl Halt {
+    /// Puts the halt of one of several runs beside those before it: the first is kept, but an error is told rather than
+    /// that others were stopped by it.
+    pub(crate) fn note(self, first: &mut Option<Halt>) {
+        match (&first, &self) {
+            (None, _) | (Some(Halt::Stopped), Halt::Fatal(_)) => *first = Some(self),
+            _ => {}
+        }
+    }
+}
+
 impl From<EngineError> for DrawError {
     fn from(error: EngineError) -> Self {
         DrawError::Halt(Halt::Fatal(error))

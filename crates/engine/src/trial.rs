@@ -58,11 +58,7 @@ pub(crate) async fn run_plan(
         match result {
             Ok(execution) => executions[index] = Some(execution),
             // Others under way go on to their next call, are refused there too, and so drain.
-            // The cause is told, not that others were stopped by it.
-            Err(reason) => match (&halt, &reason) {
-                (None, _) | (Some(Halt::Stopped), Halt::Fatal(_)) => halt = Some(reason),
-                _ => {}
-            },
+            Err(reason) => reason.note(&mut halt),
         }
     }
     drop(runs);

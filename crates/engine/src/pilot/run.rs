@@ -180,10 +180,7 @@ impl Drawing<'_> {
                 }
                 Err(reason) => {
                     halted.store(true, Ordering::Relaxed);
-                    match (&halt, &reason) {
-                        (None, _) | (Some(Halt::Stopped), Halt::Fatal(_)) => halt = Some(reason),
-                        _ => {}
-                    }
+                    reason.note(&mut halt);
                 }
             }
         }

@@ -146,10 +146,7 @@ async fn draw_all(
             }
             Err(reason) => {
                 halted.store(true, Ordering::Relaxed);
-                match (&halt, &reason) {
-                    (None, _) | (Some(Halt::Stopped), Halt::Fatal(_)) => halt = Some(reason),
-                    _ => {}
-                }
+                reason.note(&mut halt);
             }
         }
         if budget.seconds() - saved > SAVED_EVERY {

@@ -1,25 +1,29 @@
 //! One example through all steps, and all stages of a plan: what a search measures and what `run` serves.
 
+mod stage;
+mod tally;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use agenttts_core::pipeline::Node;
 use agenttts_core::{
-    Aggregator, CallTokens, Choice, Cost, CostModel, Decoding, Draw, Example, JUDGE_MAX_TOKENS, Message, Pipeline,
-    Plan, Request, RequestKey, StageSpec, Temperature, Usage,
+    Choice, Cost, CostModel, Decoding, Example, Message, Pipeline, Plan, Request, RequestKey, Temperature, Usage,
 };
-use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Combine, CompiledStage, Flow, ParseFailure, Ran, Sample, aggregate};
-use futures::StreamExt;
+use agenttts_models::ModelError;
+use agenttts_stage::{CompiledStage, ParseFailure, Ran, aggregate};
 use serde_json::Value;
 
 use crate::code::Code;
 use crate::error::EngineError;
 use crate::load::Loaded;
-use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
+use crate::source::{GotSample, Halt, Source};
 use crate::steps::{StepFailure, StepRun, Steps};
 use crate::workshop::ModelSet;
+use stage::{StageContext, StageEnd};
+use tally::Tally;
+pub(crate) use tally::{Taken, call_tokens, side_by_side};
 
 /// Runs examples through the stages of one pipeline.
 #[derive(Clone)]
@@ -105,12 +109,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.stage, self.reason)
     }
-}
-
-/// A stage's end: its output, or why it has none, or why everything must stop.
-enum StageEnd {
-    Output(Value),
-    Failed { reason: String, provider_fault: Option<ModelError> },
 }
 
 impl Executor {
@@ -348,290 +346,10 @@ impl Executor {
     }
 }
 
-/// Costs and tokens of an example, call by call.
-#[derive(Default)]
-struct Tally {
-    cost: Cost,
-    fresh: Usage,
-    drawn: Usage,
-}
-
-impl Tally {
-    /// Adds what runs side by side took: together, but for time, of which they take as much as the slowest.
-    fn add_side_by_side(&mut self, runs: &[Tally], cost_model: CostModel) {
-        let costs = runs.iter().map(|r| r.cost);
-        self.cost += side_by_side(costs, cost_model);
-        self.fresh += runs.iter().map(|r| r.fresh).sum();
-        self.drawn += runs.iter().map(|r| r.drawn).sum();
-    }
-}
-
-/// The cost of what runs side by side: the sum, but of times the longest.
-pub(crate) fn side_by_side(costs: impl Iterator<Item = Cost>, cost_model: CostModel) -> Cost {
-    if cost_model == CostModel::Seconds { costs.max().unwrap_or(Cost::ZERO) } else { costs.sum() }
-}
-
-/// The ends of the runs for all items.
-#[derive(Default)]
-struct Items {
-    tallies: Vec<Tally>,
-    outputs: Vec<Value>,
-    /// The first failure.
-    failure: Option<StageEnd>,
-    halt: Option<Halt>,
-}
-
-impl Items {
-    fn end(&mut self, index: usize, end: Result<StageEnd, Halt>) {
-        match end {
-            Ok(StageEnd::Output(output)) => self.outputs.push(output),
-            Ok(StageEnd::Failed { reason, provider_fault }) => {
-                let reason = format!("item {index}: {reason}");
-                self.failure.get_or_insert(StageEnd::Failed { reason, provider_fault });
-            }
-            // The cause is told, not that others were stopped by it.
-            Err(halt) => match (&self.halt, &halt) {
-                (None, _) | (Some(Halt::Stopped), Halt::Fatal(_) | Halt::Limit { .. }) => self.halt = Some(halt),
-                _ => {}
-            },
-        }
-    }
-
-    fn conclude(self) -> Result<StageEnd, Halt> {
-        match (self.halt, self.failure) {
-            (Some(halt), _) => Err(halt),
-            (None, Some(failure)) => Ok(failure),
-            (None, None) => Ok(StageEnd::Output(Value::Array(self.outputs))),
-        }
-    }
-}
-
 /// What tells the samples of a stage in the bank, for one example and what it reads.
 pub(crate) struct StageKeys {
     /// How often it runs.
     pub(crate) runs: u32,
     /// For each model of the pool and each temperature, the key of every run.
     pub(crate) keys: Vec<(usize, Temperature, Vec<RequestKey>)>,
-}
-
-struct StageContext<'a> {
-    executor: &'a Executor,
-    index: usize,
-    choice: &'a Choice,
-    example: &'a Example,
-    stream: u64,
-    source: &'a dyn Source,
-}
-
-/// Items of one stage and example that run at once.
-const ITEMS_AT_ONCE: usize = 16;
-
-impl StageContext<'_> {
-    /// Runs the stage as often as it is to run.
-    async fn run_all(
-        &self,
-        outputs: &BTreeMap<String, Value>,
-        run: &mut StageRun,
-        tally: &mut Tally,
-    ) -> Result<StageEnd, Halt> {
-        let items = match self.executor.stages[self.index].flow(self.example, outputs) {
-            Ok(Flow::Skipped(output)) => {
-                run.skipped = true;
-                return Ok(StageEnd::Output(output));
-            }
-            Ok(Flow::Once) => {
-                let mut once = ItemRun::default();
-                let end = self.run(outputs, &mut once, tally).await;
-                run.runs.push(once);
-                return end;
-            }
-            Ok(Flow::Each(items)) => items,
-            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
-        };
-        run.by_item = true;
-        let one = |(index, item): (usize, &Value)| {
-            let outputs = CompiledStage::with_item(outputs, item, index);
-            async move {
-                let (mut run, mut tally) = (ItemRun::default(), Tally::default());
-                let end = self.run(&outputs, &mut run, &mut tally).await;
-                (run, tally, end)
-            }
-        };
-        // All are run whatever becomes of one: what is drawn then does not depend on who is first.
-        let runs: Vec<_> = items.iter().enumerate().map(one).collect();
-        let ended: Vec<_> = futures::stream::iter(runs).buffered(ITEMS_AT_ONCE).collect().await;
-        let mut items = Items::default();
-        for (index, (done, taken, end)) in ended.into_iter().enumerate() {
-            items.tallies.push(taken);
-            items.end(index, end);
-            run.runs.push(done);
-        }
-        tally.add_side_by_side(&items.tallies, self.executor.cost_model);
-        items.conclude()
-    }
-
-    async fn run(
-        &self,
-        outputs: &BTreeMap<String, Value>,
-        run: &mut ItemRun,
-        tally: &mut Tally,
-    ) -> Result<StageEnd, Halt> {
-        let stage = &self.executor.stages[self.index];
-        let messages = match stage.render(self.example, outputs) {
-            Ok(messages) => messages,
-            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
-        };
-        let request = self.request(messages, self.choice.temperature);
-        // Greedy draws are all alike, so one stands for all.
-        let n = if self.choice.temperature.is_greedy() { 1 } else { self.choice.samples };
-        let got = match self.draw(&self.choice.model, &request, n, CallKind::Sample, tally).await {
-            Ok(got) => got,
-            Err(error) => return failed(error),
-        };
-        let drawn = got.samples;
-        let mut samples: Vec<Sample<'_>> = drawn.iter().map(|s| stage.read(&s.draw.text, self.example)).collect();
-        let aggregator = self.choice.aggregator;
-        if aggregator.runs_code() && samples.len() > 1 {
-            self.run_code(&mut samples).await.map_err(Halt::Fatal)?;
-        }
-        let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
-            Ok(Combine::Done(result)) => Ok(result),
-            Ok(Combine::Call(messages)) => {
-                let (model, kind, request) = self.combining(messages);
-                self.draw(&model, &request, 1, kind, tally).await.map(|mut got| {
-                    run.combined = got.samples.pop();
-                    let reply = run.combined.as_ref().map_or("", |s| s.draw.text.as_str());
-                    stage.conclude(aggregator, self.example, &samples, reply)
-                })
-            }
-            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
-        };
-        (run.parsed, run.ran) = samples.into_iter().map(|s| (s.parsed, s.ran)).unzip();
-        run.samples = drawn;
-        let aggregate = match combined {
-            Ok(Ok(aggregate)) => aggregate,
-            Ok(Err(none)) => return Ok(StageEnd::Failed { reason: none.to_string(), provider_fault: None }),
-            Err(error) => return failed(error),
-        };
-        run.support = Some(aggregate.support);
-        run.fallback = aggregate.fallback;
-        Ok(StageEnd::Output(aggregate.output))
-    }
-
-    /// Runs the code of all samples that could be read, side by side.
-    async fn run_code(&self, samples: &mut [Sample<'_>]) -> Result<(), EngineError> {
-        let code = self.executor.code()?;
-        let runs = samples.iter_mut().map(|sample| async move {
-            if let Ok(output) = &sample.parsed {
-                sample.ran = Some(code.run(output).await?.ran());
-            }
-            Ok::<_, EngineError>(())
-        });
-        futures::future::try_join_all(runs).await.map(drop)
-    }
-
-    fn spec(&self) -> &StageSpec {
-        &self.executor.pipeline.stages[self.index]
-    }
-
-    fn request(&self, messages: Vec<Message>, temperature: Temperature) -> Request {
-        self.executor.request(self.index, &self.choice.model, messages, temperature)
-    }
-
-    /// The model, the purpose and the request of the call that fuses or judges the samples.
-    fn combining(&self, messages: Vec<Message>) -> (String, CallKind, Request) {
-        let spec = self.spec();
-        match (&spec.judge, self.choice.aggregator) {
-            (Some(judge), Aggregator::Judge) => {
-                let model = &self.executor.pipeline.models[judge.model];
-                let decoding = Decoding {
-                    temperature: Temperature::GREEDY,
-                    top_p: None,
-                    max_tokens: JUDGE_MAX_TOKENS,
-                    stop: Vec::new(),
-                    constraint: None,
-                };
-                (model.name.clone(), CallKind::Judge, Request { messages, decoding })
-            }
-            _ => {
-                let mut request = self.request(messages, spec.fuse.temperature);
-                request.decoding.max_tokens = spec.fuse.max_tokens.unwrap_or(spec.max_tokens);
-                (self.choice.model.clone(), CallKind::Fusion, request)
-            }
-        }
-    }
-
-    async fn draw(
-        &self,
-        model: &str,
-        request: &Request,
-        n: u32,
-        kind: CallKind,
-        tally: &mut Tally,
-    ) -> Result<Got, DrawError> {
-        let got = self.source.samples(Want { model, request, n, stream: self.stream, kind }).await?;
-        if got.samples.len() != n as usize {
-            let message = format!("{model}: asked for {n} samples, got {}", got.samples.len());
-            return Err(DrawError::Failed(ModelError::new(ModelErrorKind::BadReply, message)));
-        }
-        let tokens = call_tokens(got.samples.iter().map(|s| Taken::of(&s.draw)));
-        let spec = &self.executor.models.get(model)?.spec;
-        let cost = self
-            .executor
-            .cost_model
-            .call(spec, &tokens)
-            .map_err(|e| EngineError::input(e.to_string(), "add it to the model's table"))?;
-        // The paper counts no call but the sampling itself.
-        if kind == CallKind::Sample || self.executor.cost_model != CostModel::PaperFlops {
-            tally.cost += cost;
-        }
-        tally.fresh += Usage {
-            prompt: tokens.prompt * u64::from(tokens.prompts),
-            cached_prompt: 0,
-            decode: tokens.decode,
-            calls: u64::from(tokens.prompts),
-        };
-        tally.drawn += got.drawn;
-        Ok(got)
-    }
-}
-
-/// What drawing one sample took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    pub(crate) prompt_tokens: u32,
-    pub(crate) decode_tokens: u32,
-    pub(crate) latency_us: u64,
-    pub(crate) prompt_shared_by: u32,
-}
-
-impl Taken {
-    pub(crate) fn of(draw: &Draw) -> Self {
-        let Draw { prompt_tokens, decode_tokens, latency_us, prompt_shared_by, .. } = *draw;
-        Taken { prompt_tokens, decode_tokens, latency_us, prompt_shared_by }
-    }
-}
-
-/// The tokens that these samples of one request take when drawn afresh.
-pub(crate) fn call_tokens(samples: impl Iterator<Item = Taken> + Clone) -> CallTokens {
-    let n = samples.clone().count() as u32;
-    let shared_by = samples.clone().map(|s| s.prompt_shared_by).filter(|&s| s > 0).min();
-    CallTokens {
-        prompt: samples.clone().map(|s| u64::from(s.prompt_tokens)).max().unwrap_or(0),
-        cached_prompt: 0,
-        prompts: shared_by.map_or(1, |s| n.div_ceil(s)),
-        samples: n,
-        decode: samples.clone().map(|s| u64::from(s.decode_tokens)).sum(),
-        latency_us: samples.map(|s| s.latency_us).max(),
-    }
-}
-
-fn failed(error: DrawError) -> Result<StageEnd, Halt> {
-    match error {
-        DrawError::Halt(halt) => Err(halt),
-        DrawError::Failed(error) => {
-            let provider_fault = error.kind.is_transient().then(|| error.clone());
-            Ok(StageEnd::Failed { reason: error.to_string(), provider_fault })
-        }
-    }
 }

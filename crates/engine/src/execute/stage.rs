@@ -1,0 +1,246 @@
+//! One stage for one example: as often as it is to run, with its draws, its aggregator and the code of its samples.
+
+use std::collections::BTreeMap;
+
+use agenttts_core::{
+    Aggregator, Choice, CostModel, Decoding, Example, JUDGE_MAX_TOKENS, Message, Request, StageSpec, Temperature, Usage,
+};
+use agenttts_models::{ModelError, ModelErrorKind};
+use agenttts_stage::{Combine, CompiledStage, Flow, Sample};
+use futures::StreamExt;
+use serde_json::Value;
+
+use super::tally::{Taken, Tally, call_tokens};
+use super::{Executor, ItemRun, StageRun};
+use crate::error::EngineError;
+use crate::source::{CallKind, DrawError, Got, Halt, Source, Want};
+
+/// A stage's end: its output, or why it has none, or why everything must stop.
+pub(super) enum StageEnd {
+    Output(Value),
+    Failed { reason: String, provider_fault: Option<ModelError> },
+}
+
+/// A stage with a choice for it, and an example.
+pub(super) struct StageContext<'a> {
+    pub(super) executor: &'a Executor,
+    pub(super) index: usize,
+    pub(super) choice: &'a Choice,
+    pub(super) example: &'a Example,
+    pub(super) stream: u64,
+    pub(super) source: &'a dyn Source,
+}
+
+/// Items of one stage and example that run at once.
+const ITEMS_AT_ONCE: usize = 16;
+
+impl StageContext<'_> {
+    /// Runs the stage as often as it is to run.
+    pub(super) async fn run_all(
+        &self,
+        outputs: &BTreeMap<String, Value>,
+        run: &mut StageRun,
+        tally: &mut Tally,
+    ) -> Result<StageEnd, Halt> {
+        let items = match self.executor.stages[self.index].flow(self.example, outputs) {
+            Ok(Flow::Skipped(output)) => {
+                run.skipped = true;
+                return Ok(StageEnd::Output(output));
+            }
+            Ok(Flow::Once) => {
+                let mut once = ItemRun::default();
+                let end = self.run(outputs, &mut once, tally).await;
+                run.runs.push(once);
+                return end;
+            }
+            Ok(Flow::Each(items)) => items,
+            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        };
+        run.by_item = true;
+        let one = |(index, item): (usize, &Value)| {
+            let outputs = CompiledStage::with_item(outputs, item, index);
+            async move {
+                let (mut run, mut tally) = (ItemRun::default(), Tally::default());
+                let end = self.run(&outputs, &mut run, &mut tally).await;
+                (run, tally, end)
+            }
+        };
+        // All are run whatever becomes of one: what is drawn then does not depend on who is first.
+        let runs: Vec<_> = items.iter().enumerate().map(one).collect();
+        let ended: Vec<_> = futures::stream::iter(runs).buffered(ITEMS_AT_ONCE).collect().await;
+        let mut items = Items::default();
+        for (index, (done, taken, end)) in ended.into_iter().enumerate() {
+            items.tallies.push(taken);
+            items.end(index, end);
+            run.runs.push(done);
+        }
+        tally.add_side_by_side(&items.tallies, self.executor.cost_model);
+        items.conclude()
+    }
+
+    async fn run(
+        &self,
+        outputs: &BTreeMap<String, Value>,
+        run: &mut ItemRun,
+        tally: &mut Tally,
+    ) -> Result<StageEnd, Halt> {
+        let stage = &self.executor.stages[self.index];
+        let messages = match stage.render(self.example, outputs) {
+            Ok(messages) => messages,
+            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        };
+        let request = self.request(messages, self.choice.temperature);
+        // Greedy draws are all alike, so one stands for all.
+        let n = if self.choice.temperature.is_greedy() { 1 } else { self.choice.samples };
+        let got = match self.draw(&self.choice.model, &request, n, CallKind::Sample, tally).await {
+            Ok(got) => got,
+            Err(error) => return failed(error),
+        };
+        let drawn = got.samples;
+        let mut samples: Vec<Sample<'_>> = drawn.iter().map(|s| stage.read(&s.draw.text, self.example)).collect();
+        let aggregator = self.choice.aggregator;
+        if aggregator.runs_code() && samples.len() > 1 {
+            self.run_code(&mut samples).await.map_err(Halt::Fatal)?;
+        }
+        let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
+            Ok(Combine::Done(result)) => Ok(result),
+            Ok(Combine::Call(messages)) => {
+                let (model, kind, request) = self.combining(messages);
+                self.draw(&model, &request, 1, kind, tally).await.map(|mut got| {
+                    run.combined = got.samples.pop();
+                    let reply = run.combined.as_ref().map_or("", |s| s.draw.text.as_str());
+                    stage.conclude(aggregator, self.example, &samples, reply)
+                })
+            }
+            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        };
+        (run.parsed, run.ran) = samples.into_iter().map(|s| (s.parsed, s.ran)).unzip();
+        run.samples = drawn;
+        let aggregate = match combined {
+            Ok(Ok(aggregate)) => aggregate,
+            Ok(Err(none)) => return Ok(StageEnd::Failed { reason: none.to_string(), provider_fault: None }),
+            Err(error) => return failed(error),
+        };
+        run.support = Some(aggregate.support);
+        run.fallback = aggregate.fallback;
+        Ok(StageEnd::Output(aggregate.output))
+    }
+
+    /// Runs the code of all samples that could be read, side by side.
+    async fn run_code(&self, samples: &mut [Sample<'_>]) -> Result<(), EngineError> {
+        let code = self.executor.code()?;
+        let runs = samples.iter_mut().map(|sample| async move {
+            if let Ok(output) = &sample.parsed {
+                sample.ran = Some(code.run(output).await?.ran());
+            }
+            Ok::<_, EngineError>(())
+        });
+        futures::future::try_join_all(runs).await.map(drop)
+    }
+
+    fn spec(&self) -> &StageSpec {
+        &self.executor.pipeline.stages[self.index]
+    }
+
+    fn request(&self, messages: Vec<Message>, temperature: Temperature) -> Request {
+        self.executor.request(self.index, &self.choice.model, messages, temperature)
+    }
+
+    /// The model, the purpose and the request of the call that fuses or judges the samples.
+    fn combining(&self, messages: Vec<Message>) -> (String, CallKind, Request) {
+        let spec = self.spec();
+        match (&spec.judge, self.choice.aggregator) {
+            (Some(judge), Aggregator::Judge) => {
+                let model = &self.executor.pipeline.models[judge.model];
+                let decoding = Decoding {
+                    temperature: Temperature::GREEDY,
+                    top_p: None,
+                    max_tokens: JUDGE_MAX_TOKENS,
+                    stop: Vec::new(),
+                    constraint: None,
+                };
+                (model.name.clone(), CallKind::Judge, Request { messages, decoding })
+            }
+            _ => {
+                let mut request = self.request(messages, spec.fuse.temperature);
+                request.decoding.max_tokens = spec.fuse.max_tokens.unwrap_or(spec.max_tokens);
+                (self.choice.model.clone(), CallKind::Fusion, request)
+            }
+        }
+    }
+
+    async fn draw(
+        &self,
+        model: &str,
+        request: &Request,
+        n: u32,
+        kind: CallKind,
+        tally: &mut Tally,
+    ) -> Result<Got, DrawError> {
+        let got = self.source.samples(Want { model, request, n, stream: self.stream, kind }).await?;
+        if got.samples.len() != n as usize {
+            let message = format!("{model}: asked for {n} samples, got {}", got.samples.len());
+            return Err(DrawError::Failed(ModelError::new(ModelErrorKind::BadReply, message)));
+        }
+        let tokens = call_tokens(got.samples.iter().map(|s| Taken::of(&s.draw)));
+        let spec = &self.executor.models.get(model)?.spec;
+        let cost = self
+            .executor
+            .cost_model
+            .call(spec, &tokens)
+            .map_err(|e| EngineError::input(e.to_string(), "add it to the model's table"))?;
+        // The paper counts no call but the sampling itself.
+        if kind == CallKind::Sample || self.executor.cost_model != CostModel::PaperFlops {
+            tally.cost += cost;
+        }
+        tally.fresh += Usage {
+            prompt: tokens.prompt * u64::from(tokens.prompts),
+            cached_prompt: 0,
+            decode: tokens.decode,
+            calls: u64::from(tokens.prompts),
+        };
+        tally.drawn += got.drawn;
+        Ok(got)
+    }
+}
+
+/// The ends of the runs for all items.
+#[derive(Default)]
+struct Items {
+    tallies: Vec<Tally>,
+    outputs: Vec<Value>,
+    /// The first failure.
+    failure: Option<StageEnd>,
+    halt: Option<Halt>,
+}
+
+impl Items {
+    fn end(&mut self, index: usize, end: Result<StageEnd, Halt>) {
+        match end {
+            Ok(StageEnd::Output(output)) => self.outputs.push(output),
+            Ok(StageEnd::Failed { reason, provider_fault }) => {
+                let reason = format!("item {index}: {reason}");
+                self.failure.get_or_insert(StageEnd::Failed { reason, provider_fault });
+            }
+            Err(halt) => halt.note(&mut self.halt),
+        }
+    }
+
+    fn conclude(self) -> Result<StageEnd, Halt> {
+        match (self.halt, self.failure) {
+            (Some(halt), _) => Err(halt),
+            (None, Some(failure)) => Ok(failure),
+            (None, None) => Ok(StageEnd::Output(Value::Array(self.outputs))),
+        }
+    }
+}
+
+fn failed(error: DrawError) -> Result<StageEnd, Halt> {
+    match error {
+        DrawError::Halt(halt) => Err(halt),
+        DrawError::Failed(error) => {
+            let provider_fault = error.kind.is_transient().then(|| error.clone());
+            Ok(StageEnd::Failed { reason: error.to_string(), provider_fault })
+        }
+    }
+}
