@@ -50,7 +50,8 @@ fn page(name: &str, template: &str, shown: Value) -> Result<String, minijinja::E
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    // The name's ending switches escaping on.
+    // The names' ending switches escaping on.
+    env.add_template("frame.html", include_str!("frame.html"))?;
     env.add_template(name, template)?;
     env.get_template(name)?.render(minijinja::context! {
         style => Value::from_safe_string(include_str!("style.css").to_owned()),
