@@ -111,7 +111,7 @@ pub struct Decoding {
     /// Nucleus sampling mass in `(0, 1]`; the model's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
-    /// The most tokens that one draw may decode.
+    /// The most tokens that one draw may decode; 0 asks for the prompt's embedding.
     pub max_tokens: u32,
     /// Decoding ends before the first of these strings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -131,6 +131,24 @@ pub struct Request {
 }
 
 impl Request {
+    /// The request for the embedding of a text: one that decodes nothing. Its draw's text is the vector, as a JSON list of
+    /// numbers; it is greedy, so one draw stands for all.
+    pub fn embedding(text: impl Into<String>) -> Self {
+        let decoding = Decoding {
+            temperature: Temperature::GREEDY,
+            top_p: None,
+            max_tokens: 0,
+            stop: Vec::new(),
+            constraint: None,
+        };
+        Request { messages: vec![Message::user(text)], decoding }
+    }
+
+    /// Whether it asks for an embedding instead of a text.
+    pub fn is_embedding(&self) -> bool {
+        self.decoding.max_tokens == 0
+    }
+
     /// The key under which the sample bank keeps the draws of this request from one model revision.
     ///
     /// SHA-256 over a canonical JSON of key version, model, revision, decoding settings and messages.

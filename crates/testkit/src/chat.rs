@@ -143,6 +143,18 @@ pub(crate) fn answer(config: &Config, asked: &Asked) -> Answered {
     Answered { body, keys, decoded }
 }
 
+/// Answers a request for an embedding.
+pub(crate) fn embed(body: &Value) -> Value {
+    let request = Request::embedding(body["input"].as_str().unwrap_or_default());
+    let vector: Value = serde_json::from_str(&text("p50", &request, 0).text).unwrap_or_default();
+    let tokens = FakeName::prompt_tokens(&request);
+    json!({
+        "object": "list", "model": body["model"],
+        "data": [{"object": "embedding", "index": 0, "embedding": vector}],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens}
+    })
+}
+
 /// The fake of that name; names that are no fake's are always right.
 fn text(model: &str, request: &Request, seed: u32) -> FakeText {
     match FakeName::parse(model).or_else(|_| FakeName::parse("p100")) {

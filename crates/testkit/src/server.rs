@@ -47,6 +47,7 @@ impl FaultServer {
         let app = Router::new()
             .route("/v1/models", get(models))
             .route("/v1/chat/completions", post(completions))
+            .route("/v1/embeddings", post(embeddings))
             .route("/tokenize", post(tokenize))
             .with_state(Arc::clone(&shared));
         let all = Switch::default();
@@ -131,6 +132,24 @@ async fn models(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respon
     };
     let data: Vec<Value> = names.iter().map(|name| json!({"id": name, "object": "model"})).collect();
     Json(json!({"object": "list", "data": data})).into_response()
+}
+
+/// Embeddings: a fake's, and faults as for completions.
+async fn embeddings(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Switch>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let (_under_way, arrival) = UnderWay::new(&shared, &body);
+    if !shared.admits(&headers) {
+        return unauthorised(&headers);
+    }
+    let answered = chat::embed(&body);
+    match fault_of(&shared.config, arrival) {
+        Some(fault) => struck(&fault, &connection, &answered),
+        None => Json(answered).into_response(),
+    }
 }
 
 /// llama.cpp's tokenizer endpoint: four bytes are a token.

@@ -28,11 +28,17 @@ const GUIDELINES: [&str; 3] = [
     "Where scores hardly differ, try plans that have not been tried.",
 ];
 const BYTES_PER_TOKEN: usize = 4;
+
+/// The length of a fake's embeddings.
+const EMBEDDING: usize = 64;
 const TOKENS_PER_MESSAGE: usize = 4;
 
 impl FakeName {
     /// The sample of `request` with `seed`. Greedy decoding ignores the seed, as a model would.
     pub fn text(&self, request: &Request, seed: u32) -> FakeText {
+        if request.is_embedding() {
+            return FakeText { text: embedding(request), finish: Finish::Stop, tokens: 0 };
+        }
         let seed = if request.decoding.temperature.is_greedy() { 0 } else { seed };
         let mut rng = self.rng(request, Some(seed));
         let text = match (&self.behaviour, &request.decoding.constraint) {
@@ -165,6 +171,16 @@ fn answers(request: &Request) -> (String, Vec<String>) {
     let wrong = last("wrong:").unwrap_or_default();
     let wrong = wrong.split('|').map(str::trim).filter(|w| !w.is_empty() && *w != right).map(str::to_owned).collect();
     (right.to_owned(), wrong)
+}
+
+/// A bag of words: texts that share words are near each other. As JSON, as all models give it.
+fn embedding(request: &Request) -> String {
+    let mut vector = [0.0f32; EMBEDDING];
+    let text: String = request.messages.iter().map(|m| m.content.to_lowercase() + " ").collect();
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        vector[usize::from(Sha256::digest(word)[0]) % EMBEDDING] += 1.0;
+    }
+    format!("[{}]", vector.map(|v| v.to_string()).join(","))
 }
 
 #[cfg(test)]

@@ -197,6 +197,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn texts_that_share_words_have_embeddings_near_each_other() {
+        let model = fake("p50");
+        let mut vectors: Vec<Vec<f32>> = Vec::new();
+        for text in ["a game of chess", "chess: a game", "the weather of tomorrow"] {
+            let reply = model.draw(Call { request: &Request::embedding(text), n: 1, first_seed: 3 }).await;
+            vectors.push(serde_json::from_str(&reply.draws[0].as_ref().unwrap().text).unwrap());
+            assert_eq!(reply.billed.decode, 0);
+        }
+        let near = |a: usize, b: usize| vectors[a].iter().zip(&vectors[b]).map(|(x, y)| x * y).sum::<f32>();
+        assert!(near(0, 1) > near(0, 2), "{vectors:?}");
+    }
+
+    #[tokio::test]
     async fn ignores_n_pays_for_every_prompt_and_says_so_once() {
         let model = fake("ignores-n");
         assert_eq!(model.prompt_shared_by(), 0);

@@ -115,12 +115,18 @@ async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64),
     let tokens = u64::from(prompt_bound(ask.request)) + u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens);
     model.quirks.pause_over().await;
     let _permit = model.provider.limits.admit(tokens).await;
-    let body = wire::body(&model.id, ask.request, ask.n, ask.seed, model.quirks.dialect());
+    let embeds = ask.request.is_embedding();
     let start = Instant::now();
-    let (body, content_type) = model.provider.complete(&body, ask.n).await.map_err(|failure| (failure, None))?;
+    let sent = if embeds {
+        model.provider.embed(&wire::embedding(&model.id, ask.request)).await
+    } else {
+        let body = wire::body(&model.id, ask.request, ask.n, ask.seed, model.quirks.dialect());
+        model.provider.complete(&body, ask.n).await
+    };
+    let (body, content_type) = sent.map_err(|failure| (failure, None))?;
     let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
     let bad = |message: String| Failure::new(ModelErrorKind::BadReply, model.provider.redact(&message));
-    match reply::parse(&body) {
+    match if embeds { reply::parse_embedding(&body) } else { reply::parse(&body) } {
         Ok(completion) => match completion.choices.iter().find_map(|choice| choice.as_ref().err()) {
             Some(why) if completion.choices.iter().all(Result::is_err) => Err((bad(why.clone()), completion.usage)),
             _ => Ok((completion, latency_us)),
@@ -182,7 +188,11 @@ async fn book(
     let usable: Vec<Choice> = completion.choices.iter().filter_map(|choice| choice.as_ref().ok().cloned()).collect();
     let max_tokens = ask.request.decoding.max_tokens;
     let reported = completion.usage;
-    let (verdict, certain) = usage::judge(reported, &usable, max_tokens, quirks.coverage());
+    // Nothing is decoded for an embedding, so there is nothing to check.
+    let (verdict, certain) = match ask.request.is_embedding() {
+        true => (Verdict::Trusted(0), None),
+        false => usage::judge(reported, &usable, max_tokens, quirks.coverage()),
+    };
     if let Some(coverage) = certain {
         quirks.covers(coverage);
     }

@@ -90,6 +90,12 @@ impl OpenaiProvider {
         self.send(request, asked).await
     }
 
+    /// One attempt at an embedding: the body of a successful reply.
+    pub(super) async fn embed(&self, body: &Value) -> Result<(Vec<u8>, ContentType), Failure> {
+        let request = self.client.post(format!("{}/embeddings", self.base_url)).json(body).timeout(self.timeout);
+        self.send(request, 1).await
+    }
+
     /// The tokens of a text by llama.cpp's `/tokenize`, which lies beside the versioned API; `None` if there is none.
     pub(super) async fn tokenize(&self, text: &str) -> Option<u64> {
         const PATIENCE: Duration = Duration::from_secs(10);

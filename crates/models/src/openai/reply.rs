@@ -71,6 +71,27 @@ pub(crate) fn parse(body: &[u8]) -> Result<Completion, Unusable> {
     })
 }
 
+/// Reads the body of a successful reply to a request for an embedding: one choice, whose text is the vector as JSON.
+pub(crate) fn parse_embedding(body: &[u8]) -> Result<Completion, Unusable> {
+    let malformed = |why: &str, seen: &str| Unusable::Malformed(format!("{why}: {}", excerpt(seen)));
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|e| malformed(&format!("not JSON ({e})"), &String::from_utf8_lossy(body)))?;
+    let vector = value.pointer("/data/0/embedding").and_then(Value::as_array);
+    // 32 bits are what servers compute with; more digits would only fill the bank.
+    let numbers: Option<Vec<f32>> = vector.map(|v| v.iter().filter_map(|n| Some(n.as_f64()? as f32)).collect());
+    match (vector, numbers) {
+        (Some(vector), Some(numbers)) if !numbers.is_empty() && numbers.len() == vector.len() => {
+            let text = serde_json::to_string(&numbers).unwrap_or_default();
+            let choice = Choice { text, finish: Finish::Stop, reasoning: String::new() };
+            Ok(Completion { choices: vec![Ok(choice)], usage: reported(&value), fingerprint: None })
+        }
+        _ if value.get("error").is_some_and(|error| !error.is_null()) => {
+            Err(Unusable::Error { status: None, message: error_message(&value) })
+        }
+        _ => Err(malformed("no embedding of numbers", &value.to_string())),
+    }
+}
+
 /// What was reported by a body that is otherwise useless, so that what it took is booked all the same.
 pub(crate) fn usage_of(body: &[u8]) -> Option<Reported> {
     reported(&serde_json::from_slice(body).ok()?)
@@ -187,6 +208,26 @@ mod tests {
         assert_eq!(texts, ["a", "b"]);
         assert_eq!(reply.choices[1].as_ref().unwrap().finish, Finish::Length);
         assert_eq!(reply.usage, None);
+    }
+
+    #[test]
+    fn an_embedding_is_a_choice_whose_text_is_the_vector() {
+        let read = |value: Value| parse_embedding(value.to_string().as_bytes());
+        let reply =
+            read(json!({"data": [{"embedding": [0.5, -1, 0.1]}], "usage": {"prompt_tokens": 3, "total_tokens": 3}}));
+        let reply = reply.unwrap();
+        assert_eq!(reply.choices[0].as_ref().unwrap().text, "[0.5,-1.0,0.1]");
+        assert_eq!(reply.usage.map(|u| (u.prompt, u.completion)), Some((3, 0)));
+        for odd in [
+            json!({"data": []}),
+            json!({"data": [{"embedding": []}]}),
+            json!({"data": [{"embedding": "AAAA"}]}),
+            json!(7),
+        ] {
+            assert!(matches!(read(odd), Err(Unusable::Malformed(_))));
+        }
+        let refused = read(json!({"error": {"message": "this model does not embed"}}));
+        assert_eq!(refused, Err(Unusable::Error { status: None, message: "this model does not embed".into() }));
     }
 
     #[test]

@@ -48,6 +48,12 @@ pub(crate) fn body(model: &str, request: &Request, n: u32, seed: u32, dialect: D
     Value::Object(body)
 }
 
+/// The body that asks for the embedding of a request's text.
+pub(crate) fn embedding(model: &str, request: &Request) -> Value {
+    let texts: Vec<&str> = request.messages.iter().map(|m| m.content.as_str()).collect();
+    json!({"model": model, "input": texts.join("\n"), "encoding_format": "float"})
+}
+
 /// Whether a schema keeps to the subset in which OpenAI guarantees it: every object closed, every property required.
 /// Asking for the guarantee outside the subset is refused.
 fn is_strict(schema: &Value) -> bool {
@@ -98,6 +104,12 @@ mod tests {
             "temperature": 0.7, "max_tokens": 16, "n": 3, "seed": 7,
         });
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn an_embedding_is_asked_for_with_its_text_alone() {
+        let body = embedding("e", &Request::embedding("a text"));
+        assert_eq!(body, json!({"model": "e", "input": "a text", "encoding_format": "float"}));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The OpenAI-compatible client against a server that misbehaves on demand.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod embeddings;
 mod faults;
 mod samples;
 mod tokens;
