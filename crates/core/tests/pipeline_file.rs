@@ -146,6 +146,24 @@ fn everything_wrong_is_placed_and_explained() {
         ),
         (
             "kind = \"number\", gold = \"answer\"",
+            "kind = \"consistency\", gold = \"answer\"",
+            "the metric \"consistency\" needs `embedder`",
+            "one of [models] that gives embeddings",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"consistency\", gold = \"answer\", embedder = \"smal\"",
+            "there is no model \"smal\"",
+            "did you mean \"small\"?",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"number\", gold = \"answer\", embedder = \"small\"",
+            "the metric \"number\" does not use `embedder`",
+            "`consistency` uses it",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
             "kind = \"completeness\", gold = \"answer\"",
             "the metric \"completeness\" does not use `gold`",
             "it looks at the output alone",

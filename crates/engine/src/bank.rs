@@ -209,6 +209,7 @@ impl Bank {
             CallKind::Sample => "sample",
             CallKind::Fusion => "fusion",
             CallKind::Judge => "judge",
+            CallKind::Embedding => "embedding",
             CallKind::Agent => "agent",
         }
     }

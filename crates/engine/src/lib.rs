@@ -15,6 +15,7 @@ mod event;
 mod execute;
 mod forecast;
 mod history;
+mod judging;
 mod load;
 mod order;
 mod pilot;

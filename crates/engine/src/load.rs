@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use agenttts_core::pipeline::{Facts, Overrides, PipelineFile, SNAPSHOT_VERSION, Snapshot};
 use agenttts_core::{Example, Pipeline, Problem, Problems, Space, SpaceError};
-use agenttts_stage::{CompiledStage, CompiledStep};
+use agenttts_stage::{CompiledStage, CompiledStep, Seen};
 
 use crate::steps::workplace;
 use profile::Composed;
@@ -205,7 +205,7 @@ fn unusable(stage: &CompiledStage, example: &Example) -> Option<String> {
     if let Some(field) = stage.missing_field(example) {
         return Some(format!("example {:?} has no field {field:?}", example.id));
     }
-    if let Some(Err(error)) = stage.score(&serde_json::Value::Null, example, None) {
+    if let Some(Err(error)) = stage.score(&serde_json::Value::Null, example, &Seen::default()) {
         return Some(error.to_string());
     }
     // Stages that read others cannot be rendered before those have run.

@@ -38,6 +38,8 @@ pub(crate) enum CallKind {
     Fusion,
     /// Judging them.
     Judge,
+    /// Embedding a text to score an output.
+    Embedding,
     /// A question of the search method to its agent.
     Agent,
 }

@@ -169,7 +169,7 @@ pub struct ProbeReply {
     pub seconds: f64,
 }
 
-/// Asks every model of the pipeline for a few tokens: does it answer at all?
+/// Asks every model of the pipeline for a few tokens, or for an embedding where that is its job: does it answer at all?
 pub async fn probe(pipeline: &Pipeline, models: &ModelSet) -> Vec<Probe> {
     let request = Request {
         messages: vec![Message::user("Reply with the single word: ready")],
@@ -181,15 +181,19 @@ pub async fn probe(pipeline: &Pipeline, models: &ModelSet) -> Vec<Probe> {
             constraint: None,
         },
     };
+    let embedding = Request::embedding("ready");
+    let embedders: Vec<&str> = pipeline.embedders().collect();
     let mut probes = Vec::new();
     for spec in &pipeline.models {
         let Ok(connected) = models.get(&spec.name) else { continue };
+        let embeds = embedders.contains(&spec.name.as_str());
+        let request = if embeds { &embedding } else { &request };
         let start = Instant::now();
-        let mut reply = connected.model.draw(Call { request: &request, n: 1, first_seed: 1 }).await;
+        let mut reply = connected.model.draw(Call { request, n: 1, first_seed: 1 }).await;
         let seconds = start.elapsed().as_secs_f64();
         let result = match reply.draws.pop() {
             Some(draw) => draw.map(|d| ProbeReply {
-                text: d.text,
+                text: if embeds { "(an embedding)".into() } else { d.text },
                 prompt_tokens: d.prompt_tokens,
                 decode_tokens: d.decode_tokens,
                 seconds,

@@ -24,7 +24,7 @@ pub use aggregate::{Aggregate, Counts, NoOutput, Ran, aggregate};
 pub use code::{CodeFiles, NoCode, code_files};
 pub use combine::{Combine, Sample};
 pub use flow::Flow;
-pub use metric::{MetricError, score};
+pub use metric::{MetricError, Near, Seen, cosine, score};
 pub use normalise::normalise;
 pub use parse::{ParseFailure, Parser};
 pub use stage::CompiledStage;

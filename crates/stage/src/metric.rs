@@ -3,6 +3,7 @@
 mod answer;
 mod gold;
 mod graph;
+mod near;
 mod rouge;
 mod set;
 mod tools;
@@ -17,6 +18,8 @@ use crate::normalise::normalise;
 use gold::Gold;
 
 pub use gold::MetricError;
+pub(crate) use near::wanted;
+pub use near::{Near, Seen, cosine};
 
 /// Scores an output against the example's gold answer, in `0..=1`, higher is better. An output that a metric cannot
 /// read scores 0.
@@ -54,8 +57,12 @@ pub use gold::MetricError;
 /// `completeness`: 1 if the output holds Python code and no placeholder in it. ChatDev (Qian et al. 2024) looks for lines
 /// with "pass" or "todo"; here the code is parsed, so that only placeholders count.
 ///
-/// `executability`: 1 if the output's code ran without a traceback. That is found out elsewhere: `passed` tells it, and an
+/// `executability`: 1 if the output's code ran without a traceback. That is found out elsewhere: `seen` tells it, and an
 /// output that was not run scores 0.
+///
+/// # Embeddings
+/// `consistency`: the cosine of the embeddings of the output and of the gold field's text (ChatDev: of the requirement), 0
+/// where it is negative. That is found out elsewhere too; an output without any text scores 0.
 ///
 /// # Combinations
 /// `mean`, `product`: of the scores by the metrics that they name. A product of shares of which all must be high, as the
@@ -63,7 +70,7 @@ pub use gold::MetricError;
 ///
 /// # Errors
 /// The gold answer is missing or is not what the metric needs.
-pub fn score(spec: &MetricSpec, output: &Value, example: &Example, passed: Option<bool>) -> Result<f64, MetricError> {
+pub fn score(spec: &MetricSpec, output: &Value, example: &Example, seen: &Seen) -> Result<f64, MetricError> {
     let gold = Gold { spec, example };
     let best_answer = |score: fn(&str, &str) -> f64| {
         let answer = normalise(&plain_text(output));
@@ -95,10 +102,15 @@ pub fn score(spec: &MetricSpec, output: &Value, example: &Example, passed: Optio
             Ok(tools::graph_score(spec.kind, output, &gold.graph()?))
         }
         MetricKind::Completeness => Ok(share(code::is_complete(output))),
-        MetricKind::Executability => Ok(share(passed == Some(true))),
+        MetricKind::Executability => Ok(share(seen.passed == Some(true))),
+        MetricKind::Consistency => {
+            // A gold answer that cannot be compared is told before anything is embedded.
+            let _ = gold.texts()?;
+            Ok(near::key(spec).and_then(|key| seen.near.get(&key).copied()).unwrap_or(0.0).clamp(0.0, 1.0))
+        }
         MetricKind::Mean | MetricKind::Product => {
             let parts: Result<Vec<f64>, MetricError> =
-                spec.of.iter().map(|part| score(part, output, example, passed)).collect();
+                spec.of.iter().map(|part| score(part, output, example, seen)).collect();
             let parts = parts?;
             Ok(match spec.kind {
                 MetricKind::Product => parts.iter().product(),
@@ -122,7 +134,7 @@ pub(crate) fn gold_output(spec: &MetricSpec, gold: &Value) -> Option<Value> {
             let read = gold.as_str().and_then(|text| serde_json::from_str(text).ok());
             Some(read.unwrap_or_else(|| gold.clone()))
         }
-        MetricKind::Completeness | MetricKind::Executability => None,
+        MetricKind::Completeness | MetricKind::Executability | MetricKind::Consistency => None,
         // Parts may have different gold answers, and there is one output.
         MetricKind::Mean | MetricKind::Product => None,
         _ => match gold {

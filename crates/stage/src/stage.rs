@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::combine::Sample;
 use crate::field::lookup;
 use crate::flow::{INDEX, ITEM};
-use crate::metric::{MetricError, gold_output, score};
+use crate::metric::{MetricError, Near, Seen, gold_output, score, wanted};
 use crate::parse::Parser;
 use crate::template::{RenderError, Templates, template_value};
 
@@ -93,10 +93,20 @@ impl CompiledStage {
         self.metric.as_ref().is_some_and(MetricSpec::runs_code)
     }
 
-    /// The score of an output by the stage's metric; `None` where the stage has none. `passed` tells whether the output's
-    /// code ran without a traceback, where [that matters](Self::scores_by_running).
-    pub fn score(&self, output: &Value, example: &Example, passed: Option<bool>) -> Option<Result<f64, MetricError>> {
-        self.metric.as_ref().map(|metric| score(metric, output, example, passed))
+    /// Whether texts must have been embedded before an output can be scored.
+    pub fn scores_by_embedding(&self) -> bool {
+        self.metric.as_ref().is_some_and(MetricSpec::embeds)
+    }
+
+    /// The texts whose embeddings the stage's metric compares to score this output.
+    pub fn near(&self, output: &Value, example: &Example) -> Vec<Near> {
+        self.metric.as_ref().map_or_else(Vec::new, |metric| wanted(metric, output, example))
+    }
+
+    /// The score of an output by the stage's metric; `None` where the stage has none. `seen` tells what was found out about
+    /// the output, where [that](Self::scores_by_running) [matters](Self::scores_by_embedding).
+    pub fn score(&self, output: &Value, example: &Example, seen: &Seen) -> Option<Result<f64, MetricError>> {
+        self.metric.as_ref().map(|metric| score(metric, output, example, seen))
     }
 
     /// An output that the stage's metric counts as perfect, made of the example's gold answer in the form that the stage's
@@ -104,7 +114,7 @@ impl CompiledStage {
     pub fn gold_output(&self, example: &Example) -> Option<Value> {
         let metric = self.metric.as_ref()?;
         let output = gold_output(metric, lookup(&example.fields, metric.gold.as_deref()?)?)?;
-        let perfect = self.score(&output, example, None)?.ok()? > 1.0 - 1e-9;
+        let perfect = self.score(&output, example, &Seen::default())?.ok()? > 1.0 - 1e-9;
         perfect.then_some(output)
     }
 

@@ -90,7 +90,7 @@ fn an_upstream_output_feeds_the_next_prompt() {
     let samples = read(&pick, &example, &["The Pear Shop.", "d1 and d2", "I don't know", "pear shop"]);
     let picked = done(pick.combine(Aggregator::VoteSet, &example, &none, &samples).unwrap());
     assert_eq!(picked.output, json!(["d1"]));
-    assert_eq!(pick.score(&picked.output, &example, None).unwrap(), Ok(1.0));
+    assert_eq!(pick.score(&picked.output, &example, &agenttts_stage::Seen::default()).unwrap(), Ok(1.0));
 
     assert_eq!(answer.reads().collect::<Vec<_>>(), ["pick-docs"]);
     let outputs = BTreeMap::from([("pick-docs".to_owned(), picked.output)]);
@@ -105,7 +105,7 @@ fn an_upstream_output_feeds_the_next_prompt() {
     let samples = read(&answer, &example, &["2 * 2 = 5. Answer: 5", "Answer: 4.0", "two of them. Answer: 4"]);
     let answered = done(answer.combine(Aggregator::Vote, &example, &outputs, &samples).unwrap());
     assert_eq!((answered.output.clone(), answered.support), (json!(4), 2.0 / 3.0));
-    assert_eq!(answer.score(&answered.output, &example, None).unwrap(), Ok(1.0));
+    assert_eq!(answer.score(&answered.output, &example, &agenttts_stage::Seen::default()).unwrap(), Ok(1.0));
 }
 
 fn picked() -> BTreeMap<String, Value> {

@@ -20,6 +20,10 @@ pub struct MetricSpec {
     /// The metrics that it puts together; at least one of kinds that [do](MetricKind::is_combination), else none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub of: Vec<MetricSpec>,
+    /// The model, by its name in the pipeline, that embeds the texts; present exactly if the kind
+    /// [embeds](MetricKind::embeds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedder: Option<String>,
 }
 
 impl MetricSpec {
@@ -35,6 +39,11 @@ impl MetricSpec {
     /// Whether an output's code must have run before it can be scored.
     pub fn runs_code(&self) -> bool {
         self.kind == MetricKind::Executability || self.of.iter().any(MetricSpec::runs_code)
+    }
+
+    /// Whether texts must have been embedded before an output can be scored.
+    pub fn embeds(&self) -> bool {
+        self.parts().iter().any(|part| part.kind.embeds())
     }
 
     /// The metric itself and all that it is put together of.
@@ -91,6 +100,8 @@ pub enum MetricKind {
     Completeness,
     /// 1 if generated code runs in the sandbox without a traceback.
     Executability,
+    /// The cosine of the embeddings of the output and of the text that it answers.
+    Consistency,
     /// The mean of other metrics.
     Mean,
     /// The product of other metrics.
@@ -99,7 +110,7 @@ pub enum MetricKind {
 
 impl MetricKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [MetricKind; 22] = [
+    pub const ALL: [MetricKind; 23] = [
         MetricKind::ExactMatch,
         MetricKind::F1,
         MetricKind::HotpotF1,
@@ -120,6 +131,7 @@ impl MetricKind {
         MetricKind::ParameterValueF1,
         MetricKind::Completeness,
         MetricKind::Executability,
+        MetricKind::Consistency,
         MetricKind::Mean,
         MetricKind::Product,
     ];
@@ -147,6 +159,7 @@ impl MetricKind {
             MetricKind::ParameterValueF1 => "parameter-value-f1",
             MetricKind::Completeness => "completeness",
             MetricKind::Executability => "executability",
+            MetricKind::Consistency => "consistency",
             MetricKind::Mean => "mean",
             MetricKind::Product => "product",
         }
@@ -155,6 +168,11 @@ impl MetricKind {
     /// Whether it compares the output with something of the example.
     pub fn needs_gold(self) -> bool {
         !matches!(self, MetricKind::Completeness | MetricKind::Executability) && !self.is_combination()
+    }
+
+    /// Whether it compares embeddings, which a model gives.
+    pub fn embeds(self) -> bool {
+        self == MetricKind::Consistency
     }
 
     /// Whether it puts other metrics together.

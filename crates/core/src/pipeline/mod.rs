@@ -250,6 +250,12 @@ impl Pipeline {
         self.stages.iter().any(StageSpec::runs_code) || self.steps.iter().any(runs)
     }
 
+    /// The names of the models that embed texts for metrics.
+    pub fn embedders(&self) -> impl Iterator<Item = &str> {
+        let parts = self.stages.iter().filter_map(|s| s.metric.as_ref()).flat_map(MetricSpec::parts);
+        parts.filter_map(|part| part.embedder.as_deref())
+    }
+
     /// The model of that name.
     pub fn model(&self, name: &str) -> Option<&ModelSpec> {
         self.models.iter().find(|m| m.name == name)

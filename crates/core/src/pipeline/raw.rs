@@ -198,6 +198,7 @@ pub(crate) struct RawMetric {
     pub aliases: Option<Spanned<OneOrMany<String>>>,
     pub stem: Option<Spanned<bool>>,
     pub of: Option<Spanned<Vec<Spanned<RawPart>>>>,
+    pub embedder: Option<Spanned<String>>,
 }
 
 /// A part of a combined metric: the name of a kind that needs no more, or a metric in full.

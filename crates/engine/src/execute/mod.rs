@@ -5,20 +5,22 @@ mod tally;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use agenttts_core::pipeline::Node;
 use agenttts_core::{
-    Choice, Cost, CostModel, Decoding, Example, Message, Pipeline, Plan, Request, RequestKey, Temperature, Usage,
+    Cost, CostModel, Decoding, Example, Message, Pipeline, Plan, Request, RequestKey, Temperature, Usage,
 };
 use agenttts_models::ModelError;
-use agenttts_stage::{CompiledStage, ParseFailure, Ran, aggregate};
+use agenttts_stage::{CompiledStage, ParseFailure, Ran};
 use serde_json::Value;
 
+use crate::budget::lock;
 use crate::code::Code;
 use crate::error::EngineError;
+use crate::judging::Judging;
 use crate::load::Loaded;
-use crate::source::{GotSample, Halt, Source};
+use crate::source::{DrawError, GotSample, Halt, Source};
 use crate::steps::{StepFailure, StepRun, Steps};
 use crate::workshop::ModelSet;
 use stage::{StageContext, StageEnd};
@@ -131,7 +133,7 @@ impl Executor {
         self
     }
 
-    fn code(&self) -> Result<&Code, EngineError> {
+    pub(crate) fn code(&self) -> Result<&Code, EngineError> {
         self.code.as_deref().ok_or_else(|| EngineError::Internal("the pipeline's code has no sandbox".into()))
     }
 
@@ -151,6 +153,11 @@ impl Executor {
             Ok::<_, EngineError>((key, code.run(output).await?.ran()))
         };
         Ok(futures::future::try_join_all(distinct.into_iter().map(run)).await?.into_iter().collect())
+    }
+
+    /// Whether scoring a stage takes embeddings.
+    pub(crate) fn scores_by_embedding(&self, stage: usize) -> bool {
+        self.stages[stage].scores_by_embedding()
     }
 
     pub(crate) fn stage_count(&self) -> usize {
@@ -247,7 +254,25 @@ impl Executor {
                     }
                 }
             }
-            self.score_stage(&self.stages[index], example, choice, &mut run).await.map_err(Halt::Fatal)?;
+            // What is given was scored where it came from.
+            if given.contains_key(&spec.name) {
+                runs.push(run);
+                continue;
+            }
+            let judging = Judging { executor: self, example, stream, source, drawn: Mutex::default() };
+            let scored = judging.score_stage(&self.stages[index], choice, &mut run).await;
+            tally.drawn += *lock(&judging.drawn);
+            match scored {
+                Ok(()) => {}
+                Err(DrawError::Halt(halt)) => return Err(halt),
+                Err(DrawError::Failed(error)) => {
+                    run.score = Some(0.0);
+                    let reason = format!("the output cannot be embedded: {error}");
+                    let provider_fault = error.kind.is_transient().then_some(error);
+                    let stage = spec.name.clone();
+                    failure = failure.or(Some(Failure { stage, reason, hint: None, provider_fault }));
+                }
+            }
             runs.push(run);
         }
         let objective = runs.get(self.pipeline.objective).and_then(|r| r.score).unwrap_or(0.0);
@@ -294,55 +319,6 @@ impl Executor {
             }
             Err(StepFailure::Halt(halt)) => Err(halt),
         }
-    }
-
-    /// Scores a stage's output and, for aggregators that need no call, what its first samples alone would have given.
-    async fn score_stage(
-        &self,
-        stage: &CompiledStage,
-        example: &Example,
-        choice: &Choice,
-        run: &mut StageRun,
-    ) -> Result<(), EngineError> {
-        // Examples that come from a person's input to `run` have no gold answer, and no score.
-        if example.line == 0 {
-            return Ok(());
-        }
-        let of = async |output: &Value| {
-            let passed = match stage.scores_by_running() {
-                true => Some(self.code()?.run(output).await?.passed),
-                false => None,
-            };
-            let score = stage.score(output, example, passed).transpose();
-            score.map_err(|e| EngineError::input(e.to_string(), "mend the example, or name another gold field"))
-        };
-        // What was not run and has no output said is not the stage's doing.
-        if run.skipped && !stage.has_otherwise() {
-            return Ok(());
-        }
-        // A stage that has no output still has a metric, which is then 0.
-        run.score =
-            of(run.output.as_ref().unwrap_or(&Value::Null)).await?.map(|s| if run.output.is_some() { s } else { 0.0 });
-        if run.score.is_none() || (choice.aggregator.calls_model() && choice.samples > 1) {
-            return Ok(());
-        }
-        let most = run.runs.iter().map(|r| r.parsed.len()).min().unwrap_or(0);
-        let mut n = 1;
-        while n <= most {
-            let first = |r: &ItemRun| {
-                let ran = r.ran.get(..n).unwrap_or_default();
-                aggregate(choice.aggregator, &r.parsed[..n], ran).map(|a| a.output)
-            };
-            let outputs: Result<Vec<Value>, _> = run.runs.iter().map(first).collect();
-            let value = match outputs {
-                Ok(mut outputs) if !run.by_item => of(&outputs.pop().unwrap_or(Value::Null)).await?.unwrap_or(0.0),
-                Ok(outputs) => of(&Value::Array(outputs)).await?.unwrap_or(0.0),
-                Err(_) => 0.0,
-            };
-            run.prefix_scores.push((n as u32, value));
-            n = if n < most { (n * 2).min(most) } else { n + 1 };
-        }
-        Ok(())
     }
 }
 

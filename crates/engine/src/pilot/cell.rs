@@ -98,7 +98,9 @@ impl Drawer<'_> {
         let pure = pair.aggregators.iter().copied().find(|a| is_pure(*a)).unwrap_or(Aggregator::First);
         let mut execution = self.run(pair.choice(most, pure), example, given).await?;
         cell.note(&execution);
-        if let Some(run) = execution.stages.pop() {
+        // Where scoring takes a call of its own, only what was run is scored.
+        let by_call = self.executor.scores_by_embedding(self.stage);
+        if let Some(run) = execution.stages.pop().filter(|_| !by_call) {
             cell.samples = samples(run, pure, most);
         }
         for &aggregator in &pair.aggregators {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::thread;
 
 use agenttts_core::{Aggregator, CostModel, Example, ModelSpec, Temperature};
-use agenttts_stage::{CompiledStage, Ran, aggregate};
+use agenttts_stage::{CompiledStage, Ran, Seen, aggregate};
 use serde_json::Value;
 
 use super::cell::{Cell, Samples};
@@ -185,8 +185,8 @@ impl Scorer<'_> {
         if let Some(score) = known.get(&key) {
             return Ok(*score);
         }
-        let passed = self.ran.get(&key).map(|ran| ran.passed);
-        let scored = self.stage.score(output, example, passed).transpose();
+        let seen = Seen { passed: self.ran.get(&key).map(|ran| ran.passed), ..Seen::default() };
+        let scored = self.stage.score(output, example, &seen).transpose();
         let score = scored
             .map_err(|e| EngineError::input(e.to_string(), "mend the example, or name another gold field"))?
             .unwrap_or(0.0);

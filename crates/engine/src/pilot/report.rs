@@ -143,7 +143,7 @@ fn notes(of: &Of<'_>, frame: &Frame<'_>, measured: &[StageData]) -> Vec<String> 
         };
         if data.settings.iter().any(first_only) {
             notes.push(format!(
-                "{name}: where combining the samples takes a call, a count is measured on the first draws alone, without other subsets."
+                "{name}: where combining or scoring takes a call, a count is measured on the first draws alone, without other subsets."
             ));
         }
     }

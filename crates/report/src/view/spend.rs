@@ -109,6 +109,7 @@ fn kind_words(kind: &str) -> String {
         "sample" => "samples of trials",
         "fusion" => "fusion of samples",
         "judge" => "judging samples",
+        "embedding" => "embeddings for the metric",
         "agent" => "the agent",
         "confirmation" => "confirmation on the test split",
         "probe" => "probing the models",

@@ -123,7 +123,7 @@ impl Gold<'_> {
         }
     }
 
-    fn texts(&self) -> Result<Vec<String>, MetricError> {
+    pub(super) fn texts(&self) -> Result<Vec<String>, MetricError> {
         self.texts_of(self.field(), self.value()?)
     }
 

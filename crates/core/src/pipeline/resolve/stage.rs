@@ -304,10 +304,48 @@ impl Context<'_> {
                     .place
                     .problem(part.span(), format!("the metric {name:?} needs more than its name"))
                     .hint(format!("write it in full: {{ kind = {name:?}, ... }}"))),
-                kind => Ok(MetricSpec { kind, gold: None, aliases: Vec::new(), stem: false, of: Vec::new() }),
+                kind => Ok(MetricSpec {
+                    kind,
+                    gold: None,
+                    aliases: Vec::new(),
+                    stem: false,
+                    of: Vec::new(),
+                    embedder: None,
+                }),
             },
         };
         parts.iter().map(part).collect()
+    }
+
+    /// The model that embeds the texts of a metric.
+    fn embedder(&self, kind: MetricKind, raw: &RawMetric, span: Range<usize>) -> Result<Option<String>, Problem> {
+        let name = kind.name();
+        let embedder = match &raw.embedder {
+            None if kind.embeds() => {
+                return Err(self
+                    .place
+                    .problem(span, format!("the metric {name:?} needs `embedder`"))
+                    .hint("name one of [models] that gives embeddings: embedder = \"NAME\""));
+            }
+            Some(embedder) if !kind.embeds() => {
+                return Err(self
+                    .place
+                    .problem(embedder.span(), format!("the metric {name:?} does not use `embedder`"))
+                    .hint("leave it out; `consistency` uses it"));
+            }
+            None => return Ok(None),
+            Some(embedder) => embedder,
+        };
+        let known = self.models.iter().find(|m| &m.name == embedder.get_ref());
+        let model = known.ok_or_else(|| unknown_model(self.place, embedder, self.models))?;
+        let declared = self.raw.providers.get(&model.provider).map(|p| p.get_ref().kind.get_ref().as_str());
+        if declared.unwrap_or(&model.provider) == "embedded" {
+            return Err(self
+                .place
+                .problem(embedder.span(), format!("model {:?} is embedded, and gives no embeddings", model.name))
+                .hint("name a model of a server with an /embeddings address, such as llama-server --embedding"));
+        }
+        Ok(Some(model.name.clone()))
     }
 
     fn metric(&self, raw: &RawMetric, span: Range<usize>) -> Result<MetricSpec, Problem> {
@@ -346,7 +384,8 @@ impl Context<'_> {
             gold,
             aliases: raw.aliases.as_ref().map(|a| a.get_ref().0.clone()).unwrap_or_default(),
             stem: raw.stem.as_ref().is_some_and(|s| *s.get_ref()),
-            of: self.metric_parts(kind, raw, span)?,
+            of: self.metric_parts(kind, raw, span.clone())?,
+            embedder: self.embedder(kind, raw, span)?,
         })
     }
 

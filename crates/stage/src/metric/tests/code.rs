@@ -97,7 +97,10 @@ fn long_garbage_is_no_code() {
 #[test]
 fn executability_is_what_a_run_has_told() {
     let spec = MetricSpec { gold: None, ..spec(MetricKind::Executability) };
-    let of = |passed| super::super::score(&spec, &json!("print(1)"), &example(json!(null)), passed).unwrap();
+    let of = |passed| {
+        let seen = super::super::Seen { passed, ..Default::default() };
+        super::super::score(&spec, &json!("print(1)"), &example(json!(null)), &seen).unwrap()
+    };
     assert_eq!([of(Some(true)), of(Some(false)), of(None)], [1.0, 0.0, 0.0]);
 }
 
@@ -108,7 +111,8 @@ fn metrics_can_be_combined() {
     let of = |kind, passed| {
         let spec = MetricSpec { of: parts.clone(), ..part(kind) };
         assert!(spec.runs_code());
-        super::super::score(&spec, &json!("print(1)"), &example(json!(null)), Some(passed)).unwrap()
+        let seen = super::super::Seen { passed: Some(passed), ..Default::default() };
+        super::super::score(&spec, &json!("print(1)"), &example(json!(null)), &seen).unwrap()
     };
     assert_eq!([of(MetricKind::Mean, true), of(MetricKind::Mean, false)], [1.0, 0.5]);
     assert_eq!([of(MetricKind::Product, true), of(MetricKind::Product, false)], [1.0, 0.0]);
