@@ -68,6 +68,8 @@ impl Unit {
 #[derive(Clone, Debug)]
 pub struct Truth {
     scores: BTreeMap<Plan, f64>,
+    /// Outcomes on examples that no trial uses, where there are any.
+    test: BTreeMap<Plan, Vec<f64>>,
     best: f64,
     mean: f64,
 }
@@ -79,7 +81,23 @@ impl Truth {
         let scores: BTreeMap<Plan, f64> = scores.into_iter().filter(|(plan, _)| space.is_feasible(plan)).collect();
         let best = scores.values().copied().fold(0.0, f64::max);
         let mean = scores.values().sum::<f64>() / (scores.len().max(1)) as f64;
-        Truth { scores, best, mean }
+        Truth { scores, test: BTreeMap::new(), best, mean }
+    }
+
+    /// With the plans' outcomes on examples that no trial uses: the same examples in the same order for every plan.
+    pub fn with_test(mut self, test: impl IntoIterator<Item = (Plan, Vec<f64>)>) -> Self {
+        self.test = test.into_iter().filter(|(plan, _)| self.scores.contains_key(plan)).collect();
+        self
+    }
+
+    /// A plan's outcomes on examples that no trial uses.
+    pub(crate) fn test(&self, plan: &Plan) -> Option<&[f64]> {
+        self.test.get(plan).map(Vec::as_slice)
+    }
+
+    /// The best plan; of equals the first.
+    pub(crate) fn best_plan(&self) -> Option<&Plan> {
+        self.scores.iter().find(|(_, score)| **score >= self.best).map(|(plan, _)| plan)
     }
 
     /// The true score of a recommended plan; 0 for a plan outside the space or its budget.

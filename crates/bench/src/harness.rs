@@ -48,6 +48,11 @@ pub struct Run {
     pub path: Vec<(f64, f64)>,
     /// What was spent when the recommendation came to stay at or above [`ARRIVED`]; `None` if it did not.
     pub arrived: Option<f64>,
+    /// How many trials had been run by then.
+    pub arrived_after: Option<u32>,
+    /// The outcomes of the last recommended plan on the examples that no trial uses; empty where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test: Vec<f64>,
     /// What was spent.
     pub spent: f64,
     /// Trials that were run.
@@ -90,7 +95,7 @@ impl Match<'_> {
             session: self.arena.environment.session(self.seed),
             task: TaskText::default(),
             archive: Archive::default(),
-            judged: Judged { points: Vec::new(), path: vec![(0.0, 0.0)], last: 0.0 },
+            judged: Judged { points: Vec::new(), path: vec![(0.0, 0.0)], trials: vec![0], last: 0.0, plan: None },
             spent: 0.0,
             trials: 0,
             evaluated: 0,
@@ -301,15 +306,23 @@ impl Course<'_> {
     /// Judges what the player recommends now.
     fn recommend(&mut self, player: &mut dyn Player) -> Result<(), Fault> {
         let plan = self.consult(|ask| player.recommend(ask))?;
-        let score = plan.map(|plan| self.of.arena.truth.score(&plan));
-        self.judged.recommended(self.of, self.spent, score);
+        self.judged.recommended(self.of, self.spent, self.trials, plan);
         Ok(())
     }
 
     fn finish(mut self, ended: Option<String>, fault: Option<Fault>) -> Run {
         self.judged.pass(self.of, f64::INFINITY);
+        let arrived = arrived(&self.judged.path);
+        let truth = &self.of.arena.truth;
+        // Without a recommendation every one of these examples fails.
+        let test = match &self.judged.plan {
+            Some(plan) => truth.test(plan).map(<[f64]>::to_vec),
+            None => truth.best_plan().and_then(|plan| truth.test(plan)).map(|test| vec![0.0; test.len()]),
+        };
         Run {
-            arrived: arrived(&self.judged.path),
+            arrived: arrived.map(|at| self.judged.path[at].0),
+            arrived_after: arrived.map(|at| self.judged.trials[at]),
+            test: test.unwrap_or_default(),
             points: self.judged.points,
             path: self.judged.path,
             spent: self.spent,
@@ -327,19 +340,28 @@ impl Course<'_> {
 struct Judged {
     points: Vec<Point>,
     path: Vec<(f64, f64)>,
-    /// The true score of the newest recommendation.
+    /// The trials run by each place of the path.
+    trials: Vec<u32>,
+    /// The newest recommendation and its true score.
+    plan: Option<Plan>,
     last: f64,
 }
 
 impl Judged {
     /// A new recommendation; none counts as 0.
-    fn recommended(&mut self, of: &Match<'_>, spent: f64, score: Option<f64>) {
+    fn recommended(&mut self, of: &Match<'_>, spent: f64, trials: u32, plan: Option<Plan>) {
+        let truth = &of.arena.truth;
+        let score = plan.as_ref().map(|plan| truth.score(plan));
+        self.plan = plan;
         self.last = score.unwrap_or(0.0);
-        let ratio = if score.is_some() { of.arena.truth.ratio(self.last) } else { 0.0 };
+        let ratio = if score.is_some() { truth.ratio(self.last) } else { 0.0 };
         match self.path.last_mut() {
             Some(last) if last.1 == ratio => {}
             Some(last) if last.0 == spent => last.1 = ratio,
-            _ => self.path.push((spent, ratio)),
+            _ => {
+                self.path.push((spent, ratio));
+                self.trials.push(trials);
+            }
         }
     }
 
@@ -353,11 +375,8 @@ impl Judged {
     }
 }
 
-/// Where the ratio comes to stay at or above [`ARRIVED`].
-fn arrived(path: &[(f64, f64)]) -> Option<f64> {
-    let below = path.iter().rposition(|p| p.1 < ARRIVED);
-    match below {
-        None => path.first().map(|p| p.0),
-        Some(last) => path.get(last + 1).map(|p| p.0),
-    }
+/// The place of the path from which the ratio stays at or above [`ARRIVED`].
+fn arrived(path: &[(f64, f64)]) -> Option<usize> {
+    let first = path.iter().rposition(|p| p.1 < ARRIVED).map_or(0, |below| below + 1);
+    (first < path.len()).then_some(first)
 }

@@ -65,6 +65,9 @@ pub struct LandscapeSummary {
     pub feasible: u64,
     /// The outside method that is best at the end, by its mean ratio.
     pub best_outside: Option<String>,
+    /// The mean outcome of the plan that is best on the search examples, on those that no trial uses; over these examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_on_test: Option<Estimate>,
     /// One entry per method.
     pub methods: Vec<MethodSummary>,
 }
@@ -86,6 +89,15 @@ pub struct MethodSummary {
     pub arrived: f64,
     /// What was spent until then: the median over all seeds, `None` where fewer than half arrive.
     pub arrived_at: Option<f64>,
+    /// Trials until then: the median over all seeds, `None` where fewer than half arrive.
+    pub arrived_after: Option<f64>,
+    /// The mean outcome of the recommended plans on examples that no trial uses, where there are any: the seeds' mean on
+    /// each example, over the examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Estimate>,
+    /// That minus `best_outside`'s, paired by example; `None` for that method itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_difference: Option<Estimate>,
     /// Ratio at the end minus that of `best_outside`, paired by seed; `None` for that method itself.
     pub difference: Option<Estimate>,
     /// Mean number of trials.
@@ -212,8 +224,16 @@ impl Results {
                 .filter(|m| m.outside)
                 .reduce(|a, b| if mean(&b.last) > mean(&a.last) { b } else { a })
                 .map(|m| (m.method.clone(), m.last.clone()));
-            for method in &mut methods {
+            let tested: Vec<Vec<f64>> = chosen.iter().map(|series| test_by_example(series)).collect();
+            let rival_tested = best_outside
+                .as_ref()
+                .and_then(|(name, _)| methods.iter().position(|m| m.method == *name))
+                .map(|at| tested[at].clone());
+            for (method, mine) in methods.iter_mut().zip(&tested) {
                 let rival = best_outside.as_ref().filter(|(name, _)| *name != method.method);
+                method.test = (!mine.is_empty()).then(|| Estimate::of_values(mine));
+                let theirs = rival_tested.as_ref().filter(|theirs| rival.is_some() && !theirs.is_empty());
+                method.test_difference = theirs.map(|theirs| estimate(mine.iter().zip(theirs).map(|(a, b)| a - b)));
                 method.difference = rival.map(|(_, theirs)| {
                     let differences: Vec<f64> = method.last.iter().zip(theirs).map(|(a, b)| a - b).collect();
                     Estimate::of_values(&differences)
@@ -230,6 +250,7 @@ impl Results {
                 plans: space.size() as u64,
                 feasible: space.feasible() as u64,
                 best_outside: best_outside.map(|(name, _)| name),
+                best_on_test: arena.truth.best_plan().and_then(|p| arena.truth.test(p)).map(Estimate::of_values),
                 methods,
             });
         }
@@ -289,6 +310,7 @@ fn method_summary(
         })
     });
     let arrived: Vec<f64> = runs.iter().filter_map(|r| r.arrived).collect();
+    let after = runs.iter().filter_map(|r| r.arrived_after).map(f64::from).collect();
     MethodSummary {
         method: contestant.name().to_owned(),
         outside: contestant.is_outside(),
@@ -297,6 +319,9 @@ fn method_summary(
         points: points.collect(),
         arrived: arrived.len() as f64 / runs.len().max(1) as f64,
         arrived_at: median_with_missing(arrived, runs.len()),
+        arrived_after: median_with_missing(after, runs.len()),
+        test: None,
+        test_difference: None,
         difference: None,
         trials: mean(&runs.iter().map(|r| f64::from(r.trials)).collect::<Vec<_>>()),
         evaluated: mean(&runs.iter().map(|r| r.evaluated as f64).collect::<Vec<_>>()),
@@ -304,6 +329,12 @@ fn method_summary(
         curve: curve(runs, budget),
         last: runs.iter().map(last_ratio).collect(),
     }
+}
+
+/// On each example that no trial uses, the mean over the seeds of the recommended plan's outcome.
+fn test_by_example(series: &Series) -> Vec<f64> {
+    let examples = series.runs.iter().map(|r| r.test.len()).min().unwrap_or(0);
+    (0..examples).map(|e| mean(&series.runs.iter().map(|r| r.test[e]).collect::<Vec<_>>())).collect()
 }
 
 /// The median of `n` values of which only these are finite; `None` where it is not.

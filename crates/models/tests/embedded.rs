@@ -194,6 +194,21 @@ async fn a_common_beginning_is_evaluated_once() {
 }
 
 #[tokio::test]
+async fn a_long_prompt_that_grows_is_evaluated_from_where_it_grew() {
+    let Some(model) = smol() else { return };
+    // So long that two of them and their samples do not fit the cache side by side.
+    let log = "1: a fox = 0.95, 235 GFLOP; 2: a hare = 0.41, 87 GFLOP. ".repeat(200);
+    let first = draw(&model, &ask(&format!("{log}Which is best?"), 0.0, 2), 1, 0).await;
+    let tokens = first.billed.prompt;
+    assert!(tokens > 5_000, "{tokens}");
+    let second = ask(&format!("{log}3: an owl = 0.50, 90 GFLOP. Which is best?"), 0.0, 2);
+    let second = draw(&model, &second, 3, 0).await;
+    assert!(second.billed.cached_prompt + 100 > tokens, "{:?}", second.billed);
+    let other = draw(&model, &ask(&format!("Other words. {log}"), 0.0, 2), 1, 0).await;
+    assert!(other.billed.cached_prompt < 100, "{:?}", other.billed);
+}
+
+#[tokio::test]
 async fn more_samples_than_sequences_come_in_waves() {
     let Some(model) = smol() else { return };
     let request = ask("Say a word.", 1.0, 2);

@@ -116,6 +116,30 @@ fn one(page: &mut String, results: &Results, landscape: &LandscapeSummary) {
     });
     let heads: Vec<String> = ["method".to_owned()].into_iter().chain(at).collect();
     table(page, "normalised regret: 0 = the best plan, 1 = what a blind draw expects", &heads, rows.collect());
+    if let Some(best) = &landscape.best_on_test {
+        test(page, landscape, best);
+    }
+}
+
+/// What the recommended plans do on examples that no trial used.
+fn test(page: &mut String, landscape: &LandscapeSummary, best: &Estimate) {
+    let against = landscape.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"));
+    let heads = ["method".to_owned(), "trials to 98%".into(), "test".into(), against];
+    let row = |m: &MethodSummary| {
+        vec![
+            m.method.clone(),
+            m.arrived_after.map_or_else(|| "-".to_owned(), number),
+            m.test.as_ref().map_or_else(|| "-".to_owned(), estimate),
+            m.test_difference.as_ref().map_or_else(|| "-".to_owned(), difference),
+        ]
+    };
+    let caption = format!(
+        "score of the recommended plans on {} test examples, ± over these examples; the plan that is best on the search \
+         examples has {}",
+        best.n,
+        estimate(best)
+    );
+    table(page, &caption, &heads, landscape.methods.iter().map(row).collect());
 }
 
 /// A table with a caption; the first cell of a row is its head.

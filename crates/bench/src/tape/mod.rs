@@ -36,7 +36,8 @@ pub(crate) fn at(path: &Path, Problems(problems): Problems) -> Problems {
     Problems(problems.into_iter().map(at).collect())
 }
 
-/// A tape as an environment and its truth: the mean of every plan over all search examples.
+/// A tape as an environment and its truth: the mean of every plan over all search examples, and its outcomes on the test
+/// examples.
 pub(crate) fn arena(tape: &Arc<Tape>) -> Result<Arena, Problems> {
     arena_under(tape, tape.load()?)
 }
@@ -49,6 +50,8 @@ pub(crate) fn arena_under(tape: &Arc<Tape>, loaded: Loaded) -> Result<Arena, Pro
     })?;
     let space = &played.loaded().space;
     let truth = Truth::new(space, played.plans().filter_map(|plan| Some((plan.clone(), played.score(plan)?))));
+    let tested = played.plans().filter_map(|plan| Some((plan.clone(), played.test_scores(plan)?.to_vec())));
+    let truth = truth.with_test(tested.filter(|(_, scores)| !scores.is_empty()));
     let name = played.loaded().pipeline.name.clone();
     Ok(Arena { name, environment: Box::new(Ground::new(played)), truth })
 }

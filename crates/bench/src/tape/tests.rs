@@ -49,7 +49,7 @@ fn tape() -> Arc<Tape> {
         range.map(line).collect()
     };
     write("search.jsonl", lines(0..10));
-    write("test.jsonl", lines(100..101));
+    write("test.jsonl", lines(100..104));
     let loaded = load_pipeline(folder.path(), &|_| None).unwrap_or_else(|e| panic!("{e}"));
     let store = Store::open(&folder.path().join("store.db")).unwrap();
     let context = StudyContext {
@@ -138,4 +138,25 @@ fn methods_compare_on_a_tape_by_tokens() {
     let whole = first.iter().filter(|s| s.contestant == 0 && s.examples == Some(10)).flat_map(|s| &s.runs);
     assert!(whole.clone().count() > 0);
     assert!(whole.into_iter().all(|r| r.path.last().unwrap().1 == 1.0), "everything was tried on all examples");
+}
+
+#[test]
+fn recommended_plans_are_also_judged_on_examples_that_no_trial_used() {
+    let arenas = [arena(&tape()).unwrap()];
+    let contestants = [contestant("random@10").unwrap(), contestant("tpe@10").unwrap()];
+    let options = Options { seeds: 3, budget: Some(1e9), threads: 2 };
+    let series = play(&arenas, &contestants, &options, &AtomicBool::new(false), &|_, _| {}).unwrap().unwrap();
+    let results = crate::Results::new(&arenas, &contestants, &options, &series);
+    let best = results.summary[0].best_on_test.unwrap();
+    assert_eq!(best.n, 4, "the test examples are what differs");
+    for method in &results.summary[0].methods {
+        let test = method.test.unwrap();
+        assert_eq!(test.n, 4);
+        assert!(method.arrived < 1.0 || method.arrived_after.unwrap() >= 1.0);
+        let rival = results.summary[0].best_outside.as_ref() == Some(&method.method);
+        assert_eq!(method.test_difference.is_none(), rival);
+    }
+    let run = series.iter().flat_map(|s| &s.runs).next().unwrap();
+    assert_eq!(run.test.len(), 4);
+    assert!(run.test.iter().all(|score| [0.0, 1.0].contains(score)));
 }

@@ -66,6 +66,28 @@ fn one(results: &Results, landscape: &LandscapeSummary, screen: &Screen) -> Stri
         let cells = method.points.iter().map(|p| estimate(&p.normalised_regret));
         table.row([method.method.clone()].into_iter().chain(cells));
     }
+    text += &table.text();
+    if let Some(best) = &landscape.best_on_test {
+        text += &test(landscape, best, against.as_str());
+    }
+    text
+}
+
+/// What the recommended plans do on examples that no trial used.
+fn test(landscape: &LandscapeSummary, best: &Estimate, against: &str) -> String {
+    let text = format!(
+        "  score of the recommended plans on {} test examples, ± over these examples; the plan that is best on the search \
+         examples has {}\n",
+        best.n,
+        estimate(best)
+    );
+    let mut table = Columns::new(&["method", ">trials to 98%", ">test", against]);
+    for method in &landscape.methods {
+        let trials = method.arrived_after.map_or_else(|| "-".to_owned(), short);
+        let score = method.test.as_ref().map_or_else(|| "-".to_owned(), estimate);
+        let versus = method.test_difference.as_ref().map_or_else(|| "-".to_owned(), difference);
+        table.row([method.method.clone(), trials, score, versus]);
+    }
     text + &table.text()
 }
 

@@ -1,4 +1,4 @@
-//! A whole tape played at once: every plan within the budget on every search example, for benchmarks that then try plans
+//! A whole tape played at once: every plan within the budget on every example, for benchmarks that then try plans
 //! for nothing and count what they would have drawn.
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,10 +27,11 @@ pub struct PlayedTape {
     requests: Vec<Recorded>,
 }
 
-/// A plan's outcomes and needs, in the order of the search split.
+/// A plan's outcomes and needs, in the order of the search split, and its objectives in that of the test split.
 struct PlayedPlan {
     executions: Vec<Execution>,
     needs: Vec<Vec<Need>>,
+    test: Vec<f64>,
 }
 
 /// Draws that an example needs of one request: those with an index below `draws`.
@@ -68,7 +69,7 @@ impl PlayedTape {
         let mut played = BTreeMap::new();
         for part in parts {
             let part = part.map_err(|_| EngineError::Internal("a thread that played the tape ended".into()))??;
-            for (plan, executions, keys) in part {
+            for Part { plan, executions, keys, test } in part {
                 let mut number = |(key, draws): (RequestKey, u32)| {
                     let request = *numbers.entry(key).or_insert_with(|| {
                         requests.push(tape.requests.get(&key).cloned().unwrap_or_default());
@@ -77,7 +78,7 @@ impl PlayedTape {
                     Need { request, draws }
                 };
                 let needs = keys.into_iter().map(|keys| keys.into_iter().map(&mut number).collect()).collect();
-                played.insert(plan, PlayedPlan { executions, needs });
+                played.insert(plan, PlayedPlan { executions, needs, test });
             }
         }
         Ok(PlayedTape { loaded, executor, plans: played, requests })
@@ -118,6 +119,11 @@ impl PlayedTape {
         Some(executions.iter().map(|e| e.objective).sum::<f64>() / executions.len().max(1) as f64)
     }
 
+    /// The objective of the plan on every example of the test split, in its order.
+    pub fn test_scores(&self, plan: &Plan) -> Option<&[f64]> {
+        self.plans.get(plan).map(|p| p.test.as_slice())
+    }
+
     /// The draws that the plan needs for the example with that number of the search split; none for a plan that was not
     /// played.
     pub fn needs(&self, plan: &Plan, example: u32) -> &[Need] {
@@ -131,33 +137,43 @@ impl PlayedTape {
     }
 }
 
-/// A plan, its executions, and the draws that each of them took.
-type Part = (Plan, Vec<Execution>, Vec<Vec<(RequestKey, u32)>>);
+/// A plan, its executions on the search split, the draws that each of them took, and its objectives on the test split.
+struct Part {
+    plan: Plan,
+    executions: Vec<Execution>,
+    keys: Vec<Vec<(RequestKey, u32)>>,
+    test: Vec<f64>,
+}
 
 async fn play(tape: &Tape, executor: &Executor, loaded: &Loaded, plans: &[Plan]) -> Result<Vec<Part>, EngineError> {
     let mut parts = Vec::with_capacity(plans.len());
     for plan in plans {
-        let mut executions = Vec::new();
-        let mut needs = Vec::new();
+        let mut part = Part { plan: plan.clone(), executions: Vec::new(), keys: Vec::new(), test: Vec::new() };
         for example in &loaded.pipeline.search_split.examples {
             let meter = Meter { source: TapeSource { tape }, tape, taken: Mutex::default() };
-            let mut execution = match executor.execute(plan, example, 0, &meter).await {
-                Ok(execution) => execution,
-                Err(Halt::Fatal(error)) => return Err(error),
-                Err(Halt::Stopped | Halt::Limit { .. }) => return Err(EngineError::Internal("a tape stopped".into())),
-            };
+            let mut execution = ended(executor.execute(plan, example, 0, &meter).await)?;
             // Texts are on the tape; only what they came to is kept.
             for stage in &mut execution.stages {
                 for run in &mut stage.runs {
                     *run = ItemRun::default();
                 }
             }
-            executions.push(execution);
-            needs.push(std::mem::take(&mut *lock(&meter.taken)));
+            part.executions.push(execution);
+            part.keys.push(std::mem::take(&mut *lock(&meter.taken)));
         }
-        parts.push((plan.clone(), executions, needs));
+        for example in &loaded.pipeline.test_split.examples {
+            part.test.push(ended(executor.execute(plan, example, 0, &TapeSource { tape }).await)?.objective);
+        }
+        parts.push(part);
     }
     Ok(parts)
+}
+
+fn ended(execution: Result<Execution, Halt>) -> Result<Execution, EngineError> {
+    execution.map_err(|halt| match halt {
+        Halt::Fatal(error) => error,
+        Halt::Stopped | Halt::Limit { .. } => EngineError::Internal("a tape stopped".into()),
+    })
 }
 
 /// The tape, with a note of what is taken from it.

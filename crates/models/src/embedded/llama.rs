@@ -129,6 +129,13 @@ impl Context {
         }
     }
 
+    /// Forgets a sequence from its token `from` on; false where the model's cache cannot be cut.
+    pub(super) fn cut(&mut self, sequence: i32, from: usize) -> bool {
+        let from = i32::try_from(from).unwrap_or(i32::MAX);
+        // SAFETY: the sequence exists.
+        self.valid(sequence) && unsafe { sys::llama_memory_seq_rm(self.memory(), sequence, from, -1) }
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         // SAFETY: the context is alive.

@@ -110,6 +110,13 @@ struct Kept {
     tokens: Vec<LlamaToken>,
 }
 
+/// A kept prompt, and how many tokens of its beginning a request shares.
+#[derive(Clone, Copy)]
+struct Alike {
+    sequence: i32,
+    common: usize,
+}
+
 impl Slot {
     pub(super) fn new(weights: &Weights, threads: u32) -> Result<Self, String> {
         let context = Context::new(weights.model(), weights.size(), threads)?;
@@ -209,21 +216,59 @@ impl Slot {
             if self.live.len() >= MOST_LIVE || self.free_samples.len() <= self.owed() {
                 return;
             }
-            while self.reserved() + need > self.cells() || self.free_prompts.is_empty() {
-                if !self.evict() {
-                    return;
+            let alike = self.most_alike(job);
+            let mut taken = None;
+            while self.reserved() + need > self.cells() || (self.free_prompts.is_empty() && taken.is_none()) {
+                let other = self.kept.iter().position(|k| Some(k.sequence) != alike.map(|a| a.sequence));
+                let evicted = self.kept.remove(other.unwrap_or(0));
+                match (evicted, alike) {
+                    (Some(kept), Some(alike)) if kept.sequence == alike.sequence => taken = Some(alike),
+                    (Some(kept), _) => self.free_prompt(kept.sequence),
+                    (None, _) => {
+                        if let Some(taken) = taken {
+                            self.free_prompt(taken.sequence);
+                        }
+                        return;
+                    }
                 }
             }
-            let (Some(job), Some(sequence)) = (self.waiting.pop_front(), self.free_prompts.pop()) else { return };
-            self.live.push(Live::new(job, sequence));
+            let taken = taken.filter(|alike| self.take_over(*alike));
+            let Some(sequence) = taken.map(|t| t.sequence).or_else(|| self.free_prompts.pop()) else { return };
+            let Some(job) = self.waiting.pop_front() else { return };
+            let mut live = Live::new(job, sequence);
+            if let Some(Alike { common, .. }) = taken {
+                live.begin_after(common);
+            }
+            self.live.push(live);
         }
+    }
+
+    /// The kept prompt with which a request has the longest beginning in common.
+    fn most_alike(&self, job: &Job) -> Option<Alike> {
+        let prompt = job.reusable();
+        let alike = self.kept.iter().map(|k| Alike { common: common_prefix(prompt, &k.tokens), sequence: k.sequence });
+        alike.filter(|a| a.common >= LEAST_PREFIX).max_by_key(|a| a.common)
+    }
+
+    /// Cuts a kept prompt down to what a request shares with it, where there is no room for both; false, and the
+    /// sequence is free, where the engine cannot cut it.
+    fn take_over(&mut self, Alike { common, sequence }: Alike) -> bool {
+        let cut = self.context.cut(sequence, common);
+        if !cut {
+            self.free_prompt(sequence);
+        }
+        cut
+    }
+
+    fn free_prompt(&mut self, sequence: i32) {
+        self.context.forget(sequence);
+        self.free_prompts.push(sequence);
     }
 
     /// Gives up the prompt that was kept longest.
     fn evict(&mut self) -> bool {
         let Some(kept) = self.kept.pop_front() else { return false };
-        self.context.forget(kept.sequence);
-        self.free_prompts.push(kept.sequence);
+        self.free_prompt(kept.sequence);
         true
     }
 
@@ -284,11 +329,10 @@ impl Slot {
         if live.begun {
             return true;
         }
-        let most = live.job.prompt.len().saturating_sub(1);
         let mut best = (0, live.sequence);
         let mut coming = 0;
-        if live.job.weights.shares_prefixes() {
-            let prompt = &live.job.prompt[..most];
+        let prompt = live.job.reusable();
+        if !prompt.is_empty() {
             let known = self.live.iter().filter(|l| l.begun).map(|l| (&l.job.prompt[..], l.evaluated, l.sequence));
             let kept = self.kept.iter().map(|k| (&k.tokens[..], k.tokens.len(), k.sequence));
             for (tokens, evaluated, sequence) in known.chain(kept) {
@@ -302,11 +346,10 @@ impl Slot {
         }
         let (common, from) = best;
         let live = &mut self.live[at];
-        live.begun = true;
+        live.begin_after(0);
         if common >= LEAST_PREFIX {
             self.context.share(from, live.sequence, common);
-            live.evaluated = common;
-            live.cached = common;
+            live.begin_after(common);
             if let Some(used) = self.kept.iter().position(|k| k.sequence == from)
                 && let Some(kept) = self.kept.remove(used)
             {
@@ -362,8 +405,12 @@ impl Slot {
                 self.free_prompts.push(sequence);
             }
         }
+        // The latest stays whatever its length, for a conversation that grows with every call; requests that need its
+        // room take it over or evict it.
         let most = self.cells() / 4;
-        while self.kept.len() > MOST_KEPT || self.kept.iter().map(|k| k.tokens.len()).sum::<usize>() > most {
+        while self.kept.len() > MOST_KEPT
+            || (self.kept.len() > 1 && self.kept.iter().map(|k| k.tokens.len()).sum::<usize>() > most)
+        {
             self.evict();
         }
     }
@@ -391,6 +438,13 @@ impl Live {
     /// Samples that are really drawn: one when decoding is greedy, as all would be the same.
     fn distinct(&self) -> u32 {
         u32::try_from(self.draws.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Begins with the first tokens of the prompt evaluated already.
+    fn begin_after(&mut self, common: usize) {
+        self.begun = true;
+        self.evaluated = common;
+        self.cached = common;
     }
 
     fn reserved(&self) -> usize {
@@ -477,6 +531,12 @@ impl Live {
 }
 
 impl Job {
+    /// What of the prompt another prompt's cache can serve: all but its last token, of which the distribution is needed.
+    fn reusable(&self) -> &[LlamaToken] {
+        let most = if self.weights.shares_prefixes() { self.prompt.len().saturating_sub(1) } else { 0 };
+        &self.prompt[..most]
+    }
+
     /// Draws a sample's next token; a result when that ended the sample.
     fn advance(&self, sample: &mut Running, logits: &[f32]) -> Option<Result<Finish, ModelError>> {
         let Ok(token) = sample.sampler.next(logits) else {
