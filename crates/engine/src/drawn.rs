@@ -147,14 +147,15 @@ impl Drawn {
         example: &Example,
         outputs: &BTreeMap<String, Value>,
     ) -> Result<Option<u32>, EngineError> {
-        let Some(found) = from.executor.and_then(|executor| executor.keys(stage, example, outputs)) else {
+        let purpose = Purpose::Trial(trial_stream);
+        let Some(found) = from.executor.and_then(|executor| executor.keys(stage, example, outputs, purpose)) else {
             return Ok(None);
         };
-        let draws = stream(from.loaded.pipeline.search.seed, Purpose::Trial(trial_stream));
+        let draws = stream(from.loaded.pipeline.search.seed, purpose);
         for (model, temperature, keys) in found.keys {
             let mut there = None;
-            for key in keys {
-                let count = from.store.sample_count(&key, draws)?;
+            for (key, anyway) in keys {
+                let count = from.store.sample_count(&key, draws)?.max(anyway);
                 there = Some(there.map_or(count, |least: u32| least.min(count)));
             }
             self.log.found(stage, trial_stream, place, prompt, model, temperature, there.unwrap_or(0));

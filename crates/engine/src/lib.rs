@@ -47,5 +47,7 @@ pub use settings::{ResumeOptions, SearchOptions};
 pub use stop::StopHandle;
 pub use study::{StudyContext, resume_study, start_study};
 pub use summary::{StudyLine, list_studies, plan_file, summary};
-pub use tape::{MOST_RECORDED, Need, PlayedTape, Recorder, TAPE_VERSION, Tape, record};
+pub use tape::{
+    ExportOptions, MOST_RECORDED, Need, PlayedTape, Recorder, TAPE_VERSION, Tape, export, record, replayed,
+};
 pub use workshop::{ModelSet, Probe, ProbeReply, Workshop, probe};

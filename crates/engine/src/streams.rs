@@ -1,7 +1,10 @@
 //! Streams of draws, as numbers derived from the study's seed: studies with one seed share draws, others do not.
 
+use serde::{Deserialize, Serialize};
+
 /// What a stream is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Purpose {
     /// A trial's draws, by [`agenttts_core::Trial::stream`]: 0 is shared by all trials, others are replicates.
     Trial(u32),

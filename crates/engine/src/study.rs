@@ -64,14 +64,17 @@ pub async fn start_study(
     settings.models = models.identities();
     check_limits(&loaded, &settings.search_budget)?;
     let code = code(&context, &loaded, &mut settings).await?;
-    if models.is_recorded() && settings.agent.is_some() {
+    if !models.has_streams() && settings.agent.is_some() {
         return Err(EngineError::input(
             format!("the method `{}` asks a language model, and a tape holds no replies to that", settings.method),
             "search a tape with another method, such as rules; `agenttts bench` replays recorded replies",
         ));
     }
     if needs_history(&settings.method) {
-        settings.history = Some(history::choose(store, &loaded.pipeline, options.history.as_deref())?);
+        settings.history = Some(match (&options.history, context.workshop.earlier()?) {
+            (None, Some((name, _))) => name,
+            (named, _) => history::choose(store, &loaded.pipeline, named.as_deref())?,
+        });
     }
     let study = store
         .create_study(NewStudy {
@@ -147,17 +150,22 @@ async fn run(
     let bank =
         Bank::new(study.clone(), models.clone(), budget.clone(), observers.clone(), context.stop.clone(), spend.usage);
     let searcher = searcher(&settings.method).map_err(|e| EngineError::Internal(e.to_string()))?;
+    let history = match (&settings.history, context.workshop.earlier()?) {
+        (Some(named), Some((name, history))) if *named == name => Some(history),
+        (Some(named), _) => Some(history::load(&store, named)?),
+        (None, _) => None,
+    };
     let split = &loaded.pipeline.search_split.examples;
     let order = settings.order.of(split.len(), loaded.pipeline.search.seed);
     let examples: Vec<Example> = order.iter().map(|&i| split[i].clone()).collect();
     let mut session = Session {
         drawn: Drawn::new(&loaded, &examples),
-        history: settings.history.as_deref().map(|name| history::load(&store, name)).transpose()?,
+        history,
         examples,
         order,
         archive: store.archive(study.id())?,
         width: width(&loaded),
-        fresh_draws: !models.is_recorded(),
+        fresh_draws: models.has_streams(),
         executor: Executor::new(&loaded, models, steps).with_code(code),
         study,
         loaded,
@@ -514,7 +522,7 @@ impl Session {
 const AGENT_TEMPERATURE: Option<Temperature> = Temperature::from_thousandths(700);
 
 /// What an example at this place of the split did.
-fn outcome(execution: &Execution, pipeline: &Pipeline, place: usize) -> ExampleOutcome {
+pub(crate) fn outcome(execution: &Execution, pipeline: &Pipeline, place: usize) -> ExampleOutcome {
     let names = pipeline.steps.iter().map(|s| &s.name);
     let item = |run: &ItemRun| ItemOutcome {
         support: run.support,

@@ -9,11 +9,13 @@ use agenttts_core::pipeline::Facts;
 use agenttts_core::{Decoding, Enforced, Message, ModelIdentity, ModelSpec, Pipeline, Request, Temperature};
 use agenttts_models::registry::Registry;
 use agenttts_models::{Call, ConnectOptions, Model, ModelError, connect};
+use agenttts_search::History;
 
 use crate::code::Code;
 use crate::error::EngineError;
 use crate::load::{FactsLookup, Loaded};
 use crate::steps::Steps;
+use crate::streams::Purpose;
 use crate::tape::{self, Tape};
 
 /// Where models come from.
@@ -85,7 +87,7 @@ impl Workshop {
             let model = connected.get(&spec.name)?.clone();
             Some((spec.name.clone(), Connected { spec: spec.clone(), model }))
         });
-        Ok(ModelSet { models: models.collect(), recorded: false })
+        Ok(ModelSet { models: models.collect(), tape: None })
     }
 
     /// The steps of a pipeline, ready to run. Nothing is started yet.
@@ -94,6 +96,14 @@ impl Workshop {
             Some(tape) => Steps::taped(&loaded.pipeline, tape.steps.clone()),
             None => Steps::live(loaded),
         }
+    }
+
+    /// The earlier study that the tape's own study learned from, where it did.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub(crate) fn earlier(&self) -> Result<Option<(String, History)>, EngineError> {
+        self.tape.as_ref().and_then(|tape| tape.studied.as_ref()?.earlier.as_ref()).map(tape::Earlier::read).transpose()
     }
 
     /// Checks that the programs of a pipeline's steps are there. Nothing is started.
@@ -109,7 +119,8 @@ impl Workshop {
 #[derive(Clone)]
 pub struct ModelSet {
     models: HashMap<String, Connected>,
-    recorded: bool,
+    /// The tape that plays them, where one does.
+    tape: Option<Arc<Tape>>,
 }
 
 /// A model with what the pipeline says of it.
@@ -122,14 +133,30 @@ pub struct Connected {
 }
 
 impl ModelSet {
-    /// Models that a tape plays.
-    pub(crate) fn recorded(models: HashMap<String, Connected>) -> Self {
-        ModelSet { models, recorded: true }
+    /// Models of which samples are only looked up.
+    pub(crate) fn stored(models: HashMap<String, Connected>) -> Self {
+        ModelSet { models, tape: None }
     }
 
-    /// Whether a tape plays them: there is one stream of draws then, and no fresh ones.
+    /// Models that a tape plays.
+    pub(crate) fn played(models: HashMap<String, Connected>, tape: Arc<Tape>) -> Self {
+        ModelSet { models, tape: Some(tape) }
+    }
+
+    /// Whether a tape plays them.
     pub(crate) fn is_recorded(&self) -> bool {
-        self.recorded
+        self.tape.is_some()
+    }
+
+    /// Whether there are other draws of a request than its first ones, and replies to an agent's questions: not on the
+    /// tape of a grid, which has one stream.
+    pub(crate) fn has_streams(&self) -> bool {
+        self.tape.as_ref().is_none_or(|tape| tape.studied.is_some())
+    }
+
+    /// How many draws of a request the bank held when the study of the tape began: it paid for none of them.
+    pub(crate) fn there_before(&self, model: &str, request: &Request, purpose: Purpose) -> u32 {
+        self.tape.as_ref().map_or(0, |tape| tape.there_before(model, request, purpose))
     }
 
     /// Which weights every model has, by name.

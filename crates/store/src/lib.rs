@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agenttts_core::{Archive, Exchange, Guideline, RequestKey, StudyState, Trial};
+use agenttts_core::{Archive, Exchange, Guideline, Request, RequestKey, StudyState, Trial};
 use rusqlite::{Connection, OpenFlags};
 
 mod error;
@@ -79,6 +79,16 @@ impl Store {
     /// How many samples of a request a stream holds.
     pub fn sample_count(&self, key: &RequestKey, stream: u64) -> Result<u32, StoreError> {
         samples::count(&self.read(), key, stream).map_err(|e| e.at(&self.path))
+    }
+
+    /// How many samples of a request a stream holds that were stored before the one with this id.
+    pub fn sample_count_before(&self, key: &RequestKey, stream: u64, id: i64) -> Result<u32, StoreError> {
+        samples::count_before(&self.read(), key, stream, id).map_err(|e| e.at(&self.path))
+    }
+
+    /// The requests of which a stream holds samples, in no order. Looks through the whole bank.
+    pub fn requests_in(&self, stream: u64) -> Result<Vec<(RequestKey, Request)>, StoreError> {
+        samples::requests_in(&self.read(), stream).map_err(|e| e.at(&self.path))
     }
 
     /// What drawing these samples took, in the order of their ids; ids that are not there are left out.

@@ -88,6 +88,26 @@ pub(crate) fn count(connection: &Connection, key: &RequestKey, stream: u64) -> R
     Ok(statement.query_row(params![&key.0[..], stream.cast_signed()], |row| row.get(0))?)
 }
 
+/// How many samples of a request a stream holds with an id below this one.
+pub(crate) fn count_before(connection: &Connection, key: &RequestKey, stream: u64, id: i64) -> Result<u32, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM samples WHERE key = ?1 AND stream = ?2 AND id < ?3")?;
+    Ok(statement.query_row(params![&key.0[..], stream.cast_signed(), id], |row| row.get(0))?)
+}
+
+/// The requests of which a stream holds samples.
+pub(crate) fn requests_in(connection: &Connection, stream: u64) -> Result<Vec<(RequestKey, Request)>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT key, request FROM requests WHERE key IN (SELECT key FROM samples WHERE stream = ?1)")?;
+    let mut rows = statement.query([stream.cast_signed()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(1)?;
+        found.push((RequestKey(row.get(0)?), serde_json::from_str(&text)?));
+    }
+    Ok(found)
+}
+
 /// What drawing these samples took, in the order of their ids; ids that are not there are left out.
 pub(crate) fn takings(connection: &Connection, ids: &[i64]) -> Result<Vec<Taking>, StoreError> {
     let mut statement = connection.prepare_cached(

@@ -65,7 +65,7 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// The version of the store's schema, 0 for an empty file.
-fn version(connection: &Connection) -> Result<i64, StoreError> {
+pub(crate) fn version(connection: &Connection) -> Result<i64, StoreError> {
     // One statement, so that another process cannot migrate in between.
     let (id, version, tables): (i64, i64, i64) = connection.query_row(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)

@@ -21,7 +21,7 @@ use number::{amount, signed_amount};
 pub(crate) use pilot::PilotArgs;
 use price::PriceArg;
 pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
-pub(crate) use tape::{DemoArgs, RecordArgs};
+pub(crate) use tape::{DemoArgs, ExportArgs, RecordArgs, TapeArgs, TapeCommand};
 
 /// Finds the model, the number of samples and the aggregator of every stage of an LLM pipeline that give the best
 /// quality within a budget.
@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Look at a published data set, or make the splits of a pipeline of it
     Data(DataArgs),
+    /// Write what a study drew into one file, from which anyone can search again what it searched
+    Tape(TapeArgs),
     /// Price one stage by hand
     Cost(CostArgs),
     /// Compare search methods on landscapes: tables of every plan's score and cost, where no model is called
@@ -138,7 +140,8 @@ pub(crate) struct SearchArgs {
     pub(crate) pipeline: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) with: WithArgs,
-    /// Play all models from a tape that `bench record` wrote instead of calling them [PIPELINE default: the tape's own]
+    /// Play all models from a tape that `bench record` or `tape export` wrote instead of calling them [PIPELINE default: the
+    /// tape's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) tape: Option<PathBuf>,
     /// Go on with a study after Ctrl-C, a crash or a reached limit

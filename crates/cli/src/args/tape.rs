@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
@@ -13,6 +13,34 @@ pub(crate) struct RecordArgs {
     /// Where the tape goes [default: the pipeline's name and .tape, in this folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TapeArgs {
+    #[command(subcommand)]
+    pub(crate) command: TapeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TapeCommand {
+    /// Write the tape of a study: `agenttts search --tape FILE` then makes the same trials and the same choice again,
+    /// without a model, key or network
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The study
+    pub(crate) study: String,
+    /// Where the tape goes [default: STUDY.tape in this folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Leave out what models wrote, but for the answers that stages read in it
+    #[arg(long)]
+    pub(crate) without_texts: bool,
+    /// Do not search again from the tape to see that it gives the same
+    #[arg(long)]
+    pub(crate) unchecked: bool,
 }
 
 #[derive(Debug, Args)]

@@ -37,6 +37,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Run(args) => run::run(context, &args).await,
         Command::Models(args) => models::models(context, &args.command).await,
         Command::Data(args) => data::data(context, &args),
+        Command::Tape(args) => tape::tape(context, &args.command).await,
         Command::Cost(args) => cost::cost(context, &args),
         Command::Bench(args) => bench::bench(context, args).await,
     }

@@ -37,7 +37,8 @@ pub(super) async fn search(context: &Context, args: &SearchArgs) -> Result<Exit,
         (None, None, Some(tape)) => {
             let loaded = tape.load()?;
             let store = context.store()?;
-            let summary = start(context, args, &store, workshop(context, Some(tape.clone()))?, loaded).await?;
+            let workshop = workshop(context, Some(tape.clone()))?;
+            let summary = start_with(context, args, &store, workshop, loaded, tape.search_options()).await?;
             (store, summary)
         }
         (None, None, None) => {
@@ -74,8 +75,20 @@ pub(super) async fn start(
     workshop: Workshop,
     loaded: Loaded,
 ) -> Result<StudySummary, Failure> {
+    start_with(context, args, store, workshop, loaded, None).await
+}
+
+/// The same, but as the study of a tape searched where the command line says nothing else.
+async fn start_with(
+    context: &Context,
+    args: &SearchArgs,
+    store: &Store,
+    workshop: Workshop,
+    loaded: Loaded,
+    as_before: Option<SearchOptions>,
+) -> Result<StudySummary, Failure> {
     let loaded = overridden(loaded, args)?;
-    let options = SearchOptions {
+    let as_typed = SearchOptions {
         study: args.name.clone(),
         method: args.method.clone(),
         without_insights: args.without_insight.clone(),
@@ -85,6 +98,21 @@ pub(super) async fn start(
             (_, true) => AgentStyle::Released,
             _ => AgentStyle::Portfolio,
         },
+    };
+    let options = match as_before {
+        // Another method is another search, whatever else is typed.
+        Some(before) if as_typed.method.is_none() => {
+            let styled = as_typed.agent_style != AgentStyle::Portfolio;
+            let typed = as_typed.without_insights;
+            SearchOptions {
+                study: as_typed.study,
+                without_insights: if typed.is_empty() { before.without_insights } else { typed },
+                agent_style: if styled { as_typed.agent_style } else { before.agent_style },
+                history: as_typed.history,
+                method: before.method,
+            }
+        }
+        _ => as_typed,
     };
     let progress = Progress::new(&context.screen, &loaded.pipeline.search_budget, loaded.pipeline.cost_model, None);
     let stop = StopHandle::new();

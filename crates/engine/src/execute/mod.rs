@@ -22,6 +22,7 @@ use crate::judging::Judging;
 use crate::load::Loaded;
 use crate::source::{DrawError, GotSample, Halt, Source};
 use crate::steps::{StepFailure, StepRun, Steps};
+use crate::streams::Purpose;
 use crate::workshop::ModelSet;
 use stage::{StageContext, StageEnd};
 use tally::Tally;
@@ -164,13 +165,24 @@ impl Executor {
         self.stages.len()
     }
 
+    pub(crate) fn models(&self) -> &ModelSet {
+        &self.models
+    }
+
     pub(crate) fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
 
     /// The bank's keys of a stage's samples for this example and these outputs upstream, for each model of the stage's
-    /// pool and each temperature; of every run. `None` where a prompt cannot be rendered.
-    pub(crate) fn keys(&self, stage: usize, example: &Example, outputs: &BTreeMap<String, Value>) -> Option<StageKeys> {
+    /// pool and each temperature; of every run, with the number of samples that are there before anything is drawn. `None`
+    /// where a prompt cannot be rendered.
+    pub(crate) fn keys(
+        &self,
+        stage: usize,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+        purpose: Purpose,
+    ) -> Option<StageKeys> {
         let runs = self.stages[stage].render_all(example, outputs).ok()?;
         let spec = &self.pipeline.stages[stage];
         let mut keys = Vec::new();
@@ -179,7 +191,9 @@ impl Executor {
             let Ok(connected) = self.models.get(name) else { continue };
             for &temperature in &spec.temperatures {
                 let key = |messages: &Vec<Message>| {
-                    self.request(stage, name, messages.clone(), temperature).key(connected.model.identity())
+                    let request = self.request(stage, name, messages.clone(), temperature);
+                    let there = self.models.there_before(name, &request, purpose);
+                    (request.key(connected.model.identity()), there)
                 };
                 keys.push((index, temperature, runs.iter().map(key).collect()));
             }
@@ -326,6 +340,9 @@ impl Executor {
 pub(crate) struct StageKeys {
     /// How often it runs.
     pub(crate) runs: u32,
-    /// For each model of the pool and each temperature, the key of every run.
-    pub(crate) keys: Vec<(usize, Temperature, Vec<RequestKey>)>,
+    /// For each model of the pool and each temperature, the key of every run, and the samples that are there anyway.
+    pub(crate) keys: Vec<(usize, Temperature, Vec<RunKey>)>,
 }
+
+/// The key of a run's samples, and how many are there anyway.
+type RunKey = (RequestKey, u32);

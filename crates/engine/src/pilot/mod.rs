@@ -143,6 +143,7 @@ pub async fn pilot(
 /// # Errors
 /// Draws that the tape lacks.
 pub async fn pilot_tape(tape: &Arc<Tape>, loaded: Loaded, options: PilotOptions) -> Result<Pilot, EngineError> {
+    tape.check_grid()?;
     let models = connect(tape, &loaded.pipeline)?;
     let steps = Steps::taped(&loaded.pipeline, tape.steps.clone())?;
     let executor = Executor::new(&loaded, models.clone(), steps).with_code(Code::of_tape(&loaded.pipeline)?);

@@ -128,6 +128,18 @@ impl Steps {
         self.inner.keeps_all.store(true, Ordering::Relaxed);
     }
 
+    /// Takes an answer that is known from elsewhere: it is not computed again.
+    pub(crate) fn learn(
+        &self,
+        index: usize,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+        answer: &StepAnswer,
+    ) {
+        let step = &self.inner.steps[index];
+        self.remember(step.key(&step.line(example, outputs)), answer);
+    }
+
     /// The answers that are kept, and the failures among them that may pass.
     pub(crate) fn kept(&self) -> (HashMap<RequestKey, StepAnswer>, Vec<String>) {
         let known = lock(&self.inner.known);

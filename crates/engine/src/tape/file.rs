@@ -1,7 +1,8 @@
 //! The tape's file: a line of text with the format's version, then a gzip stream of one JSON document.
 //!
 //! gzip's checksum and length tell a damaged or truncated file from a whole one. Readers refuse newer versions; fields
-//! are only added, with defaults.
+//! are only added, with defaults. Version 1 holds a grid, version 2 a study; a tape is written in the lowest version that
+//! can hold it, so that earlier programs read what they can.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -17,12 +18,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::studied::{Earlier, Stream, Studied};
 use super::{Recorded, Tape};
 use crate::error::EngineError;
+use crate::settings::{SETTINGS_VERSION, StudySettings};
 use crate::steps::StepAnswer;
+use crate::streams::Purpose;
 
-/// The version of the tape's format.
-pub const TAPE_VERSION: u32 = 1;
+/// The newest version of the tape's format.
+pub const TAPE_VERSION: u32 = 2;
+
+/// The version that holds a grid.
+const GRID_VERSION: u32 = 1;
 
 /// How every tape begins; the version and a line's end follow.
 const MAGIC: &[u8] = b"agenttts tape ";
@@ -42,6 +49,27 @@ struct Document {
     /// What steps gave, by the hexadecimal digits of their input's key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     steps: BTreeMap<String, StepEntry>,
+    /// The study, from version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    study: Option<StudyEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StudyEntry {
+    name: String,
+    settings: StudySettings,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    earlier: Option<Earlier>,
+    streams: Vec<StreamEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StreamEntry {
+    purpose: Purpose,
+    #[serde(default)]
+    requests: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
 }
 
 /// A step's output, or the reason that it told for having none.
@@ -59,6 +87,14 @@ struct Entry {
     draws: Vec<Row>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
+    /// How many of the first draws were there before the study began.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    there: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A draw: text, finish, prompt tokens, decoded tokens, microseconds, samples that share a prompt.
@@ -95,19 +131,15 @@ impl Tape {
             _ => damaged(error.to_string()),
         })?;
         let document: Document = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        let mut requests = HashMap::with_capacity(document.requests.len());
-        for entry in document.requests {
-            let key = key(&entry.key).ok_or_else(|| damaged(format!("{:?} is no key of a request", entry.key)))?;
-            let draws = entry.draws.into_iter().map(Draw::from).collect();
-            requests.insert(key, Recorded { draws, failure: entry.failure });
-        }
-        let mut steps = HashMap::with_capacity(document.steps.len());
-        for (digits, entry) in document.steps {
+        let Document { program, models, snapshot, requests, study, steps: answers } = document;
+        let requests = entries(requests).map_err(damaged)?;
+        let studied = study.map(|study| studied(study).map_err(damaged)).transpose()?;
+        let mut steps = HashMap::with_capacity(answers.len());
+        for (digits, entry) in answers {
             let key = key(&digits).ok_or_else(|| damaged(format!("{digits:?} is no key of a step")))?;
             steps.insert(key, entry.into());
         }
-        let Document { program, models, snapshot, .. } = document;
-        Ok(Tape { snapshot, models, program, requests, steps })
+        Ok(Tape { snapshot, models, program, requests, studied, steps })
     }
 
     /// Reads a tape's file.
@@ -129,7 +161,8 @@ impl Tape {
     pub fn to_bytes(&self) -> Result<Vec<u8>, EngineError> {
         let failed = |error: String| EngineError::Internal(format!("the tape cannot be written: {error}"));
         let mut out = MAGIC.to_vec();
-        out.extend_from_slice(format!("{TAPE_VERSION}\n").as_bytes());
+        let version = if self.studied.is_some() { TAPE_VERSION } else { GRID_VERSION };
+        out.extend_from_slice(format!("{version}\n").as_bytes());
         let mut packer = GzEncoder::new(out, Compression::best());
         packer.write_all(&self.document().map_err(|e| failed(e.to_string()))?).map_err(|e| failed(e.to_string()))?;
         packer.finish().map_err(|e| failed(e.to_string()))
@@ -141,22 +174,67 @@ impl Tape {
         hex(&Sha256::digest(self.document().unwrap_or_default())[..6])
     }
 
-    fn document(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut keys: Vec<&RequestKey> = self.requests.keys().collect();
-        keys.sort_unstable();
-        let entry = |key: &RequestKey| {
-            let recorded = &self.requests[key];
-            let draws = recorded.draws.iter().map(Row::from).collect();
-            Entry { key: key.to_string(), draws, failure: recorded.failure.clone() }
-        };
+    /// The JSON document, as text.
+    pub(super) fn document(&self) -> Result<Vec<u8>, serde_json::Error> {
+        // A map without an order would give other bytes every time.
+        let steps: BTreeMap<String, StepEntry> =
+            self.steps.iter().map(|(key, answer)| (key.to_string(), answer.clone().into())).collect();
+        let study = self.studied.as_ref().map(|studied| StudyEntry {
+            name: studied.name.clone(),
+            settings: studied.settings.clone(),
+            earlier: studied.earlier.clone(),
+            streams: studied.streams.iter().map(|(&purpose, stream)| stream_entry(purpose, stream)).collect(),
+        });
         serde_json::to_vec(&Document {
             program: self.program.clone(),
             models: self.models.clone(),
             snapshot: self.snapshot.clone(),
-            requests: keys.into_iter().map(entry).collect(),
-            steps: self.steps.iter().map(|(key, answer)| (key.to_string(), answer.clone().into())).collect(),
+            requests: written(&self.requests),
+            steps,
+            study,
         })
     }
+}
+
+/// Requests in the order of their keys.
+fn written(requests: &HashMap<RequestKey, Recorded>) -> Vec<Entry> {
+    let mut keys: Vec<&RequestKey> = requests.keys().collect();
+    keys.sort_unstable();
+    let entry = |key: &RequestKey| {
+        let Recorded { draws, failure, there } = &requests[key];
+        Entry {
+            key: key.to_string(),
+            draws: draws.iter().map(Row::from).collect(),
+            failure: failure.clone(),
+            there: *there,
+        }
+    };
+    keys.into_iter().map(entry).collect()
+}
+
+fn stream_entry(purpose: Purpose, stream: &Stream) -> StreamEntry {
+    StreamEntry { purpose, requests: written(&stream.requests), failure: stream.failure.clone() }
+}
+
+fn entries(list: Vec<Entry>) -> Result<HashMap<RequestKey, Recorded>, String> {
+    let read = |entry: Entry| {
+        let Entry { key: digits, draws, failure, there } = entry;
+        let key = key(&digits).ok_or_else(|| format!("{digits:?} is no key of a request"))?;
+        Ok((key, Recorded { draws: draws.into_iter().map(Draw::from).collect(), failure, there }))
+    };
+    list.into_iter().map(read).collect()
+}
+
+fn studied(entry: StudyEntry) -> Result<Studied, String> {
+    let StudyEntry { name, settings, earlier, streams } = entry;
+    if settings.version > SETTINGS_VERSION {
+        return Err(format!("the study's settings have the unknown format {}", settings.version));
+    }
+    let read = |StreamEntry { purpose, requests, failure }| {
+        Ok::<_, String>((purpose, Stream { requests: entries(requests)?, failure }))
+    };
+    let streams = streams.into_iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Studied { name, settings, earlier, streams })
 }
 
 impl From<StepAnswer> for StepEntry {

@@ -1,11 +1,17 @@
-//! Tapes: every draw that the plans of a pipeline need, taken once from live models, so that any plan can be replayed
-//! without a model, with its real outcome on every example.
+//! Tapes: draws taken once from live models, so that plans can be replayed without a model, with their real outcome on
+//! every example. The tape of a grid holds every draw that the plans of a pipeline need; the tape of a study what that
+//! study drew.
 
+mod brief;
+mod export;
 mod file;
 mod grid;
+mod heard;
 mod played;
 mod record;
+mod remake;
 mod replay;
+mod studied;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,11 +21,14 @@ use agenttts_core::{Draw, ModelIdentity, Problems, RequestKey};
 use crate::load::Loaded;
 use crate::steps::StepAnswer;
 
+pub use export::{ExportOptions, export, replayed};
 pub use file::TAPE_VERSION;
 pub use grid::MOST_RECORDED;
 pub use played::{Need, PlayedTape};
 pub use record::{Recorder, record};
 pub(crate) use replay::{TAPE, TapeSource, connect};
+pub(crate) use studied::Earlier;
+use studied::Studied;
 
 /// A tape.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +39,10 @@ pub struct Tape {
     pub models: BTreeMap<String, ModelIdentity>,
     /// The version of the program that recorded it.
     pub program: String,
-    /// The draws, by the key of their request for the model of that identity.
+    /// The draws of a grid, by the key of their request for the model of that identity; whatever the stream.
     pub(crate) requests: HashMap<RequestKey, Recorded>,
+    /// The study whose draws it holds instead.
+    pub(crate) studied: Option<Studied>,
     /// What steps gave, by the key of their input.
     pub(crate) steps: HashMap<RequestKey, StepAnswer>,
 }
@@ -43,6 +54,8 @@ pub(crate) struct Recorded {
     pub(crate) draws: Vec<Draw>,
     /// Why more could not be drawn, where more were wanted.
     pub(crate) failure: Option<String>,
+    /// How many of the first draws the bank held before the study of the tape began; perhaps more than it ever took.
+    pub(crate) there: u32,
 }
 
 impl Tape {
@@ -54,13 +67,18 @@ impl Tape {
         Loaded::new(self.snapshot.clone())
     }
 
-    /// How many distinct requests it holds.
+    /// How many distinct requests it holds, of every stream.
     pub fn requests(&self) -> usize {
-        self.requests.len()
+        self.recorded().count()
     }
 
     /// How many draws it holds.
     pub fn draws(&self) -> usize {
-        self.requests.values().map(|r| r.draws.len()).sum()
+        self.recorded().map(|r| r.draws.len()).sum()
+    }
+
+    fn recorded(&self) -> impl Iterator<Item = &Recorded> {
+        let streams = self.studied.iter().flat_map(|studied| studied.streams.values());
+        self.requests.values().chain(streams.flat_map(|stream| stream.requests.values()))
     }
 }

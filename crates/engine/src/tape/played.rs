@@ -48,8 +48,9 @@ impl PlayedTape {
     /// Uses all cores; takes seconds for some hundred plans.
     ///
     /// # Errors
-    /// Draws that the tape lacks.
+    /// Draws that the tape lacks; the tape of a study.
     pub fn new(tape: &Arc<Tape>, loaded: Loaded) -> Result<Self, EngineError> {
+        tape.check_grid()?;
         let steps = Steps::taped(&loaded.pipeline, tape.steps.clone())?;
         let code = Code::of_tape(&loaded.pipeline)?;
         let executor = Executor::new(&loaded, connect(tape, &loaded.pipeline)?, steps).with_code(code);

@@ -97,6 +97,7 @@ pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) ->
         models: models.identities(),
         program: env!("CARGO_PKG_VERSION").into(),
         requests,
+        studied: None,
         steps: steps.kept().0,
     }))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use agenttts_core::{Draw, ModelIdentity, Pipeline, Request, RequestKey, Usage};
+use agenttts_core::{Draw, ModelIdentity, Pipeline, Request, Usage};
 use agenttts_models::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
 use async_trait::async_trait;
 
@@ -18,10 +18,16 @@ pub(crate) const TAPE: &str = "tape ";
 
 /// The models of a pipeline, played from a tape.
 ///
-/// Every study has the tape's draws in its shared stream and in its confirmation's, whatever its seed. Their identity
-/// names the tape, so that a bank never takes them for live draws.
+/// With the tape of a grid, every study has its draws in the shared stream and in the confirmation's, whatever its seed.
+/// With the tape of a study, a stream has the draws of the stream that was for the same. Their identity names the tape, so
+/// that a bank never takes them for live draws.
 pub(crate) fn connect(tape: &Arc<Tape>, pipeline: &Pipeline) -> Result<ModelSet, EngineError> {
     let digest = tape.digest();
+    let seed = pipeline.search.seed;
+    let streams: Vec<(u64, Purpose)> = match &tape.studied {
+        Some(studied) => studied.streams.keys().map(|&purpose| (stream(seed, purpose), purpose)).collect(),
+        None => [Purpose::Trial(0), Purpose::Confirmation].map(|purpose| (stream(seed, purpose), purpose)).into(),
+    };
     let mut models = HashMap::new();
     for spec in &pipeline.models {
         let Some(recorded) = tape.models.get(&spec.name) else {
@@ -33,17 +39,16 @@ pub(crate) fn connect(tape: &Arc<Tape>, pipeline: &Pipeline) -> Result<ModelSet,
             model: recorded.model.clone(),
             revision: format!("{TAPE}{digest} of {}", recorded.revision),
         };
-        let seed = pipeline.search.seed;
         let model = Played {
             name: spec.name.clone(),
             tape: tape.clone(),
             recorded: recorded.clone(),
             identity,
-            streams: [Purpose::Trial(0), Purpose::Confirmation].map(|purpose| stream(seed, purpose)),
+            streams: streams.clone(),
         };
         models.insert(spec.name.clone(), Connected { spec: spec.clone(), model: Arc::new(model) });
     }
-    Ok(ModelSet::recorded(models))
+    Ok(ModelSet::played(models, tape.clone()))
 }
 
 /// A model that a tape plays.
@@ -54,19 +59,63 @@ struct Played {
     recorded: ModelIdentity,
     /// The identity that it shows.
     identity: ModelIdentity,
-    /// The streams that it plays.
-    streams: [u64; 2],
+    /// The streams that it plays, and what they are for.
+    streams: Vec<(u64, Purpose)>,
+}
+
+/// What the tape has of a call.
+enum Held<'a> {
+    /// The request's draws in the call's stream, and the index that the call begins with.
+    Draws(&'a Recorded, u32),
+    /// Why the call failed.
+    Failure(&'a str),
+    /// Nothing of that stream.
+    OtherStreams,
+    /// Nothing of that request.
+    Nothing,
 }
 
 impl Played {
-    fn request(&self, request: &Request) -> Option<&Recorded> {
-        self.tape.requests.get(&request.key(&self.recorded))
+    /// The request's draws in every stream that has any.
+    fn everywhere(&self, request: &Request) -> Vec<(u64, &Recorded)> {
+        let key = request.key(&self.recorded);
+        let of = |&(number, purpose): &(u64, Purpose)| {
+            let requests = match &self.tape.studied {
+                Some(studied) => &studied.streams.get(&purpose)?.requests,
+                None => &self.tape.requests,
+            };
+            Some((number, requests.get(&key)?))
+        };
+        self.streams.iter().filter_map(of).collect()
     }
 
-    /// The index of the draw with that seed, in any of the streams that are played.
-    fn index(&self, key: &RequestKey, seed: u32, held: usize) -> Option<u32> {
-        let offsets = self.streams.iter().filter_map(|&stream| seed.checked_sub(key.seed(stream, 0)));
-        offsets.filter(|&offset| offset as usize <= held).min()
+    /// The stream is told by the seed: indices in it are small, and other streams begin far away.
+    fn held(&self, request: &Request, first_seed: u32) -> Held<'_> {
+        let key = request.key(&self.identity);
+        let all = self.everywhere(request);
+        let index = |&(number, recorded): &(u64, &Recorded)| {
+            first_seed.checked_sub(key.seed(number, 0)).filter(|&i| i as usize <= recorded.draws.len())
+        };
+        let begun = all.iter().filter_map(|held| Some((held.1, index(held)?)));
+        if let Some((recorded, first)) = begun.min_by_key(|(_, first)| *first) {
+            return Held::Draws(recorded, first);
+        }
+        let failed = self.streams.iter().filter(|(number, _)| key.seed(*number, 0) == first_seed);
+        let failures = failed.filter_map(|(_, purpose)| self.silence(*purpose));
+        match (failures.into_iter().next(), all.is_empty()) {
+            (Some(failure), _) => Held::Failure(failure),
+            (None, false) => Held::OtherStreams,
+            (None, true) => Held::Nothing,
+        }
+    }
+
+    /// Why the only request of a stream has no draw.
+    fn silence(&self, purpose: Purpose) -> Option<&str> {
+        self.tape.studied.as_ref()?.streams.get(&purpose)?.failure.as_deref()
+    }
+
+    fn missing(&self, what: &str) -> ModelError {
+        missing(&self.tape, &self.name, what)
     }
 }
 
@@ -77,51 +126,71 @@ impl Model for Played {
     }
 
     fn prompt_tokens(&self, request: &Request) -> Result<PromptTokens, ModelError> {
-        let recorded = self.request(request).ok_or_else(|| missing(&self.name, "this request"))?;
-        let tokens = recorded.draws.iter().map(|d| d.prompt_tokens).max().unwrap_or(0);
+        let all = self.everywhere(request);
+        if all.is_empty() && !self.streams.iter().any(|(_, purpose)| self.silence(*purpose).is_some()) {
+            return Err(self.missing("this request"));
+        }
+        let draws = || all.iter().flat_map(|(_, recorded)| &recorded.draws);
+        let tokens = draws().map(|d| d.prompt_tokens).max().unwrap_or(0);
         // A recorded provider that did not share prompts bills them all, which only an upper bound allows for.
-        Ok(if shared_by(&recorded.draws) == 0 { PromptTokens::Exact(tokens) } else { PromptTokens::AtMost(tokens) })
+        Ok(if shared_by(draws()) == 0 { PromptTokens::Exact(tokens) } else { PromptTokens::AtMost(tokens) })
     }
 
     async fn draw(&self, call: Call<'_>) -> Reply {
         let failed = |error| Reply::failed(call.n, error, Usage::default());
-        let Some(recorded) = self.request(call.request) else { return failed(missing(&self.name, "this request")) };
-        let Some(first) = self.index(&call.request.key(&self.identity), call.first_seed, recorded.draws.len()) else {
-            return failed(missing(&self.name, "this stream of draws"));
-        };
-        match recorded.range(&self.name, first, call.n) {
-            Ok(draws) => Reply {
-                billed: bill(draws),
-                draws: draws.iter().cloned().map(Ok).collect(),
-                warnings: Vec::new(),
-                fingerprint: None,
-            },
-            Err(error) => failed(error),
+        match self.held(call.request, call.first_seed) {
+            Held::Draws(recorded, first) => self.play(recorded, first, call.n),
+            Held::Failure(message) => failed(ModelError::new(ModelErrorKind::Refused, message)),
+            Held::OtherStreams => failed(self.missing("this stream of draws")),
+            Held::Nothing => failed(self.missing("this request")),
+        }
+    }
+}
+
+impl Played {
+    /// The draws `first..first + n`. Where drawing them failed, those that came are given and the others fail again.
+    fn play(&self, recorded: &Recorded, first: u32, n: u32) -> Reply {
+        let (from, end) = (first as usize, first as usize + n as usize);
+        let there = recorded.draws.get(from..end.min(recorded.draws.len())).unwrap_or_default();
+        let error = (there.len() < n as usize).then(|| recorded.lacking(&self.tape, &self.name, end));
+        if let Some(error) = error.as_ref().filter(|error| error.kind == ModelErrorKind::NotOnTape) {
+            return Reply::failed(n, error.clone(), Usage::default());
+        }
+        let others = error.into_iter().cycle().take(n as usize - there.len());
+        // What was there before the study was paid for by others.
+        let paid = (recorded.there as usize).saturating_sub(from).min(there.len());
+        Reply {
+            billed: bill(&there[paid..]),
+            draws: there.iter().cloned().map(Ok).chain(others.map(Err)).collect(),
+            warnings: Vec::new(),
+            fingerprint: None,
         }
     }
 }
 
 impl Recorded {
-    /// The draws `first..first + n`.
-    fn range(&self, model: &str, first: u32, n: u32) -> Result<&[Draw], ModelError> {
-        let (first, end) = (first as usize, first as usize + n as usize);
-        match (self.draws.get(first..end), &self.failure) {
-            (Some(draws), _) => Ok(draws),
-            // What failed when it was recorded fails again.
-            (None, Some(failure)) => Err(ModelError::new(ModelErrorKind::Refused, failure.clone())),
-            (None, None) => Err(missing(model, &format!("{end} draws of this request"))),
+    /// The draws `0..n`.
+    fn first(&self, tape: &Tape, model: &str, n: u32) -> Result<&[Draw], ModelError> {
+        self.draws.get(..n as usize).ok_or_else(|| self.lacking(tape, model, n as usize))
+    }
+
+    /// Why there are fewer draws than this: what failed when it was recorded fails again.
+    fn lacking(&self, tape: &Tape, model: &str, wanted: usize) -> ModelError {
+        match &self.failure {
+            Some(failure) => ModelError::new(ModelErrorKind::Refused, failure.clone()),
+            None => missing(tape, model, &format!("{wanted} draws of this request ({} are)", self.draws.len())),
         }
     }
 }
 
 /// The fewest samples that shared a prompt when these were drawn; 0 = all do.
-fn shared_by(draws: &[Draw]) -> u32 {
-    draws.iter().map(|d| d.prompt_shared_by).filter(|&by| by > 0).min().unwrap_or(0)
+fn shared_by<'a>(draws: impl Iterator<Item = &'a Draw>) -> u32 {
+    draws.map(|d| d.prompt_shared_by).filter(|&by| by > 0).min().unwrap_or(0)
 }
 
 /// What drawing these samples of one request in one go costs.
 pub(super) fn bill(draws: &[Draw]) -> Usage {
-    let prompts = match (draws.len() as u32, shared_by(draws)) {
+    let prompts = match (draws.len() as u32, shared_by(draws.iter())) {
         (0, _) => 0,
         (_, 0) => 1,
         (n, by) => n.div_ceil(by),
@@ -134,9 +203,15 @@ pub(super) fn bill(draws: &[Draw]) -> Usage {
     }
 }
 
-fn missing(model: &str, what: &str) -> ModelError {
-    ModelError::new(ModelErrorKind::NotOnTape, format!("{model}: {what} cannot be played: not on the tape"))
-        .hint("search the pipeline that was recorded, unchanged, or record it again with `agenttts bench record`")
+fn missing(tape: &Tape, model: &str, what: &str) -> ModelError {
+    let message = format!("{model}: {what} cannot be played: not on the tape");
+    ModelError::new(ModelErrorKind::NotOnTape, message).hint(match tape.study() {
+        Some(study) => format!(
+            "the tape holds what the study {study} drew before it ended: replay it as it was searched, with `agenttts search \
+             --tape` and no other options, or record all plans with `agenttts bench record`"
+        ),
+        None => "search the pipeline that was recorded, unchanged, or record it again with `agenttts bench record`".into(),
+    })
 }
 
 /// Takes samples from the tape alone, whatever the stream, without books: for playing plans outside a study.
@@ -147,10 +222,10 @@ pub(crate) struct TapeSource<'a> {
 #[async_trait]
 impl Source for TapeSource<'_> {
     async fn samples(&self, want: Want<'_>) -> Result<Got, DrawError> {
-        let lacking = || DrawError::of_model(missing(want.model, "this request"));
+        let lacking = || DrawError::of_model(missing(self.tape, want.model, "this request"));
         let identity = self.tape.models.get(want.model).ok_or_else(lacking)?;
         let recorded = self.tape.requests.get(&want.request.key(identity)).ok_or_else(lacking)?;
-        let draws = recorded.range(want.model, 0, want.n).map_err(DrawError::of_model)?;
+        let draws = recorded.first(self.tape, want.model, want.n).map_err(DrawError::of_model)?;
         let samples = draws.iter().map(|draw| GotSample { id: None, draw: draw.clone() }).collect();
         Ok(Got { samples, drawn: Usage::default() })
     }

@@ -1,10 +1,10 @@
 //! `agenttts bench record`: draws all that the plans of a pipeline need, into a tape.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use agenttts_engine::{Recorder, StopHandle, StudyContext, record as draw_all};
 
+use super::replace;
 use crate::args::RecordArgs;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -38,16 +38,4 @@ pub(crate) async fn record(context: &Context, args: &RecordArgs) -> Result<Exit,
     context.screen.say(&format!("tape: {file}, {draws} draws of {requests} requests, {kilobytes} kB"));
     context.screen.say(&format!("next:\n  agenttts search --tape {file}\n  agenttts bench {file}"));
     Ok(Exit::Ok)
-}
-
-/// Writes a file whole or not at all, so that an earlier tape survives a full disk.
-fn replace(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, file));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&part);
-        Failure::write(file, error)
-    })
 }
