@@ -3,6 +3,7 @@
 //! Everything here is pure: no IO, no clock, no async, no randomness without a passed seed.
 
 mod archive;
+mod calibration;
 mod cost;
 mod data;
 mod estimate;
@@ -21,6 +22,7 @@ mod summary;
 pub mod text;
 
 pub use archive::{Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, Span, Trial, TrialState};
+pub use calibration::Calibration;
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
 pub use data::{Example, Split, check_disjoint, parse_examples};
 pub use estimate::Estimate;
