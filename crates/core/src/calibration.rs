@@ -16,6 +16,8 @@ pub struct Calibration {
     /// Agreement beyond chance, both cut at one half (Cohen 1960): 1 is perfect, 0 is chance. `None` where chance alone
     /// agrees always.
     pub kappa: Option<f64>,
+    /// Pearson's correlation of judge and label. `None` where either is always the same.
+    pub correlation: Option<f64>,
     /// Judge minus label, paired: above 0 the judge is lenient.
     pub bias: Estimate,
     /// The mean of all judged scores, as if they were labels.
@@ -51,6 +53,7 @@ impl Calibration {
             unlabelled: others.len() as u32,
             agreement: Estimate::of_scores(&same),
             kappa: kappa(&pairs),
+            correlation: correlation(&by_judge, &by_label),
             bias: Estimate::of_paired_difference(&by_judge, &by_label)?,
             judged: Estimate::of_scores(judged),
             corrected,
@@ -65,6 +68,14 @@ fn kappa(pairs: &[(f64, f64)]) -> Option<f64> {
     let (judge, label) = (share(&|p| p.0 >= 0.5), share(&|p| p.1 >= 0.5));
     let chance = judge * label + (1.0 - judge) * (1.0 - label);
     (chance < 1.0).then(|| (share(&|p| (p.0 >= 0.5) == (p.1 >= 0.5)) - chance) / (1.0 - chance))
+}
+
+fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
+    let (x, y) = (Estimate::of_values(a), Estimate::of_values(b));
+    let together: f64 = a.iter().zip(b).map(|(a, b)| (a - x.mean) * (b - y.mean)).sum();
+    let n = a.len() as f64;
+    let apart = x.se * y.se * n * (n - 1.0);
+    (apart > 0.0).then(|| (together / apart).clamp(-1.0, 1.0))
 }
 
 /// The labels' mean over all examples, and the judge's weight in it.
@@ -129,6 +140,8 @@ mod tests {
         assert!((c.agreement.mean - 0.8).abs() < 1e-12 && (c.bias.mean - 0.2).abs() < 1e-12);
         // Chance: .7 * .5 + .3 * .5 = .5, so (.8 - .5) / .5.
         assert!((c.kappa.unwrap() - 0.6).abs() < 1e-12);
+        // Sums of products about the means: 1.5, 2.1 and 2.5, so 1.5 / sqrt(2.1 * 2.5).
+        assert!((c.correlation.unwrap() - 0.654_653_67).abs() < 1e-6);
         assert_eq!(c.corrected.mean, 0.5, "with all labels there the judge adds nothing");
     }
 

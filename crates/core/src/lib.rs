@@ -8,6 +8,7 @@ mod cost;
 mod data;
 mod estimate;
 mod explanation;
+mod judged;
 mod model;
 mod pilot;
 pub mod pipeline;
@@ -30,6 +31,7 @@ pub use explanation::{
     Credible, Explanation, Factor, FittedCurve, FittedPoint, Importance, Interplay, PairImportance, Part, Peak, Rival,
     Shift, Verdict,
 };
+pub use judged::{Heard, Judged, Opinion};
 pub use model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Shape, Speed};
 pub use pilot::{
     Answer, CurveShape, Insight, Level, PILOT_VERSION, PeakMove, Pilot, PilotCurve, PilotPoint, PilotStage, PilotTest,

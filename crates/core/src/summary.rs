@@ -8,6 +8,7 @@ use crate::archive::{Archive, CurvePoint};
 use crate::cost::CostModel;
 use crate::estimate::Estimate;
 use crate::explanation::Explanation;
+use crate::judged::Judged;
 use crate::plan::Plan;
 use crate::request::{ModelIdentity, Usage};
 
@@ -176,7 +177,7 @@ pub struct ScalingCurve {
 pub struct Spend {
     /// All of it.
     pub total: Usage,
-    /// By what it was spent on: `sample`, `fusion`, `judge`, `agent`, `confirmation`, `probe`.
+    /// By what it was spent on: `sample`, `fusion`, `judge`, `embedding`, `verdict`, `agent`, `confirmation`, `probe`.
     pub by_kind: BTreeMap<String, KindSpend>,
     /// Dollars, where all models have prices.
     pub usd: Option<f64>,
@@ -267,4 +268,7 @@ pub struct Confirmed {
     pub difference: Option<Estimate>,
     /// The comparison in words: better, worse, or not distinguishable.
     pub verdict: Option<String>,
+    /// What judges said of the outputs, for each stage that a model judges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
 }

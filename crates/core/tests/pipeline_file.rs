@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use agenttts_core::pipeline::{MetricKind, Node, PipelineFile, StepKind};
+use agenttts_core::pipeline::{MetricKind, Node, PipelineFile, Scale, StepKind};
 use agenttts_core::{Pipeline, Split, parse_examples};
 
 const GOOD: &str = r#"version = 1
@@ -78,6 +78,34 @@ fn a_good_file_becomes_a_pipeline_with_a_space() {
     let dearest = space.dearest().unwrap();
     assert_eq!(space.cost_of(&dearest), costs.max().flatten());
     assert!(space.is_feasible(&dearest));
+}
+
+#[test]
+fn a_judge_has_defaults_for_all_but_its_model() {
+    let judge = |keys: &str| {
+        let metric = format!("kind = \"llm-judge\", model = \"large\"{keys} }}");
+        let pipeline = read(&GOOD.replace("kind = \"number\", gold = \"answer\" }", &metric)).unwrap();
+        pipeline.stages[1].metric.as_ref().unwrap().llm_judge().unwrap().clone()
+    };
+    let plain = judge("");
+    assert_eq!((plain.scale.clone(), plain.samples, plain.temperature.get()), (Scale::Points(0, 10), 1, 0.0));
+    assert_eq!((plain.questions(), plain.rubric, plain.calibrate_with), (1, None, None));
+    let several = judge(", samples = 3, rubric_file = \"pick.j2\", verdicts = { wrong = 0, partly = 0.5, right = 1 }");
+    assert!(several.temperature.get() > 0.0 && several.rubric.unwrap().text == "{{ question }}");
+    let words = [("right", 1.0), ("partly", 0.5), ("wrong", 0.0)].map(|(word, score)| (word.to_owned(), score));
+    assert_eq!(several.scale, Scale::Words(words.to_vec()));
+    let pairs = judge(", against = \"answer\", calibrate_with = { kind = \"number\", gold = \"answer\" }");
+    assert_eq!((pairs.questions(), pairs.against().map(String::as_str)), (2, Some("answer")));
+    assert_eq!(pairs.calibrate_with.unwrap().kind, MetricKind::Number);
+}
+
+#[test]
+fn a_judge_needs_a_rubric_where_the_prompt_is_not_the_task() {
+    let judged = GOOD
+        .replace("kind = \"number\", gold = \"answer\" }", "kind = \"llm-judge\", model = \"large\" }")
+        .replace("prompt = \"answer.j2\"", "prompt = \"answer.j2\"\nwhen = \"question\"\notherwise = \"0\"");
+    let error = read(&judged).unwrap_err();
+    assert!(error.contains("the judge \"large\" needs a rubric here"), "{error}");
 }
 
 #[test]
@@ -161,6 +189,102 @@ fn everything_wrong_is_placed_and_explained() {
             "kind = \"number\", gold = \"answer\", embedder = \"small\"",
             "the metric \"number\" does not use `embedder`",
             "`consistency` uses it",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\"",
+            "the metric \"llm-judge\" needs `model`",
+            "the model of [models] that judges",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"larg\"",
+            "there is no model \"larg\"",
+            "did you mean \"large\"?",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"number\", gold = \"answer\", rubric = \"Is it right?\"",
+            "the metric \"number\" does not use `rubric`",
+            "`llm-judge` uses it",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", gold = \"answer\"",
+            "the metric \"llm-judge\" does not use `gold`",
+            "`calibrate_with`",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", rubric_file = \"rubrik.j2\"",
+            "the file \"rubrik.j2\" is not there",
+            "",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", rubric_file = \"pick.j2\", rubric = \"Right?\"",
+            "either a `rubric` or a `rubric_file`",
+            "",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", scale = [10, 0]",
+            "[10, 0] is no scale",
+            "the lowest and the highest",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", scale = [0, 5], against = \"answer\"",
+            "one of `scale`, `verdicts` and `against`",
+            "",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", verdicts = { yes = 2, no = 0 }",
+            "the verdict \"yes\" has the score 2",
+            "verdicts = {",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", verdicts = { yes = 1 }",
+            "at least two different scores",
+            "",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", samples = 0",
+            "between 1 and 100 verdicts, not 0",
+            "",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", samples = 3, temperature = 0",
+            "all 3 verdicts are alike",
+            "raise the temperature",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", max_tokens = 0",
+            "max_tokens must be at least 1",
+            "",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"llm-judge\", model = \"large\", calibrate_with = { kind = \"completeness\" }",
+            "\"completeness\" cannot label outputs",
+            "labels come from gold answers",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"mean\", of = [\"llm-judge\"]",
+            "the metric \"llm-judge\" needs more than its name",
+            "",
+        ),
+        (
+            "kind = \"number\", gold = \"answer\"",
+            "kind = \"mean\", of = [{ kind = \"llm-judge\", model = \"large\" }, { kind = \"llm-judge\", model = \"large\" }]",
+            "a stage has at most one judge",
+            "in one rubric",
         ),
         (
             "kind = \"number\", gold = \"answer\"",

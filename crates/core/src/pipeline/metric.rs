@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LlmJudge;
+
 /// How an output is scored against the example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricSpec {
@@ -24,6 +26,9 @@ pub struct MetricSpec {
     /// [embeds](MetricKind::embeds).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedder: Option<String>,
+    /// The model that judges; present exactly if the kind [judges](MetricKind::judges).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Box<LlmJudge>>,
 }
 
 impl MetricSpec {
@@ -44,6 +49,11 @@ impl MetricSpec {
     /// Whether texts must have been embedded before an output can be scored.
     pub fn embeds(&self) -> bool {
         self.parts().iter().any(|part| part.kind.embeds())
+    }
+
+    /// The model that judges outputs for it, or for a part of it; there is at most one.
+    pub fn llm_judge(&self) -> Option<&LlmJudge> {
+        self.parts().into_iter().find_map(|part| part.judge.as_deref())
     }
 
     /// The metric itself and all that it is put together of.
@@ -102,6 +112,8 @@ pub enum MetricKind {
     Executability,
     /// The cosine of the embeddings of the output and of the text that it answers.
     Consistency,
+    /// What a model that judges the output says of it.
+    LlmJudge,
     /// The mean of other metrics.
     Mean,
     /// The product of other metrics.
@@ -110,7 +122,7 @@ pub enum MetricKind {
 
 impl MetricKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [MetricKind; 23] = [
+    pub const ALL: [MetricKind; 24] = [
         MetricKind::ExactMatch,
         MetricKind::F1,
         MetricKind::HotpotF1,
@@ -132,6 +144,7 @@ impl MetricKind {
         MetricKind::Completeness,
         MetricKind::Executability,
         MetricKind::Consistency,
+        MetricKind::LlmJudge,
         MetricKind::Mean,
         MetricKind::Product,
     ];
@@ -160,6 +173,7 @@ impl MetricKind {
             MetricKind::Completeness => "completeness",
             MetricKind::Executability => "executability",
             MetricKind::Consistency => "consistency",
+            MetricKind::LlmJudge => "llm-judge",
             MetricKind::Mean => "mean",
             MetricKind::Product => "product",
         }
@@ -167,12 +181,18 @@ impl MetricKind {
 
     /// Whether it compares the output with something of the example.
     pub fn needs_gold(self) -> bool {
-        !matches!(self, MetricKind::Completeness | MetricKind::Executability) && !self.is_combination()
+        let of_the_output_alone = [MetricKind::Completeness, MetricKind::Executability, MetricKind::LlmJudge];
+        !of_the_output_alone.contains(&self) && !self.is_combination()
     }
 
     /// Whether it compares embeddings, which a model gives.
     pub fn embeds(self) -> bool {
         self == MetricKind::Consistency
+    }
+
+    /// Whether a model judges the output.
+    pub fn judges(self) -> bool {
+        self == MetricKind::LlmJudge
     }
 
     /// Whether it puts other metrics together.

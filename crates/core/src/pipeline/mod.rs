@@ -4,6 +4,7 @@
 //! study stores so that it can be resumed without the folder it came from.
 
 mod flow;
+mod judge;
 mod metric;
 mod profile;
 mod raw;
@@ -21,6 +22,7 @@ use crate::request::{Constraint, Temperature};
 use crate::space::{Space, SpaceError, StageSpace};
 
 pub use flow::{Condition, FlowSpec, MAX_ITEMS};
+pub use judge::{LlmJudge, Scale};
 pub use metric::{MetricKind, MetricSpec};
 pub use profile::{Merged, Written, default_profile};
 pub use resolve::{DataSource, Facts, PipelineFile};
@@ -108,7 +110,7 @@ pub struct StageSpec {
 }
 
 /// A template and where it came from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Template {
     /// The file, or `pipeline.toml` for an inline one.
     pub file: String,

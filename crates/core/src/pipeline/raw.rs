@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
@@ -158,7 +159,8 @@ impl RawStage {
         let constraint = self.constraint.iter().flat_map(|c| [&c.json_schema, &c.grammar]).flatten();
         let fuse = self.fuse.iter().filter_map(|f| f.prompt.as_ref());
         let judge = self.judge.iter().filter_map(|j| j.prompt.as_ref());
-        std::iter::once(&self.prompt).chain(constraint).chain(fuse).chain(judge)
+        let metric = self.metric.iter().flat_map(|m| m.get_ref().files());
+        std::iter::once(&self.prompt).chain(constraint).chain(fuse).chain(judge).chain(metric)
     }
 }
 
@@ -199,6 +201,44 @@ pub(crate) struct RawMetric {
     pub stem: Option<Spanned<bool>>,
     pub of: Option<Spanned<Vec<Spanned<RawPart>>>>,
     pub embedder: Option<Spanned<String>>,
+    pub model: Option<Spanned<String>>,
+    pub rubric: Option<Spanned<String>>,
+    pub rubric_file: Option<Spanned<String>>,
+    pub scale: Option<Spanned<[i64; 2]>>,
+    pub verdicts: Option<Spanned<BTreeMap<String, f64>>>,
+    pub against: Option<Spanned<String>>,
+    pub samples: Option<Spanned<u32>>,
+    pub temperature: Option<Spanned<f64>>,
+    pub max_tokens: Option<Spanned<u32>>,
+    pub calibrate_with: Option<Spanned<Box<RawMetric>>>,
+}
+
+impl RawMetric {
+    /// The files that it and its parts name.
+    fn files(&self) -> Vec<&Spanned<String>> {
+        let parts = self.of.iter().flat_map(|of| of.get_ref()).filter_map(|part| match part.get_ref() {
+            RawPart::Full(metric) => Some(metric.files()),
+            RawPart::Kind(_) => None,
+        });
+        self.rubric_file.iter().chain(parts.flatten()).collect()
+    }
+
+    /// The keys that only a judge has, as far as they are given, with their places.
+    pub(super) fn judge_keys(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> {
+        let keys = [
+            ("model", self.model.as_ref().map(Spanned::span)),
+            ("rubric", self.rubric.as_ref().map(Spanned::span)),
+            ("rubric_file", self.rubric_file.as_ref().map(Spanned::span)),
+            ("scale", self.scale.as_ref().map(Spanned::span)),
+            ("verdicts", self.verdicts.as_ref().map(Spanned::span)),
+            ("against", self.against.as_ref().map(Spanned::span)),
+            ("samples", self.samples.as_ref().map(Spanned::span)),
+            ("temperature", self.temperature.as_ref().map(Spanned::span)),
+            ("max_tokens", self.max_tokens.as_ref().map(Spanned::span)),
+            ("calibrate_with", self.calibrate_with.as_ref().map(Spanned::span)),
+        ];
+        keys.into_iter().filter_map(|(key, span)| Some((key, span?)))
+    }
 }
 
 /// A part of a combined metric: the name of a kind that needs no more, or a metric in full.

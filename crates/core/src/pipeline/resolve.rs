@@ -17,6 +17,7 @@ use crate::text::nearest;
 
 mod flow;
 mod graph;
+mod judge;
 mod order;
 mod stage;
 mod step;

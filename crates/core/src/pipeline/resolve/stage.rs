@@ -46,9 +46,9 @@ pub(super) fn resolve_stages(
     stages
 }
 
-struct Context<'a> {
-    place: &'a Source,
-    models: &'a [ModelSpec],
+pub(super) struct Context<'a> {
+    pub(super) place: &'a Source,
+    pub(super) models: &'a [ModelSpec],
     files: &'a BTreeMap<String, String>,
     raw: &'a RawPipeline,
 }
@@ -68,6 +68,7 @@ impl Context<'_> {
         let top_p = raw.top_p.as_ref().map(|p| unit_interval(p, self.place, "top_p")).transpose();
         let top_p = keep(top_p, &mut problems).flatten();
         let flow = keep(flow(raw, self.place), &mut problems).unwrap_or(FlowSpec::ALWAYS);
+        problems.extend(metric.as_ref().and_then(|m| self.check_judges(m, raw, &flow)));
         let fuse = keep(self.fuse(raw), &mut problems);
         let judge = keep(self.judge(raw, &aggregators), &mut problems).flatten();
         if *raw.max_tokens.get_ref() == 0 {
@@ -169,7 +170,7 @@ impl Context<'_> {
         Ok(all)
     }
 
-    fn temperature(&self, value: f64, span: Range<usize>) -> Result<Temperature, Problem> {
+    pub(super) fn temperature(&self, value: f64, span: Range<usize>) -> Result<Temperature, Problem> {
         Temperature::new(value)
             .ok_or_else(|| self.place.problem(span, format!("temperature {value} is outside 0 to 2")))
     }
@@ -196,7 +197,7 @@ impl Context<'_> {
         all
     }
 
-    fn template(&self, raw: &Spanned<String>) -> Result<Template, Problem> {
+    pub(super) fn template(&self, raw: &Spanned<String>) -> Result<Template, Problem> {
         Ok(Template { file: raw.get_ref().clone(), text: self.file(raw)?.to_owned() })
     }
 
@@ -300,7 +301,7 @@ impl Context<'_> {
         let part = |part: &Spanned<RawPart>| match part.get_ref() {
             RawPart::Full(metric) => self.metric(metric, part.span()),
             RawPart::Kind(name) => match self.metric_kind(name, part.span())? {
-                kind if kind.needs_gold() || kind.is_combination() => Err(self
+                kind if kind.needs_gold() || kind.judges() || kind.is_combination() => Err(self
                     .place
                     .problem(part.span(), format!("the metric {name:?} needs more than its name"))
                     .hint(format!("write it in full: {{ kind = {name:?}, ... }}"))),
@@ -311,6 +312,7 @@ impl Context<'_> {
                     stem: false,
                     of: Vec::new(),
                     embedder: None,
+                    judge: None,
                 }),
             },
         };
@@ -348,7 +350,7 @@ impl Context<'_> {
         Ok(Some(model.name.clone()))
     }
 
-    fn metric(&self, raw: &RawMetric, span: Range<usize>) -> Result<MetricSpec, Problem> {
+    pub(super) fn metric(&self, raw: &RawMetric, span: Range<usize>) -> Result<MetricSpec, Problem> {
         let name = raw.kind.get_ref();
         let kind = self.metric_kind(name, raw.kind.span())?;
         let unused = |span, key: &str, kinds: fn(MetricKind) -> bool| {
@@ -365,9 +367,12 @@ impl Context<'_> {
             }
             Some(gold) if !kind.needs_gold() => {
                 return Err(self.place.problem(gold.span(), format!("the metric {name:?} does not use `gold`")).hint(
-                    match kind.is_combination() {
-                        true => "write it into those of its parts that need it: of = [{ kind = ..., gold = ... }]",
-                        false => "leave it out: it looks at the output alone",
+                    if kind.is_combination() {
+                        "write it into those of its parts that need it: of = [{ kind = ..., gold = ... }]"
+                    } else if kind.judges() {
+                        "show it in the rubric, compare with it (`against`), or label outputs by it (`calibrate_with`)"
+                    } else {
+                        "leave it out: it looks at the output alone"
                     },
                 ));
             }
@@ -385,7 +390,8 @@ impl Context<'_> {
             aliases: raw.aliases.as_ref().map(|a| a.get_ref().0.clone()).unwrap_or_default(),
             stem: raw.stem.as_ref().is_some_and(|s| *s.get_ref()),
             of: self.metric_parts(kind, raw, span.clone())?,
-            embedder: self.embedder(kind, raw, span)?,
+            embedder: self.embedder(kind, raw, span.clone())?,
+            judge: self.llm_judge(kind, raw, span)?,
         })
     }
 
