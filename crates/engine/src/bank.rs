@@ -39,7 +39,7 @@ pub(crate) struct Bank {
     usage: Mutex<Usage>,
     warned: Mutex<Vec<String>>,
     fingerprints: Mutex<HashMap<String, String>>,
-    /// Overrides the purpose that calls are booked under, while the confirmation runs.
+    /// Overrides the purpose that most calls are booked under, while the confirmation runs.
     confirming: AtomicBool,
     /// Set when the store failed: nothing more is drawn.
     broken: AtomicBool,
@@ -202,10 +202,12 @@ impl Bank {
     }
 
     fn kind(&self, kind: CallKind) -> &'static str {
-        if self.confirming.load(Ordering::Relaxed) {
+        // What judges cost is told apart even there.
+        if self.confirming.load(Ordering::Relaxed) && kind != CallKind::Verdict {
             return "confirmation";
         }
         match kind {
+            CallKind::Verdict => "verdict",
             CallKind::Sample => "sample",
             CallKind::Fusion => "fusion",
             CallKind::Judge => "judge",

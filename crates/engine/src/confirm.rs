@@ -1,12 +1,13 @@
 //! The end of a study: the recommended plan and the baselines on the untouched test split, on fresh draws.
 
-use agenttts_core::{Confirmation, Confirmed, CostModel, Estimate, Example, Measurement, Plan, Space, Temperature};
+use agenttts_core::{Confirmation, Confirmed, CostModel, Estimate, Example, Judged, Plan, Space, Temperature};
 
 use crate::event::{Event, Observers};
 use crate::execute::Executor;
 use crate::source::{Halt, Source};
 use crate::streams::{Purpose, stream};
-use crate::trial::run_plan;
+use crate::trial::{PlanRun, run_plan};
+use crate::verdict::judged;
 
 /// What a confirmation needs.
 pub(crate) struct Confirm<'a> {
@@ -41,7 +42,8 @@ impl Confirm<'_> {
                 None => {
                     self.observers.send(Event::Confirming { label: label.into(), plan: plan.clone() });
                     let measured = self.measure(&plan, test, Purpose::Confirmation).await?;
-                    confirmed_plan(label, plan, measured)
+                    let judged = judged(self.executor, &measured.executions);
+                    confirmed_plan(label, plan, measured, judged)
                 }
             };
             confirmed.push(entry);
@@ -63,19 +65,20 @@ impl Confirm<'_> {
         let search = &self.executor.pipeline().search_split.examples;
         let usual = self.measure(&plan, search, Purpose::Trial(0)).await?;
         let low = self.measure(&greedy, search, Purpose::Trial(0)).await?;
-        Ok(if low.objective.mean > usual.objective.mean { greedy } else { plan })
+        let mean = |run: &PlanRun| run.measurement.objective.mean;
+        Ok(if mean(&low) > mean(&usual) { greedy } else { plan })
     }
 
-    async fn measure(&self, plan: &Plan, examples: &[Example], purpose: Purpose) -> Result<Measurement, Halt> {
+    async fn measure(&self, plan: &Plan, examples: &[Example], purpose: Purpose) -> Result<PlanRun, Halt> {
         let total = examples.len() as u32;
         let progress = |done| (self.progress)(done, total);
         let stream = stream(self.seed, purpose);
-        let run = run_plan(self.executor, plan, examples, stream, self.source, self.width, &progress).await?;
-        Ok(run.measurement)
+        run_plan(self.executor, plan, examples, stream, self.source, self.width, &progress).await
     }
 }
 
-fn confirmed_plan(label: &str, plan: Plan, measured: Measurement) -> Confirmed {
+fn confirmed_plan(label: &str, plan: Plan, run: PlanRun, judged: Vec<Judged>) -> Confirmed {
+    let measured = run.measurement;
     Confirmed {
         label: label.into(),
         plan,
@@ -86,6 +89,7 @@ fn confirmed_plan(label: &str, plan: Plan, measured: Measurement) -> Confirmed {
         scores: measured.scores,
         difference: None,
         verdict: None,
+        judged,
     }
 }
 
@@ -135,6 +139,7 @@ mod tests {
             scores: scores.to_vec(),
             difference: None,
             verdict: None,
+            judged: vec![],
         }
     }
 

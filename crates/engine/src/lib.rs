@@ -32,6 +32,7 @@ mod study;
 mod summary;
 mod tape;
 mod trial;
+mod verdict;
 mod workshop;
 
 pub use agenttts_search::{AgentStyle, METHODS};

@@ -40,6 +40,8 @@ pub(crate) enum CallKind {
     Judge,
     /// Embedding a text to score an output.
     Embedding,
+    /// Having a judge score an output.
+    Verdict,
     /// A question of the search method to its agent.
     Agent,
 }

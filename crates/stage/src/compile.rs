@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use agenttts_core::pipeline::{MetricSpec, Node, ParserSpec, StageSpec, Template};
+use agenttts_core::pipeline::{LlmJudge, MetricSpec, Node, ParserSpec, StageSpec, Template};
 use agenttts_core::text::nearest;
 use agenttts_core::{Aggregator, Pipeline, Problem, Problems};
 
@@ -10,7 +10,7 @@ use crate::combine::{FUSE_PROMPT, JUDGE_PROMPT};
 use crate::field::listed;
 use crate::flow::{EACH, INDEX, ITEM, OTHERWISE, WHEN};
 use crate::parse::Parser;
-use crate::stage::{CompiledStage, FUSE, JUDGE, PROMPT, SYSTEM};
+use crate::stage::{CompiledStage, FUSE, JUDGE, PROMPT, RUBRIC, SYSTEM};
 use crate::template::{Scope, Templates};
 
 impl CompiledStage {
@@ -20,7 +20,8 @@ impl CompiledStage {
     /// Templates see the example's fields, the output of each stage and step upstream under its name with `-` as `_`,
     /// `example` (all fields) and `stages` (outputs by their own names); templates of fusion and judgement also
     /// see `prompt` (the stage's own, rendered; its last turn) and `candidates` (a list of objects with `text` and
-    /// `output`); those of a stage with `each` also see `item` and `index`. The last six win over fields of the same name, which `example` still shows.
+    /// `output`); a judge's rubric sees `output`, what is judged, and `prompt` where the stage runs once for every example;
+    /// other templates of a stage with `each` see `item` and `index`. The last seven win over fields of the same name, which `example` still shows.
     ///
     /// # Turns
     /// A prompt may hold worked examples as turns of a conversation, divided by lines of nothing but `<<user>>` or
@@ -89,6 +90,8 @@ fn templates(spec: &StageSpec, outer: &Scope, problems: &mut Vec<Problem>) -> Te
     }
     let item = if spec.flow.each.is_some() { vec![ITEM, INDEX] } else { Vec::new() };
     let scope = &Scope { extra: item.clone(), ..outer.clone() };
+    let about_outputs = if spec.flow.varies() { vec!["output"] } else { vec!["output", "prompt"] };
+    let with_output = Scope { extra: about_outputs, ..outer.clone() };
     let with_candidates = Scope { extra: [item, vec!["candidates", "prompt"]].concat(), ..outer.clone() };
     let mut add = |name, template: Option<&Template>, built_in: Option<&str>, scope| {
         let (file, text) = match (template, built_in) {
@@ -107,7 +110,12 @@ fn templates(spec: &StageSpec, outer: &Scope, problems: &mut Vec<Problem>) -> Te
     if let Some(judge) = &spec.judge {
         add(JUDGE, judge.prompt.as_ref(), Some(JUDGE_PROMPT), &with_candidates);
     }
+    add(RUBRIC, llm_judge(spec).and_then(|j| j.rubric.as_ref()), None, &with_output);
     templates
+}
+
+fn llm_judge(spec: &StageSpec) -> Option<&LlmJudge> {
+    spec.metric.as_ref().and_then(MetricSpec::llm_judge)
 }
 
 /// Lines and columns count from the start of the template, so one that is written inside the pipeline file must not be
@@ -126,6 +134,8 @@ fn collisions(scope: &Scope, spec: &StageSpec) -> Vec<Problem> {
             "a field of the examples".to_owned()
         } else if matches!(variable.as_str(), "example" | "stages" | "prompt" | "candidates") {
             "a variable of every template".to_owned()
+        } else if variable == "output" && llm_judge(spec).is_some_and(|j| j.rubric.is_some()) {
+            "the output that is judged".to_owned()
         } else if has_items && matches!(variable.as_str(), ITEM | INDEX) {
             "a variable of `each`".to_owned()
         } else if let Some((other, _)) = scope.stages[..i].iter().find(|(_, v)| v == variable) {
@@ -153,10 +163,17 @@ fn field_problems(spec: &StageSpec, known_fields: &BTreeSet<String>) -> Vec<Prob
     let metric = spec.metric.iter().flat_map(MetricSpec::parts);
     let gold = metric.clone().filter_map(|m| Some((m.gold.as_ref()?, "the metric's `gold`")));
     let aliases = metric.flat_map(|m| m.aliases.iter().map(|a| (a, "the metric's `aliases`")));
+    let judge = llm_judge(spec);
+    let against = judge.and_then(LlmJudge::against).map(|field| (field, "the judge's `against`"));
+    let labels =
+        judge.and_then(|j| j.calibrate_with.as_deref()).map(|metric| metric.gold.iter().chain(&metric.aliases));
+    let labels = labels.into_iter().flatten().map(|field| (field, "the judge's `calibrate_with`"));
     let mut problems: Vec<Problem> = among
         .into_iter()
         .chain(gold)
         .chain(aliases)
+        .chain(against)
+        .chain(labels)
         .filter(|(path, _)| !is_known(path))
         .map(|(path, what)| {
             let near = nearest(path, &known).map_or_else(String::new, |n| format!("did you mean `{n}`? "));
@@ -187,7 +204,7 @@ fn needed_fields(spec: &StageSpec, templates: &Templates) -> BTreeSet<String> {
     }
     let fuse = spec.aggregators.contains(&Aggregator::Fuse).then_some(FUSE);
     let judge = spec.aggregators.contains(&Aggregator::Judge).then_some(JUDGE);
-    let used = [Some(PROMPT), Some(SYSTEM), fuse, judge].into_iter().flatten();
+    let used = [Some(PROMPT), Some(SYSTEM), Some(RUBRIC), fuse, judge].into_iter().flatten();
     used.flat_map(|name| templates.needs(name)).cloned().collect()
 }
 

@@ -13,6 +13,7 @@ mod combine;
 mod compile;
 mod field;
 mod flow;
+mod judge;
 mod metric;
 mod normalise;
 mod parse;
@@ -24,6 +25,7 @@ pub use aggregate::{Aggregate, Counts, NoOutput, Ran, aggregate};
 pub use code::{CodeFiles, NoCode, code_files};
 pub use combine::{Combine, Sample};
 pub use flow::Flow;
+pub use judge::{ask_again, read_verdict};
 pub use metric::{MetricError, Near, Seen, cosine, score};
 pub use normalise::normalise;
 pub use parse::{ParseFailure, Parser};
@@ -48,6 +50,9 @@ pub const ROUGE_VERSION: u32 = 1;
 
 /// Version of the metrics of tool graphs, the reading of graphs included.
 pub const GRAPH_VERSION: u32 = 1;
+
+/// Version of what judges are asked, and of the reading of verdicts.
+pub const JUDGE_VERSION: u32 = 1;
 
 /// Version of the metrics of generated code, the reading of its files included. 2: files may be named in the line of a
 /// fence, and JSON of files may be a text.

@@ -9,11 +9,11 @@ mod set;
 mod tools;
 
 use agenttts_core::Example;
-use agenttts_core::pipeline::{MetricKind, MetricSpec};
+use agenttts_core::pipeline::{LlmJudge, MetricKind, MetricSpec};
 use serde_json::Value;
 
 use crate::code;
-use crate::field::{id_of, plain_text};
+use crate::field::{id_of, lookup, plain_text};
 use crate::normalise::normalise;
 use gold::Gold;
 
@@ -64,6 +64,9 @@ pub use near::{Near, Seen, cosine};
 /// `consistency`: the cosine of the embeddings of the output and of the gold field's text (ChatDev: of the requirement), 0
 /// where it is negative. That is found out elsewhere too; an output without any text scores 0.
 ///
+/// # Judges (version [`JUDGE_VERSION`](crate::JUDGE_VERSION))
+/// `llm-judge`: what a model said of the output, which `seen` tells; an output without any text scores 0.
+///
 /// # Combinations
 /// `mean`, `product`: of the scores by the metrics that they name. A product of shares of which all must be high, as the
 /// completeness, executability and consistency of ChatDev, is 0 as soon as one of them is.
@@ -108,6 +111,14 @@ pub fn score(spec: &MetricSpec, output: &Value, example: &Example, seen: &Seen) 
             let _ = gold.texts()?;
             Ok(near::key(spec).and_then(|key| seen.near.get(&key).copied()).unwrap_or(0.0).clamp(0.0, 1.0))
         }
+        MetricKind::LlmJudge => {
+            // What cannot be compared, and labels that cannot be read, are told before anything is judged.
+            if let Some(judge) = &spec.judge {
+                judge.against().map(|field| gold.reference(field)).transpose()?;
+                label(judge, output, example).transpose()?;
+            }
+            Ok(seen.judged.unwrap_or(0.0).clamp(0.0, 1.0))
+        }
         MetricKind::Mean | MetricKind::Product => {
             let parts: Result<Vec<f64>, MetricError> =
                 spec.of.iter().map(|part| score(part, output, example, seen)).collect();
@@ -118,6 +129,13 @@ pub fn score(spec: &MetricSpec, output: &Value, example: &Example, seen: &Seen) 
             })
         }
     }
+}
+
+/// The score of an output by the metric that calibrates a judge, where the example has its gold answer.
+pub(crate) fn label(judge: &LlmJudge, output: &Value, example: &Example) -> Option<Result<f64, MetricError>> {
+    let metric = judge.calibrate_with.as_deref()?;
+    lookup(&example.fields, metric.gold.as_deref()?).filter(|gold| !gold.is_null())?;
+    Some(score(metric, output, example, &Seen::default()))
 }
 
 /// The gold answer as an output: of alternatives the first, of sets the ids, of graphs the graph.
@@ -134,7 +152,7 @@ pub(crate) fn gold_output(spec: &MetricSpec, gold: &Value) -> Option<Value> {
             let read = gold.as_str().and_then(|text| serde_json::from_str(text).ok());
             Some(read.unwrap_or_else(|| gold.clone()))
         }
-        MetricKind::Completeness | MetricKind::Executability | MetricKind::Consistency => None,
+        MetricKind::Completeness | MetricKind::Executability | MetricKind::Consistency | MetricKind::LlmJudge => None,
         // Parts may have different gold answers, and there is one output.
         MetricKind::Mean | MetricKind::Product => None,
         _ => match gold {

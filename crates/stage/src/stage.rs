@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agenttts_core::pipeline::MetricSpec;
+use agenttts_core::pipeline::{LlmJudge, MetricSpec};
 use agenttts_core::{Example, Message};
 use minijinja::value::Value as TemplateValue;
 use serde_json::Value;
@@ -19,6 +19,8 @@ pub(crate) const PROMPT: &str = "prompt";
 pub(crate) const SYSTEM: &str = "system";
 pub(crate) const FUSE: &str = "fuse";
 pub(crate) const JUDGE: &str = "judge";
+/// Texts that fill it in are quoted.
+pub(crate) const RUBRIC: &str = "rubric";
 
 /// A stage with its templates and parser compiled. Built by [`CompiledStage::compile`].
 #[derive(Clone, Debug)]
@@ -59,12 +61,13 @@ impl CompiledStage {
     }
 
     /// The first field that the stage needs and that the example lacks: one of [`CompiledStage::fields`], the parser's
-    /// candidates, or the metric's gold answer (these two as dotted paths).
+    /// candidates, the metric's gold answer, or what a judge compares with (these as dotted paths).
     pub fn missing_field(&self, example: &Example) -> Option<String> {
         let in_template = self.fields.iter().find(|field| !example.fields.contains_key(*field));
         let metrics = self.metric.iter().flat_map(MetricSpec::parts);
         let gold = metrics.filter_map(|metric| metric.gold.as_ref());
-        let paths = self.among.iter().chain(gold);
+        let against = self.llm_judge().and_then(LlmJudge::against);
+        let paths = self.among.iter().chain(gold).chain(against);
         in_template.or_else(|| paths.into_iter().find(|path| lookup(&example.fields, path).is_none())).cloned()
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use agenttts_core::pipeline::Node;
 use agenttts_core::{
-    Cost, CostModel, Decoding, Example, Message, Pipeline, Plan, Request, RequestKey, Temperature, Usage,
+    Cost, CostModel, Decoding, Example, Message, Opinion, Pipeline, Plan, Request, RequestKey, Temperature, Usage,
 };
 use agenttts_models::ModelError;
 use agenttts_stage::{CompiledStage, ParseFailure, Ran};
@@ -18,9 +18,9 @@ use serde_json::Value;
 use crate::budget::lock;
 use crate::code::Code;
 use crate::error::EngineError;
-use crate::judging::Judging;
+use crate::judging::{Judging, Unscored};
 use crate::load::Loaded;
-use crate::source::{DrawError, GotSample, Halt, Source};
+use crate::source::{GotSample, Halt, Source};
 use crate::steps::{StepFailure, StepRun, Steps};
 use crate::streams::Purpose;
 use crate::workshop::ModelSet;
@@ -78,6 +78,8 @@ pub(crate) struct StageRun {
     pub(crate) runs: Vec<ItemRun>,
     /// The metric with the first 1, 2, 4, ... samples.
     pub(crate) prefix_scores: Vec<(u32, f64)>,
+    /// What a judge said of the output, where one is to.
+    pub(crate) opinion: Option<Opinion>,
 }
 
 /// What one run of a stage drew.
@@ -156,9 +158,9 @@ impl Executor {
         Ok(futures::future::try_join_all(distinct.into_iter().map(run)).await?.into_iter().collect())
     }
 
-    /// Whether scoring a stage takes embeddings.
-    pub(crate) fn scores_by_embedding(&self, stage: usize) -> bool {
-        self.stages[stage].scores_by_embedding()
+    /// Whether scoring a stage takes calls: embeddings or verdicts.
+    pub(crate) fn scores_by_call(&self, stage: usize) -> bool {
+        self.stages[stage].scores_by_embedding() || self.stages[stage].llm_judge().is_some()
     }
 
     pub(crate) fn stage_count(&self) -> usize {
@@ -273,18 +275,17 @@ impl Executor {
                 runs.push(run);
                 continue;
             }
-            let judging = Judging { executor: self, example, stream, source, drawn: Mutex::default() };
+            let judging =
+                Judging { executor: self, example, stream, source, outputs: &outputs, drawn: Mutex::default() };
             let scored = judging.score_stage(&self.stages[index], choice, &mut run).await;
             tally.drawn += *lock(&judging.drawn);
             match scored {
                 Ok(()) => {}
-                Err(DrawError::Halt(halt)) => return Err(halt),
-                Err(DrawError::Failed(error)) => {
+                Err(Unscored::Halt(halt)) => return Err(halt),
+                Err(Unscored::Failed { reason, fault }) => {
                     run.score = Some(0.0);
-                    let reason = format!("the output cannot be embedded: {error}");
-                    let provider_fault = error.kind.is_transient().then_some(error);
                     let stage = spec.name.clone();
-                    failure = failure.or(Some(Failure { stage, reason, hint: None, provider_fault }));
+                    failure = failure.or(Some(Failure { stage, reason, hint: None, provider_fault: fault }));
                 }
             }
             runs.push(run);

@@ -99,7 +99,7 @@ impl Drawer<'_> {
         let mut execution = self.run(pair.choice(most, pure), example, given).await?;
         cell.note(&execution);
         // Where scoring takes a call of its own, only what was run is scored.
-        let by_call = self.executor.scores_by_embedding(self.stage);
+        let by_call = self.executor.scores_by_call(self.stage);
         if let Some(run) = execution.stages.pop().filter(|_| !by_call) {
             cell.samples = samples(run, pure, most);
         }

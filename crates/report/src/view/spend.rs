@@ -110,6 +110,7 @@ fn kind_words(kind: &str) -> String {
         "fusion" => "fusion of samples",
         "judge" => "judging samples",
         "embedding" => "embeddings for the metric",
+        "verdict" => "verdicts of the judge",
         "agent" => "the agent",
         "confirmation" => "confirmation on the test split",
         "probe" => "probing the models",

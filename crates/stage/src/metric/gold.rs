@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::answer::last_number;
 use super::graph::{self, Graph};
 use crate::field::{id_of, kind_of, listed, lookup};
+use crate::judge::shown;
 
 /// Why an output cannot be scored: the example's gold answer is at fault, never the output.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,11 +104,24 @@ impl Gold<'_> {
         self.spec.gold.as_deref().unwrap_or("gold")
     }
 
+    /// The text that a judge compares with the output.
+    pub(super) fn reference(&self, field: &str) -> Result<String, MetricError> {
+        let text = shown(self.value_of(field)?);
+        match text.trim().is_empty() {
+            true => Err(self.unusable(field, "without text", "a text to compare outputs with")),
+            false => Ok(text),
+        }
+    }
+
     fn value(&self) -> Result<&Value, MetricError> {
-        lookup(&self.example.fields, self.field()).ok_or_else(|| MetricError::MissingGold {
+        self.value_of(self.field())
+    }
+
+    fn value_of(&self, field: &str) -> Result<&Value, MetricError> {
+        lookup(&self.example.fields, field).ok_or_else(|| MetricError::MissingGold {
             example: self.example.id.clone(),
             line: self.example.line,
-            field: self.field().to_owned(),
+            field: field.to_owned(),
             known: listed(self.example.fields.keys().map(String::as_str)),
         })
     }

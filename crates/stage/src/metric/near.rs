@@ -1,4 +1,5 @@
-//! What of an output is found out by others before it is scored: whether its code runs, and how near it is to a text.
+//! What of an output is found out by others before it is scored: whether its code runs, how near it is to a text, what a
+//! judge says.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub struct Seen {
     pub passed: Option<bool>,
     /// The cosine of its embedding and that of another text, by [`Near::key`].
     pub near: BTreeMap<(String, String), f64>,
+    /// What a judge gives it; `None` where none was asked.
+    pub judged: Option<f64>,
 }
 
 /// Two texts whose embeddings a metric compares.
@@ -78,7 +81,7 @@ mod tests {
         let output = json!({"main.py": "import chess", "board.py": "rows = 8"});
         let wanted = wanted(&spec(), &output, &example());
         assert_eq!(wanted[0].texts, ["import chess\nrows = 8".to_owned(), "a game of chess".to_owned()]);
-        let seen = |cosine: f64| Seen { passed: None, near: [(wanted[0].key.clone(), cosine)].into() };
+        let seen = |cosine: f64| Seen { near: [(wanted[0].key.clone(), cosine)].into(), ..Seen::default() };
         let scored = |seen: &Seen| score(&spec(), &output, &example(), seen).unwrap();
         assert_eq!((scored(&seen(0.7)), scored(&seen(-0.2)), scored(&Seen::default())), (0.7, 0.0, 0.0));
         let both =

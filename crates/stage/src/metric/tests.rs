@@ -16,7 +16,15 @@ fn example(gold: Value) -> Example {
 }
 
 fn spec(kind: MetricKind) -> MetricSpec {
-    MetricSpec { kind, gold: Some("gold".into()), aliases: vec![], stem: false, of: vec![], embedder: None }
+    MetricSpec {
+        kind,
+        gold: Some("gold".into()),
+        aliases: vec![],
+        stem: false,
+        of: vec![],
+        embedder: None,
+        judge: None,
+    }
 }
 
 fn score(spec: &MetricSpec, output: &Value, example: &Example) -> Result<f64, MetricError> {
@@ -199,7 +207,7 @@ proptest! {
     #[test]
     fn an_output_equal_to_the_gold_scores_one(text in "[a-z]{2,5}( [a-z]{2,5}){1,3}") {
         let others = [MetricKind::Number, MetricKind::EdgeF1, MetricKind::ParameterNameF1, MetricKind::ParameterValueF1,
-            MetricKind::NodeF1, MetricKind::Completeness, MetricKind::Executability, MetricKind::Consistency,
+            MetricKind::NodeF1, MetricKind::Completeness, MetricKind::Executability, MetricKind::Consistency, MetricKind::LlmJudge,
             MetricKind::Mean, MetricKind::Product];
         for kind in MetricKind::ALL.into_iter().filter(|k| !others.contains(k)) {
             prop_assert_eq!(of(kind, json!(text), json!(text)), 1.0);

@@ -1,6 +1,6 @@
 //! Output parsers: how the text of a sample becomes an output.
 
-mod json;
+pub(crate) mod json;
 mod names;
 pub(crate) mod number;
 

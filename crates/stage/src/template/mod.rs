@@ -11,7 +11,9 @@ use std::sync::Arc;
 use agenttts_core::{Example, Message, Problem};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, escape_formatter};
+
+use crate::stage::RUBRIC;
 
 pub(crate) use check::Scope;
 use turns::Turn;
@@ -129,7 +131,14 @@ impl Templates {
     pub(crate) fn new(stage: &str, fields: &BTreeSet<String>) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.set_auto_escape_callback(|_| AutoEscape::None);
+        // What fills in a rubric is quoted, so that it cannot speak to the judge; what the rubric itself makes, as with a
+        // macro, is not quoted twice.
+        let is_rubric = |name: &str| name == key(RUBRIC, 0);
+        env.set_auto_escape_callback(move |name| if is_rubric(name) { AutoEscape::Json } else { AutoEscape::None });
+        env.set_formatter(move |out, state, value| match plain_value(value) {
+            Some(json) if is_rubric(state.name()) && !value.is_safe() => Ok(out.write_str(&json.to_string())?),
+            _ => escape_formatter(out, state, value),
+        });
         env.set_debug(true);
         env.set_fuel(Some(FUEL));
         // Building fails on bad delimiters only, and these are the default ones.
