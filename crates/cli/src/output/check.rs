@@ -117,6 +117,9 @@ impl Checked<'_> {
             short(f.calls),
             self.pipeline.search.trials
         );
+        if f.verdicts > 0.0 {
+            text.push_str(&format!("  {} of these calls ask the judge\n", short(f.verdicts)));
+        }
         if self.limits.is_empty() {
             text.push_str("  no limit on the search is set; --search-budget sets one\n");
         }

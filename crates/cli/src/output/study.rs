@@ -146,6 +146,12 @@ fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> Str
         }
     }
     text.push_str("  Brackets are 95% intervals; differences are paired by example.\n");
+    for c in &confirmation.plans {
+        for judged in &c.judged {
+            text.push_str(&format!("  {}:\n", c.label));
+            judged.sentences().iter().for_each(|sentence| text.push_str(&format!("    {sentence}\n")));
+        }
+    }
     text
 }
 

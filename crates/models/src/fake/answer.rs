@@ -79,18 +79,21 @@ impl FakeName {
         }
     }
 
-    /// A document for a schema, in which a property called `answer` holds the answer.
+    /// A document for a schema, in which a property called `answer` or `verdict` holds the answer, if it may.
     fn instance(&self, schema: &Value, request: &Request, rng: &mut ChaCha8Rng) -> Value {
         let answer = self.answer(request, rng);
         let mut document = instance(schema, rng);
-        match document.get_mut("answer") {
-            Some(place @ Value::String(_)) => *place = Value::String(answer),
-            Some(place @ Value::Number(_)) => {
-                if let Ok(number) = answer.parse::<serde_json::Number>() {
-                    *place = Value::Number(number);
-                }
+        for name in ["answer", "verdict"] {
+            let Some(place) = document.get_mut(name) else { continue };
+            let value = match place {
+                Value::String(_) => Some(Value::String(answer.clone())),
+                Value::Number(_) => answer.parse::<serde_json::Number>().ok().map(Value::Number),
+                _ => None,
+            };
+            let allowed = schema.pointer(&format!("/properties/{name}/enum")).and_then(Value::as_array);
+            if let Some(value) = value.filter(|v| allowed.is_none_or(|allowed| allowed.contains(v))) {
+                *place = value;
             }
-            _ => {}
         }
         document
     }
@@ -296,5 +299,15 @@ mod tests {
         request.decoding.constraint = Some(Constraint::JsonSchema(schema));
         let text = FakeName::parse("p100").unwrap().text(&request, 5).text;
         assert_eq!(text, r#"{"answer":42}"#);
+        let judge = |answer: &str| {
+            let mut request = request.clone();
+            request.messages[0].content = format!("answer: {answer}");
+            let verdict = json!({"type": "string", "enum": ["right", "wrong"]});
+            let schema = json!({"type": "object", "properties": {"verdict": verdict}, "required": ["verdict"]});
+            request.decoding.constraint = Some(Constraint::JsonSchema(schema));
+            FakeName::parse("p100").unwrap().text(&request, 5).text
+        };
+        assert_eq!(judge("wrong"), r#"{"verdict":"wrong"}"#);
+        assert_ne!(judge("perhaps"), r#"{"verdict":"perhaps"}"#, "the schema does not allow it");
     }
 }

@@ -29,6 +29,8 @@
 //! Wrong ones come from a line `wrong: A | B | C`; without one, a number is missed by up to three and other answers
 //! are replaced by one of a few phrases. Without an `answer:` line the last line of the prompt is the answer.
 //!
+//! Under a JSON schema the answer stands in the property `answer` or `verdict`, if that may hold it, and all else is random.
+//!
 //! Every fake also embeds: its embedding of a text counts the words, so texts that share words are near each other.
 //!
 //! Four bytes are a token, and a message costs four tokens more.

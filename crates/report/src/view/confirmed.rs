@@ -12,6 +12,8 @@ pub(crate) struct Confirmed {
     /// Names of the stages that have a metric.
     metrics: Vec<String>,
     rows: Vec<Row>,
+    /// What judges said of the plans that they judged, a label and sentences each.
+    judged: Vec<(String, String)>,
 }
 
 #[derive(Serialize)]
@@ -73,7 +75,11 @@ impl Confirmed {
                 },
             })
             .collect();
+        let judged = |c: &agenttts_core::Confirmed| -> Vec<(String, String)> {
+            c.judged.iter().map(|j| (c.label.clone(), j.sentences().join(" "))).collect()
+        };
+        let judged = confirmation.plans.iter().flat_map(judged).collect();
         let metrics = shown.into_iter().map(|(_, name)| name).collect();
-        Confirmed { examples: confirmation.examples, metrics, rows }
+        Confirmed { examples: confirmation.examples, metrics, rows, judged }
     }
 }
