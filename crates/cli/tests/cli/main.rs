@@ -10,6 +10,7 @@ mod code;
 mod cost;
 mod first_steps;
 mod flow;
+mod judge;
 mod kill;
 mod models;
 mod partial;
