@@ -24,7 +24,7 @@ pub struct Calibration {
     pub judged: Estimate,
     /// The mean that labels would have over all examples: the labels there are, helped by the judge as far as it
     /// goes along with them. Prediction-powered inference with a tuned weight (Angelopoulos, Duchi and Zrnic 2023,
-    /// arXiv 2311.01453, equations 3 and 9), with Student's quantile.
+    /// arXiv 2311.01453, equations 3 and 9), with the interval of [`Estimate::of_scores`] in place of the normal one.
     pub corrected: Estimate,
     /// How much the judge counts in `corrected`, from 0 (useless) to 1.
     pub weight: f64,
@@ -96,16 +96,13 @@ fn corrected(judge: &[f64], label: &[f64], others: &[f64]) -> (Estimate, f64) {
     let mean = (rest.mean + weight * unlabelled.mean).clamp(0.0, 1.0);
     let from_judge = if others.len() > 1 { unlabelled.se } else { variance(&everybody).sqrt() };
     let se = (rest.se.powi(2) + (weight * from_judge).powi(2)).sqrt();
-    // Labels that all agree are no certainty: then the interval is at least theirs.
-    let least = Estimate::of_scores(label);
-    let half = if rest.se == 0.0 {
-        (least.high - least.low) / 2.0
-    } else {
-        // The quantile of the labels, of which there are fewest.
-        (all.high - all.low) / 2.0 / all.se * se
-    };
-    let ends = (mean - half).max(0.0)..=(mean + half).min(1.0);
-    (Estimate { mean, low: *ends.start(), high: *ends.end(), se, n: label.len() as u32 }, weight)
+    // The labels' own interval, which is right for proportions near the ends too, as much narrower as the judge makes the
+    // error smaller. Labels and judge that always agree are no certainty: then the interval is the labels'.
+    let alone = Estimate::of_scores(label);
+    let ratio = if rest.se == 0.0 { 1.0 } else { se / all.se };
+    let low = (mean - (alone.mean - alone.low) * ratio).max(0.0);
+    let high = (mean + (alone.high - alone.mean) * ratio).min(1.0);
+    (Estimate { mean, low, high, se, n: label.len() as u32 }, weight)
 }
 
 fn variance(values: &[f64]) -> f64 {
@@ -162,6 +159,23 @@ mod tests {
         assert!(f64::from(held) / f64::from(runs) > 0.92, "{held} of {runs}");
         assert!(naive < runs / 4, "a judge's own interval misses the truth: {naive}");
         assert!(width < 0.85 * alone, "the judge is worth labels: {width} against {alone}");
+    }
+
+    #[test]
+    fn near_the_ends_the_coverage_holds_and_agreeing_labels_are_no_certainty() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let (share, runs) = (0.92, 600);
+        let mut held = 0;
+        for _ in 0..runs {
+            let (judged, truth) = world(&mut rng, 120, share, 0.8);
+            let c = Calibration::of(&judged, &first(30, &truth)).unwrap();
+            held += u32::from(c.corrected.low <= share && share <= c.corrected.high);
+        }
+        assert!(f64::from(held) / f64::from(runs) > 0.92, "{held} of {runs}");
+        let judged: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i % 10 != 0))).collect();
+        let c = Calibration::of(&judged, &first(30, &[1.0; 100])).unwrap();
+        let alone = Estimate::of_scores(&[1.0; 30]);
+        assert_eq!((c.corrected.low, c.corrected.high), (alone.low, alone.high));
     }
 
     #[test]
