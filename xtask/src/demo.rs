@@ -25,12 +25,10 @@ pub(crate) struct DemoArgs {
 
 /// Builds the program, fetches the models, searches and writes the report.
 pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
-    setup::ensure(&[Need::Cmake, Need::Make, Need::Compiler, Need::Clang, Need::Pip])?;
     if !root().join(PIPELINE).is_dir() {
         bail!("{PIPELINE} is not there: run this in a whole checkout");
     }
-    say("building (the first time llama.cpp is built too, which takes some minutes) ...");
-    run(&mut cargo(&["build", "--release", "--package", "agenttts"]))?;
+    build()?;
     let agenttts = || {
         let mut command = Command::new(program());
         command.current_dir(root());
@@ -57,6 +55,14 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     Ok(())
 }
 
-fn program() -> PathBuf {
+/// Builds the program with its embedded engine, and installs first what that needs.
+pub(crate) fn build() -> Result<()> {
+    setup::ensure(&[Need::Cmake, Need::Make, Need::Compiler, Need::Clang, Need::Pip])?;
+    say("building (the first time llama.cpp is built too, which takes some minutes) ...");
+    run(&mut cargo(&["build", "--release", "--package", "agenttts"]))
+}
+
+/// What [`build`] builds.
+pub(crate) fn program() -> PathBuf {
     target_dir().join("release").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX))
 }

@@ -5,6 +5,7 @@
 mod demo;
 mod demo_data;
 mod lint;
+mod paper;
 mod peers;
 mod run;
 mod setup;
@@ -32,6 +33,8 @@ enum Command {
     Test(test::TestArgs),
     /// Set up the outside optimisers of `agenttts bench`: Optuna and SMAC, in a Python environment of their own.
     BenchPeers(peers::PeersArgs),
+    /// Record the paper's tasks with small models on tapes, and compare all search methods on them.
+    Paper(paper::PaperArgs),
     /// Check formatting and lints, with warnings as errors.
     Lint,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::DemoData => demo_data::demo_data(),
         Command::Test(args) => test::test(&args),
         Command::BenchPeers(args) => peers::bench_peers(&args),
+        Command::Paper(args) => paper::paper(&args),
         Command::Lint => lint::lint(),
     };
     match result {
