@@ -1,7 +1,9 @@
 //! Estimates: a mean with a 95% interval and the number of examples behind it.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::collections::HashMap;
+
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// A mean with its 95% interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,19 +30,23 @@ impl Estimate {
     /// The mean of scores in `0..=1`.
     ///
     /// Zero-one scores get Wilson's interval (Wilson 1927), which keeps its coverage for small `n` and near the ends.
-    /// Other scores get Student's interval, widened to Wilson's at the same mean when all values agree (a sample
-    /// variance of 0 is no evidence of certainty), and clamped to `0..=1`.
+    /// Other scores get the interval that Agresti and Coull (1998) give proportions, with the variance of the scores: two
+    /// failures and two successes are added, since a few scores that agree are no evidence that none is far from them.
+    /// (Student's interval alone held the truth in as few as 72% of simulated splits of 50 such scores.)
     pub fn of_scores(values: &[f64]) -> Self {
         let base = Estimate::of_values(values);
         if values.is_empty() {
             return Estimate { low: 0.0, high: 1.0, ..base };
         }
         let binary = values.iter().all(|v| *v == 0.0 || *v == 1.0);
-        if binary || base.se == 0.0 {
-            let (low, high) = wilson(base.mean, f64::from(base.n));
-            return Estimate { low: low.min(base.mean), high: high.max(base.mean), ..base };
-        }
-        Estimate { low: base.low.clamp(0.0, 1.0), high: base.high.clamp(0.0, 1.0), ..base }
+        let (low, high) = if binary {
+            wilson(base.mean, f64::from(base.n))
+        } else {
+            let (centre, se) = with_added(values, &[(2.0, 0.0), (2.0, 1.0)]);
+            let half = t95(base.n + 3) * se;
+            (centre - half, centre + half)
+        };
+        Estimate { low: low.min(base.mean).max(0.0), high: high.max(base.mean).min(1.0), ..base }
     }
 
     /// The mean of any values with Student's 95% interval; infinite ends for fewer than two values.
@@ -79,30 +85,58 @@ impl Estimate {
 
     /// The mean of `a[i] - b[i]`: both measured on the same examples, so their common difficulty cancels.
     ///
-    /// Zero-one scores get the interval of Agresti and Min (2005), which adds half an example to each of the four ways
-    /// in which a pair can come out, and so is never certain because all pairs agree. Other scores get Student's
-    /// interval; where all differences are equal, at least the `3 / n` within which an unseen kind of example may hide.
+    /// The interval is that of Agresti and Min (2005) for zero-one scores, with the variance of the differences: half an
+    /// example is added to each of the four ways in which a pair of such scores can come out. So nothing is certain
+    /// because all pairs agree.
     ///
     /// `None` when the lengths differ: the examples would not be the same.
     pub fn of_paired_difference(a: &[f64], b: &[f64]) -> Option<Self> {
+        Estimate::paired_test(a, b).map(|(difference, _)| difference)
+    }
+
+    /// The paired difference with the two-sided p-value of no difference, by the statistic whose inversion its interval
+    /// is: below 0.05 exactly where the interval leaves 0 out.
+    pub(crate) fn paired_test(a: &[f64], b: &[f64]) -> Option<(Self, f64)> {
         if a.len() != b.len() {
             return None;
         }
         let differences: Vec<f64> = a.iter().zip(b).map(|(x, y)| x - y).collect();
         let base = Estimate::of_values(&differences);
-        let binary = |v: &[f64]| v.iter().all(|x| *x == 0.0 || *x == 1.0);
         if differences.is_empty() {
-            return Some(base);
+            return Some((base, 1.0));
         }
-        let (low, high) = if binary(a) && binary(b) {
-            agresti_min(&differences)
-        } else if base.se == 0.0 {
-            let hidden = 3.0 / f64::from(base.n);
-            (base.mean - hidden, base.mean + hidden)
-        } else {
-            (base.low, base.high)
-        };
-        Some(Estimate { low: low.min(base.mean).max(-1.0), high: high.max(base.mean).min(1.0), ..base })
+        let (centre, se) = with_added(&differences, &[(0.5, -1.0), (1.0, 0.0), (0.5, 1.0)]);
+        let (low, high) = (centre - Z95 * se, centre + Z95 * se);
+        let p = 2.0 * Normal::standard().cdf(-(centre / se).abs());
+        let clamped = Estimate { low: low.min(base.mean).max(-1.0), high: high.max(base.mean).min(1.0), ..base };
+        Some((clamped, p.min(1.0)))
+    }
+
+    /// The mean of values of which those with the same cluster are alike (questions about one document, say), with an
+    /// interval that counts clusters rather than values: the cluster-robust variance of a mean (Liang and Zeger 1986) and
+    /// Student's distribution with one degree of freedom less than there are clusters. `n` is the number of clusters.
+    ///
+    /// `None` when the lengths differ.
+    pub fn of_clustered(values: &[f64], clusters: &[u64]) -> Option<Self> {
+        if values.len() != clusters.len() {
+            return None;
+        }
+        let mean = Estimate::of_values(values).mean;
+        let mut sums: HashMap<u64, f64> = HashMap::new();
+        for (value, cluster) in values.iter().zip(clusters) {
+            *sums.entry(*cluster).or_default() += value - mean;
+        }
+        let (count, groups) = (values.len() as f64, sums.len() as f64);
+        if sums.len() < 2 {
+            let (low, high) = (f64::NEG_INFINITY, f64::INFINITY);
+            return Some(Estimate { mean, low, high, se: f64::INFINITY, n: sums.len() as u32 });
+        }
+        // Summed in a fixed order, so that equal input gives equal bits.
+        let mut squares: Vec<f64> = sums.into_values().map(|s| s * s).collect();
+        squares.sort_by(f64::total_cmp);
+        let se = (groups / (groups - 1.0) * squares.iter().sum::<f64>()).sqrt() / count;
+        let half = t95(groups as u32 - 1) * se;
+        Some(Estimate { mean, low: mean - half, high: mean + half, se, n: groups as u32 })
     }
 
     /// Whether the interval excludes 0 (for differences).
@@ -155,13 +189,13 @@ fn wilson(p: f64, n: f64) -> (f64, f64) {
     ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
-/// Agresti and Min's 95% interval of a difference of paired proportions, from differences of -1, 0 and 1.
-fn agresti_min(differences: &[f64]) -> (f64, f64) {
-    let count = |d: f64| differences.iter().filter(|x| **x == d).count() as f64 + 0.5;
-    let (better, worse, n) = (count(1.0), count(-1.0), differences.len() as f64 + 2.0);
-    let centre = (better - worse) / n;
-    let half = Z95 * ((better + worse) - (better - worse).powi(2) / n).max(0.0).sqrt() / n;
-    (centre - half, centre + half)
+/// The mean of values and added ones, each with a weight, and its standard error.
+fn with_added(values: &[f64], added: &[(f64, f64)]) -> (f64, f64) {
+    let all = || values.iter().map(|value| (1.0, *value)).chain(added.iter().copied());
+    let n: f64 = all().map(|(weight, _)| weight).sum();
+    let mean = all().map(|(weight, value)| weight * value).sum::<f64>() / n;
+    let variance = all().map(|(weight, value)| weight * (value - mean).powi(2)).sum::<f64>() / n;
+    (mean, (variance / n).sqrt())
 }
 
 /// Two-sided 95% quantile of Student's distribution.
@@ -217,7 +251,34 @@ mod tests {
         assert!((d.low - 0.0392).abs() < 1e-3 && (d.high - 0.3894).abs() < 1e-3, "{d}");
     }
 
+    #[test]
+    fn clusters_count_and_not_their_members() {
+        let values: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i / 4 % 2 == 0))).collect();
+        let clusters: Vec<u64> = (0..40).map(|i| i / 4).collect();
+        let clustered = Estimate::of_clustered(&values, &clusters).unwrap();
+        let as_ten = Estimate::of_values(&[1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!((clustered.n, clustered.mean), (10, 0.5));
+        assert!((clustered.se - as_ten.se).abs() < 1e-12 && (clustered.low - as_ten.low).abs() < 1e-12);
+        let alone: Vec<u64> = (0..40).collect();
+        let alone = Estimate::of_clustered(&values, &alone).unwrap();
+        assert!((alone.se - Estimate::of_values(&values).se).abs() < 1e-12);
+        assert_eq!(Estimate::of_clustered(&values, &[1]), None);
+        assert_eq!(Estimate::of_clustered(&values, &[7; 40]).unwrap().high, f64::INFINITY);
+    }
+
     proptest! {
+        #[test]
+        fn p_values_agree_with_intervals(
+            pairs in prop::collection::vec((0..=4u8, 0..=4u8), 1..60), binary: bool
+        ) {
+            let score = |x: u8| if binary { f64::from(u8::from(x > 2)) } else { f64::from(x) / 4.0 };
+            let a: Vec<f64> = pairs.iter().map(|p| score(p.0)).collect();
+            let b: Vec<f64> = pairs.iter().map(|p| score(p.1)).collect();
+            let (difference, p) = Estimate::paired_test(&a, &b).unwrap();
+            prop_assert!((0.0..=1.0).contains(&p));
+            prop_assert_eq!(p < 0.05, difference.excludes_zero(), "{} {}", p, difference);
+        }
+
         #[test]
         fn intervals_hold_their_mean(values in prop::collection::vec(0.0..=1.0f64, 0..80)) {
             let e = Estimate::of_scores(&values);

@@ -4,6 +4,7 @@
 
 mod archive;
 mod calibration;
+mod compare;
 mod cost;
 mod data;
 mod estimate;
@@ -24,6 +25,7 @@ pub mod text;
 
 pub use archive::{Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, Span, Trial, TrialState};
 pub use calibration::Calibration;
+pub use compare::{Comparison, Finding, holm};
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
 pub use data::{Example, Split, check_disjoint, parse_examples};
 pub use estimate::Estimate;
