@@ -30,9 +30,9 @@ impl Estimate {
     /// The mean of scores in `0..=1`.
     ///
     /// Zero-one scores get Wilson's interval (Wilson 1927), which keeps its coverage for small `n` and near the ends.
-    /// Other scores get the interval that Agresti and Coull (1998) give proportions, with the variance of the scores: two
-    /// failures and two successes are added, since a few scores that agree are no evidence that none is far from them.
-    /// (Student's interval alone held the truth in as few as 72% of simulated splits of 50 such scores.)
+    /// Other scores get Student's interval of the scores with one failure and one success added, after what Agresti and
+    /// Coull (1998) do for proportions: a few scores that agree are no evidence that none is far from them. (Without them
+    /// as few as 72% of simulated splits of 50 such scores held the truth.)
     pub fn of_scores(values: &[f64]) -> Self {
         let base = Estimate::of_values(values);
         if values.is_empty() {
@@ -42,8 +42,8 @@ impl Estimate {
         let (low, high) = if binary {
             wilson(base.mean, f64::from(base.n))
         } else {
-            let (centre, se) = with_added(values, &[(2.0, 0.0), (2.0, 1.0)]);
-            let half = t95(base.n + 3) * se;
+            let (centre, se) = with_added(values, &[(1.0, 0.0), (1.0, 1.0)]);
+            let half = t95(base.n) * se;
             (centre - half, centre + half)
         };
         Estimate { low: low.min(base.mean).max(0.0), high: high.max(base.mean).min(1.0), ..base }
@@ -81,6 +81,15 @@ impl Estimate {
         let se = (squares / (n - 1.0) / n).sqrt();
         let half = t95(n as u32 - 1) * se;
         Estimate { mean, low: mean - half, high: mean + half, se, n: n as u32 }
+    }
+
+    /// This mean minus that of other, independent values: a normal 95% interval, of which each half joins the distances
+    /// of the two estimates' own ends (Newcombe 1998, method 10). `n` is the smaller one.
+    pub fn minus_independent(&self, other: &Estimate) -> Self {
+        let mean = self.mean - other.mean;
+        let low = mean - (self.mean - self.low).hypot(other.high - other.mean);
+        let high = mean + (self.high - self.mean).hypot(other.mean - other.low);
+        Estimate { mean, low, high, se: self.se.hypot(other.se), n: self.n.min(other.n) }
     }
 
     /// The mean of `a[i] - b[i]`: both measured on the same examples, so their common difficulty cancels.
@@ -249,6 +258,14 @@ mod tests {
         let d = Estimate::of_paired_difference(&a, &b).unwrap();
         assert!((d.mean - 0.225).abs() < 1e-12);
         assert!((d.low - 0.0392).abs() < 1e-3 && (d.high - 0.3894).abs() < 1e-3, "{d}");
+    }
+
+    #[test]
+    fn independent_proportions_by_hand() {
+        // Newcombe's example: 56 of 70 against 48 of 80 differ by .2, from .0524 to .3339.
+        let scores = |ones: usize, n: usize| -> Vec<f64> { (0..n).map(|i| f64::from(u8::from(i < ones))).collect() };
+        let d = Estimate::of_scores(&scores(56, 70)).minus_independent(&Estimate::of_scores(&scores(48, 80)));
+        assert!((d.mean - 0.2).abs() < 1e-12 && (d.low - 0.0524).abs() < 1e-3 && (d.high - 0.3339).abs() < 1e-3, "{d}");
     }
 
     #[test]

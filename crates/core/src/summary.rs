@@ -89,6 +89,17 @@ pub struct StudySummary {
     pub explanation: Option<Explanation>,
 }
 
+impl StudySummary {
+    /// How much better the recommended plan looked on the search examples than on the test examples: what choosing the
+    /// best of many noisy scores adds to a score, and what the two splits differ by. `None` before the final test.
+    pub fn optimism(&self) -> Option<Estimate> {
+        let recommended = self.recommended.as_ref()?;
+        let searched = self.plans.iter().find(|p| p.plan == recommended.plan)?.objective;
+        let tested = self.confirmation.as_ref()?.plans.first()?.objective;
+        Some(searched.minus_independent(&tested))
+    }
+}
+
 /// What held generated code while it ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Enforced {
@@ -266,6 +277,12 @@ pub struct Confirmed {
     pub scores: Vec<f64>,
     /// The recommended plan's objective minus this one's, paired by example; absent for the recommended plan.
     pub difference: Option<Estimate>,
+    /// The p-value of no difference, adjusted for the number of baselines (Holm).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
+    /// Examples with which a true difference of this size would be found four times in five.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples_needed: Option<u64>,
     /// The comparison in words: better, worse, or not distinguishable.
     pub verdict: Option<String>,
     /// What judges said of the outputs, for each stage that a model judges.

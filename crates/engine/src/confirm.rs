@@ -1,6 +1,8 @@
 //! The end of a study: the recommended plan and the baselines on the untouched test split, on fresh draws.
 
-use agenttts_core::{Confirmation, Confirmed, CostModel, Estimate, Example, Judged, Plan, Space, Temperature};
+use agenttts_core::{
+    Comparison, Confirmation, Confirmed, CostModel, Example, Finding, Judged, Plan, Space, Temperature, holm,
+};
 
 use crate::event::{Event, Observers};
 use crate::execute::Executor;
@@ -48,9 +50,9 @@ impl Confirm<'_> {
             };
             confirmed.push(entry);
         }
-        let (first, rest) = confirmed.split_at_mut(1);
-        for baseline in rest {
-            compare(&first[0], baseline, self.executor.pipeline().cost_model);
+        if let Some((winner, baselines)) = confirmed.split_first_mut() {
+            let pipeline = self.executor.pipeline();
+            compare(winner, baselines, pipeline.margin, pipeline.cost_model);
         }
         Ok(Confirmation { examples: test.len() as u32, plans: confirmed })
     }
@@ -88,37 +90,66 @@ fn confirmed_plan(label: &str, plan: Plan, run: PlanRun, judged: Vec<Judged>) ->
         failures: measured.failures,
         scores: measured.scores,
         difference: None,
+        p: None,
+        examples_needed: None,
         verdict: None,
         judged,
     }
 }
 
-/// Says how the winner compares with a baseline, paired by example.
-fn compare(winner: &Confirmed, baseline: &mut Confirmed, cost_model: CostModel) {
-    if winner.plan == baseline.plan {
-        baseline.verdict = Some(format!("the same plan as {}", baseline.label));
-        return;
-    }
-    baseline.difference = Estimate::of_paired_difference(&winner.scores, &baseline.scores);
-    let Some(difference) = baseline.difference else { return };
-    let size = format!("{:+.3} [{:+.3}, {:+.3}]", difference.mean, difference.low, difference.high);
-    let quality = if difference.low > 0.0 {
-        format!("better than {} by {size}", baseline.label)
-    } else if difference.high < 0.0 {
-        format!("worse than {} by {size}", baseline.label)
-    } else {
-        format!("not distinguishable from {} ({size})", baseline.label)
+/// Says how the winner compares with the baselines, paired by example and adjusted for their number.
+fn compare(winner: &Confirmed, baselines: &mut [Confirmed], margin: f64, cost_model: CostModel) {
+    let compared = |baseline: &Confirmed| match winner.plan == baseline.plan {
+        true => None,
+        false => Comparison::paired(&winner.scores, &baseline.scores),
     };
-    let cost = match (winner.cost.mean, baseline.cost.mean) {
+    let comparisons: Vec<Option<Comparison>> = baselines.iter().map(compared).collect();
+    let several = comparisons.iter().flatten().count() > 1;
+    let mut adjusted = holm(&comparisons.iter().flatten().map(|c| c.p).collect::<Vec<_>>()).into_iter();
+    for (baseline, comparison) in baselines.iter_mut().zip(&comparisons) {
+        let Some(comparison) = comparison else {
+            baseline.verdict = Some(format!("the same plan as {}", baseline.label));
+            continue;
+        };
+        let p = adjusted.next().unwrap_or(1.0);
+        baseline.difference = Some(comparison.difference);
+        baseline.p = Some(p);
+        baseline.examples_needed = comparison.examples_needed;
+        let quality = quality(&baseline.label, comparison, (p, several), margin);
+        baseline.verdict = Some(quality + &cost(winner, baseline, cost_model));
+    }
+}
+
+fn quality(baseline: &str, comparison: &Comparison, (p, adjusted): (f64, bool), margin: f64) -> String {
+    let difference = comparison.difference;
+    let size = format!("{:+.3} [{:+.3}, {:+.3}]", difference.mean, difference.low, difference.high);
+    let finding = comparison.finding(p, margin);
+    let p = if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") };
+    let p = if adjusted { p + " after Holm" } else { p };
+    let needed = |found: String| match comparison.examples_needed {
+        Some(n) => format!("{found}; about {n} examples would tell a difference of this size"),
+        None => found,
+    };
+    match finding {
+        Finding::Better => format!("better than {baseline} by {size}, {p}"),
+        Finding::Worse => format!("worse than {baseline} by {size}, {p}"),
+        Finding::NotWorse => {
+            format!("not distinguishable from {baseline} ({size}, {p}), and not worse by {margin} or more")
+        }
+        Finding::NotDistinguishable => needed(format!("not distinguishable from {baseline} ({size}, {p})")),
+    }
+}
+
+fn cost(winner: &Confirmed, baseline: &Confirmed, cost_model: CostModel) -> String {
+    match (winner.cost.mean, baseline.cost.mean) {
         (a, b) if a > 0.0 && b > 0.0 => format!(", at {:.2}x its cost", a / b),
         (a, b) => format!(", for {a:.2} against {b:.2} {}", cost_model.unit()),
-    };
-    baseline.verdict = Some(quality + &cost);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use agenttts_core::Aggregator;
+    use agenttts_core::{Aggregator, Estimate};
 
     use super::*;
 
@@ -138,15 +169,17 @@ mod tests {
             failures: 0,
             scores: scores.to_vec(),
             difference: None,
+            p: None,
+            examples_needed: None,
             verdict: None,
             judged: vec![],
         }
     }
 
     fn verdict(winner: &[f64], baseline: &[f64]) -> String {
-        let mut other = confirmed("largest once", 1, baseline, 2.0);
-        compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut other, CostModel::Tokens);
-        other.verdict.unwrap()
+        let mut others = [confirmed("largest once", 1, baseline, 2.0)];
+        compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut others, 0.02, CostModel::Tokens);
+        others[0].verdict.clone().unwrap()
     }
 
     #[test]
@@ -157,5 +190,28 @@ mod tests {
         assert!(verdict(&half, &better).starts_with("worse than largest once by -0.250"));
         assert!(verdict(&half, &half).starts_with("not distinguishable from largest once"));
         assert!(verdict(&better, &half).ends_with("at 0.50x its cost"));
+    }
+
+    #[test]
+    fn what_is_not_told_apart_is_said_with_what_it_would_take() {
+        let half: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        let more: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i % 2 == 1 || i == 0))).collect();
+        let said = verdict(&more, &half);
+        assert!(said.contains("about 314 examples would tell a difference of this size"), "{said}");
+        let many: Vec<f64> = half.iter().cycle().take(2000).copied().collect();
+        let same = verdict(&many, &many);
+        assert!(same.contains("and not worse by 0.02 or more"), "{same}");
+    }
+
+    #[test]
+    fn several_baselines_must_be_beaten_more_clearly_than_one() {
+        let half: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        let better: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i % 2 == 1 || i < 12))).collect();
+        let one = confirmed("largest once", 1, &half, 2.0);
+        let two = confirmed("smallest once", 2, &half, 2.0);
+        let mut baselines = [one, two];
+        compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut baselines, 0.02, CostModel::Tokens);
+        let alone = Comparison::paired(&better, &half).unwrap().p;
+        assert!(alone < 0.05 && (baselines[0].p.unwrap() - 2.0 * alone).abs() < 1e-12);
     }
 }

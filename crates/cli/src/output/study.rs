@@ -145,6 +145,12 @@ fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> Str
             text.push_str(&format!("  The recommended plan is {verdict}.\n"));
         }
     }
+    if let Some(optimism) = s.optimism() {
+        text.push_str(&format!(
+            "  Its score on the search examples minus that here: {:+.3} [{:+.3}, {:+.3}]; choosing by noisy scores adds to it.\n",
+            optimism.mean, optimism.low, optimism.high
+        ));
+    }
     text.push_str("  Brackets are 95% intervals; differences are paired by example.\n");
     for c in &confirmation.plans {
         for judged in &c.judged {

@@ -51,6 +51,8 @@ pub struct Pipeline {
     pub order: Vec<Node>,
     /// The index of the stage whose metric is the objective.
     pub objective: usize,
+    /// A loss of the objective that does not matter: in 0..1. Fixed with the pipeline, before any test score is seen.
+    pub margin: f64,
     /// How plans are priced.
     pub cost_model: CostModel,
     /// The most that one answer may cost.

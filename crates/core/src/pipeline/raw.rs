@@ -298,7 +298,8 @@ pub(crate) struct RawJudge {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawObjective {
-    pub stage: Spanned<String>,
+    pub stage: Option<Spanned<String>>,
+    pub margin: Option<Spanned<f64>>,
 }
 
 /// One value, or a list of them to choose among.

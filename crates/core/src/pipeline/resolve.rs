@@ -83,6 +83,8 @@ pub(super) const KEYS_HINT: &str =
 
 const DEFAULT_TRIALS: u32 = 50;
 const DEFAULT_BATCH: u32 = 5;
+/// The least difference that people care about, where the pipeline does not say.
+const USUAL_MARGIN: f64 = 0.02;
 
 impl PipelineFile {
     /// Parses the text of a pipeline file. `file` is its name in messages.
@@ -182,6 +184,7 @@ impl PipelineFile {
             problems.extend(overlap.0);
         }
         let objective = self.objective(&stages, &mut problems);
+        let margin = self.margin(&mut problems);
         problems.extend(stages.get(objective).and_then(|s| flow::check_objective(s, &self.raw.stages, &self.place)));
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -199,6 +202,7 @@ impl PipelineFile {
             steps,
             order: graph.order,
             objective,
+            margin,
             cost_model,
             plan_budget,
             search_budget,
@@ -339,8 +343,18 @@ impl PipelineFile {
         }
     }
 
+    fn margin(&self, problems: &mut Vec<Problem>) -> f64 {
+        let Some(margin) = self.raw.objective.as_ref().and_then(|raw| raw.margin.as_ref()) else { return USUAL_MARGIN };
+        if !(0.0..1.0).contains(margin.get_ref()) {
+            let message =
+                format!("the margin is a loss of the score that does not matter: {} is not in 0..1", margin.get_ref());
+            problems.push(self.place.problem(margin.span(), message).hint(format!("such as margin = {USUAL_MARGIN}")));
+        }
+        *margin.get_ref()
+    }
+
     fn objective(&self, stages: &[super::StageSpec], problems: &mut Vec<Problem>) -> usize {
-        let Some(raw) = &self.raw.objective else {
+        let Some(wanted) = self.raw.objective.as_ref().and_then(|raw| raw.stage.as_ref()) else {
             // Without a word on it, the objective is the metric of the last stage that has one.
             return stages.iter().rposition(|s| s.metric.is_some()).unwrap_or_else(|| {
                 if problems.is_empty() {
@@ -352,7 +366,6 @@ impl PipelineFile {
                 0
             });
         };
-        let wanted = &raw.stage;
         match stages.iter().position(|s| &s.name == wanted.get_ref()) {
             Some(i) if stages[i].metric.is_some() => i,
             Some(_) => {

@@ -83,6 +83,13 @@ fn evidence(s: &StudySummary) -> Vec<String> {
         if winner.failures > 0 {
             text.push(format!("{} of the test examples failed and count as 0.", winner.failures));
         }
+        text.extend(s.optimism().map(|o| {
+            format!(
+                "Its score on the search examples minus that: {} {}; choosing by noisy scores adds to it.",
+                signed(o.mean),
+                signed_interval(&o)
+            )
+        }));
         return text;
     }
     let Some((trial, m)) = recommended_trial(s) else {
@@ -128,12 +135,17 @@ fn comparison(s: &StudySummary, winner: &Confirmed, baseline: &Confirmed) -> Str
         return format!("It is {verdict}.");
     };
     let size = format!("{} {}", signed(d.mean), signed_interval(&d));
-    if d.low > 0.0 {
+    // Summaries of older programs have no p-value, which is adjusted for the number of baselines.
+    let told = baseline.p.map_or(d.excludes_zero(), |p| p < 0.05);
+    if told && d.mean > 0.0 {
         format!("It is better than {name} by {size}, {price}.")
-    } else if d.high < 0.0 {
+    } else if told {
         format!("It is worse than {name}, by {size}, {price}.")
     } else {
-        format!("It cannot be told apart from {name}: the difference is {size}, {price}.")
+        let needed = baseline.examples_needed.map_or_else(String::new, |n| {
+            format!(" To tell a difference of that size takes about {}.", counted(n as usize, "example"))
+        });
+        format!("It cannot be told apart from {name}: the difference is {size}, {price}.{needed}")
     }
 }
 
