@@ -81,7 +81,7 @@ fn pairs(studies: usize) {
                     for _ in 0..studies {
                         let (a, b): (Vec<f64>, Vec<f64>) =
                             (0..n).map(|_| pair(&mut rng, [p + gain, p], shared, graded)).unzip();
-                        let Some(c) = Comparison::paired(&a, &b) else { continue };
+                        let Some(c) = Comparison::paired(&a, &b, None) else { continue };
                         let d = c.difference;
                         held += usize::from(d.low - 1e-12 <= gain && gain <= d.high + 1e-12);
                         width += (d.high - d.low) / studies as f64;
@@ -159,7 +159,7 @@ fn families(studies: usize) {
                 (0..4).map(|_| difficulty.iter().map(|d| outcome(d, normal(&mut rng))).collect()).collect()
             };
             let compared: Vec<Comparison> =
-                plans[1..].iter().filter_map(|other| Comparison::paired(&plans[0], other)).collect();
+                plans[1..].iter().filter_map(|other| Comparison::paired(&plans[0], other, None)).collect();
             let p: Vec<f64> = compared.iter().map(|c| c.p).collect();
             let better = |p: &[f64]| compared.iter().zip(p).any(|(c, p)| *p < 0.05 && c.difference.mean > 0.0);
             alone += usize::from(better(&p));

@@ -12,7 +12,7 @@ pub struct Comparison {
     pub difference: Estimate,
     /// The two-sided p-value of no difference. It agrees with the interval: below 0.05 where that leaves 0 out.
     pub p: f64,
-    /// Examples with which a true difference of this size would be found four times in five (two-sided 5% test); `None`
+    /// Examples (clusters, where there are any) with which a true difference of this size would be found four times in five (two-sided 5% test); `None`
     /// where the difference is 0 or nothing varies.
     pub examples_needed: Option<u64>,
 }
@@ -32,9 +32,14 @@ pub enum Finding {
 }
 
 impl Comparison {
-    /// Compares scores of the same examples in the same order. `None` when there are none or the lengths differ.
-    pub fn paired(a: &[f64], b: &[f64]) -> Option<Self> {
-        let (difference, p) = Estimate::paired_test(a, b).filter(|(d, _)| d.n > 0)?;
+    /// Compares scores of the same examples in the same order, of which those with the same cluster are alike. `None` when
+    /// there are none or the lengths differ.
+    pub fn paired(a: &[f64], b: &[f64], clusters: Option<&[u64]>) -> Option<Self> {
+        let tested = match clusters {
+            Some(clusters) => Estimate::clustered_test(a, b, clusters),
+            None => Estimate::paired_test(a, b),
+        };
+        let (difference, p) = tested.filter(|(d, _)| d.n > 0)?;
         Some(Comparison { difference, p, examples_needed: examples_needed(&difference) })
     }
 
@@ -84,10 +89,10 @@ mod tests {
 
     #[test]
     fn a_difference_that_shows_and_one_that_does_not() {
-        let clear = Comparison::paired(&scores(90, 100), &scores(60, 100)).unwrap();
+        let clear = Comparison::paired(&scores(90, 100), &scores(60, 100), None).unwrap();
         assert_eq!(clear.finding(clear.p, 0.02), Finding::Better);
         assert!(clear.p < 1e-6 && clear.examples_needed.unwrap() < 40, "{clear:?}");
-        let small = Comparison::paired(&scores(61, 100), &scores(60, 100)).unwrap();
+        let small = Comparison::paired(&scores(61, 100), &scores(60, 100), None).unwrap();
         assert_eq!(small.finding(small.p, 0.01), Finding::NotDistinguishable);
         assert_eq!(small.finding(small.p, 0.05), Finding::NotWorse);
         assert!(small.examples_needed.unwrap() > 500, "{small:?}");
@@ -95,16 +100,16 @@ mod tests {
 
     #[test]
     fn a_powerless_comparison_excludes_nothing() {
-        let few = Comparison::paired(&[1.0, 0.0, 1.0], &[1.0, 0.0, 1.0]).unwrap();
+        let few = Comparison::paired(&[1.0, 0.0, 1.0], &[1.0, 0.0, 1.0], None).unwrap();
         assert_eq!((few.examples_needed, few.finding(few.p, 0.1)), (None, Finding::NotDistinguishable));
-        assert_eq!(Comparison::paired(&[], &[]), None);
-        assert_eq!(Comparison::paired(&[1.0], &[]), None);
+        assert_eq!(Comparison::paired(&[], &[], None), None);
+        assert_eq!(Comparison::paired(&[1.0], &[], None), None);
     }
 
     #[test]
     fn examples_needed_by_hand() {
         // 30 of 100 pairs differ, all one way: d = .3, sd² = .3 - .09 = .21 (times 100 / 99): 2.8016² x .2121 / .09 = 18.5.
-        let clear = Comparison::paired(&scores(90, 100), &scores(60, 100)).unwrap();
+        let clear = Comparison::paired(&scores(90, 100), &scores(60, 100), None).unwrap();
         assert_eq!(clear.examples_needed, Some(19));
     }
 

@@ -40,6 +40,19 @@ pub struct Split {
     pub examples: Vec<Example>,
 }
 
+impl Split {
+    /// For every example a number that it shares with those that have the same value in this field; one without the field
+    /// shares it with none.
+    pub fn clusters(&self, field: &str) -> Vec<u64> {
+        let mut known: HashMap<String, u64> = HashMap::new();
+        let mut number = |(i, e): (usize, &Example)| match e.fields.get(field) {
+            Some(value) => *known.entry(value.to_string()).or_insert(i as u64),
+            None => i as u64,
+        };
+        self.examples.iter().enumerate().map(&mut number).collect()
+    }
+}
+
 /// Reads examples from JSON lines. Blank lines are skipped; all bad lines are reported together.
 ///
 /// An example's id is its `id_field` (a string or a number), or its line number where no line has that field. At most
@@ -191,6 +204,13 @@ mod tests {
         let split = parse_examples("d.jsonl", "{\"id\": \"a\", \"x\": 1}\n\n{\"x\": 2}\r\n", "id", None).unwrap();
         let ids: Vec<(&str, u32)> = split.examples.iter().map(|e| (e.id.as_str(), e.line)).collect();
         assert_eq!(ids, [("a", 1), ("3", 3)]);
+    }
+
+    #[test]
+    fn examples_with_the_same_value_share_a_cluster() {
+        let lines = "{\"doc\": \"a\"}\n{\"doc\": \"b\"}\n{\"doc\": \"a\"}\n{}\n{}\n";
+        let split = parse_examples("d.jsonl", lines, "id", None).unwrap();
+        assert_eq!(split.clusters("doc"), [0, 1, 0, 3, 4]);
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Estimates: a mean with a 95% interval and the number of examples behind it.
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// A mean with its 95% interval.
@@ -121,33 +119,6 @@ impl Estimate {
         Some((clamped, p.min(1.0)))
     }
 
-    /// The mean of values of which those with the same cluster are alike (questions about one document, say), with an
-    /// interval that counts clusters rather than values: the cluster-robust variance of a mean (Liang and Zeger 1986) and
-    /// Student's distribution with one degree of freedom less than there are clusters. `n` is the number of clusters.
-    ///
-    /// `None` when the lengths differ.
-    pub fn of_clustered(values: &[f64], clusters: &[u64]) -> Option<Self> {
-        if values.len() != clusters.len() {
-            return None;
-        }
-        let mean = Estimate::of_values(values).mean;
-        let mut sums: HashMap<u64, f64> = HashMap::new();
-        for (value, cluster) in values.iter().zip(clusters) {
-            *sums.entry(*cluster).or_default() += value - mean;
-        }
-        let (count, groups) = (values.len() as f64, sums.len() as f64);
-        if sums.len() < 2 {
-            let (low, high) = (f64::NEG_INFINITY, f64::INFINITY);
-            return Some(Estimate { mean, low, high, se: f64::INFINITY, n: sums.len() as u32 });
-        }
-        // Summed in a fixed order, so that equal input gives equal bits.
-        let mut squares: Vec<f64> = sums.into_values().map(|s| s * s).collect();
-        squares.sort_by(f64::total_cmp);
-        let se = (groups / (groups - 1.0) * squares.iter().sum::<f64>()).sqrt() / count;
-        let half = t95(groups as u32 - 1) * se;
-        Some(Estimate { mean, low: mean - half, high: mean + half, se, n: groups as u32 })
-    }
-
     /// Whether the interval excludes 0 (for differences).
     pub fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
@@ -208,7 +179,7 @@ fn with_added(values: &[f64], added: &[(f64, f64)]) -> (f64, f64) {
 }
 
 /// Two-sided 95% quantile of Student's distribution.
-fn t95(freedom: u32) -> f64 {
+pub(crate) fn t95(freedom: u32) -> f64 {
     StudentsT::new(0.0, 1.0, f64::from(freedom)).map_or(Z95, |t| t.inverse_cdf(0.975))
 }
 
@@ -266,21 +237,6 @@ mod tests {
         let scores = |ones: usize, n: usize| -> Vec<f64> { (0..n).map(|i| f64::from(u8::from(i < ones))).collect() };
         let d = Estimate::of_scores(&scores(56, 70)).minus_independent(&Estimate::of_scores(&scores(48, 80)));
         assert!((d.mean - 0.2).abs() < 1e-12 && (d.low - 0.0524).abs() < 1e-3 && (d.high - 0.3339).abs() < 1e-3, "{d}");
-    }
-
-    #[test]
-    fn clusters_count_and_not_their_members() {
-        let values: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i / 4 % 2 == 0))).collect();
-        let clusters: Vec<u64> = (0..40).map(|i| i / 4).collect();
-        let clustered = Estimate::of_clustered(&values, &clusters).unwrap();
-        let as_ten = Estimate::of_values(&[1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
-        assert_eq!((clustered.n, clustered.mean), (10, 0.5));
-        assert!((clustered.se - as_ten.se).abs() < 1e-12 && (clustered.low - as_ten.low).abs() < 1e-12);
-        let alone: Vec<u64> = (0..40).collect();
-        let alone = Estimate::of_clustered(&values, &alone).unwrap();
-        assert!((alone.se - Estimate::of_values(&values).se).abs() < 1e-12);
-        assert_eq!(Estimate::of_clustered(&values, &[1]), None);
-        assert_eq!(Estimate::of_clustered(&values, &[7; 40]).unwrap().high, f64::INFINITY);
     }
 
     proptest! {

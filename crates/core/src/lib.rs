@@ -4,6 +4,7 @@
 
 mod archive;
 mod calibration;
+mod clustered;
 mod compare;
 mod cost;
 mod data;

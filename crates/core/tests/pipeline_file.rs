@@ -191,6 +191,18 @@ fn everything_wrong_is_placed_and_explained() {
             "`consistency` uses it",
         ),
         (
+            "test = \"test.jsonl\"",
+            "test = \"test.jsonl\"\ngroup = \"document\"",
+            "no example has a field \"document\", by which examples are to share a source",
+            "such as",
+        ),
+        (
+            "[[stages]]\nname = \"pick\"",
+            "[objective]\nmargin = 2\n[[stages]]\nname = \"pick\"",
+            "the margin is a loss of the score that does not matter: 2 is not in 0..1",
+            "such as margin = 0.02",
+        ),
+        (
             "kind = \"number\", gold = \"answer\"",
             "kind = \"llm-judge\"",
             "the metric \"llm-judge\" needs `model`",

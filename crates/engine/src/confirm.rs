@@ -1,7 +1,7 @@
 //! The end of a study: the recommended plan and the baselines on the untouched test split, on fresh draws.
 
 use agenttts_core::{
-    Comparison, Confirmation, Confirmed, CostModel, Example, Finding, Judged, Plan, Space, Temperature, holm,
+    Comparison, Confirmation, Confirmed, CostModel, Estimate, Example, Finding, Judged, Plan, Space, Temperature, holm,
 };
 
 use crate::event::{Event, Observers};
@@ -36,6 +36,7 @@ impl Confirm<'_> {
             plans.push((label, self.better_temperature(plan).await?));
         }
         let test = &self.executor.pipeline().test_split.examples;
+        let clusters = self.clusters();
         let mut confirmed: Vec<Confirmed> = Vec::new();
         for (label, plan) in plans {
             let known = confirmed.iter().find(|c| c.plan == plan);
@@ -45,16 +46,22 @@ impl Confirm<'_> {
                     self.observers.send(Event::Confirming { label: label.into(), plan: plan.clone() });
                     let measured = self.measure(&plan, test, Purpose::Confirmation).await?;
                     let judged = judged(self.executor, &measured.executions);
-                    confirmed_plan(label, plan, measured, judged)
+                    confirmed_plan(label, plan, measured, judged, clusters.as_deref())
                 }
             };
             confirmed.push(entry);
         }
         if let Some((winner, baselines)) = confirmed.split_first_mut() {
             let pipeline = self.executor.pipeline();
-            compare(winner, baselines, pipeline.margin, pipeline.cost_model);
+            compare(winner, baselines, clusters.as_deref(), pipeline.margin, pipeline.cost_model);
         }
         Ok(Confirmation { examples: test.len() as u32, plans: confirmed })
+    }
+
+    /// Which test examples share a source, where the pipeline says how that is seen.
+    fn clusters(&self) -> Option<Vec<u64>> {
+        let pipeline = self.executor.pipeline();
+        pipeline.group.as_ref().map(|field| pipeline.test_split.clusters(field))
     }
 
     /// The plan at the pipeline's temperatures or greedy at every stage: whichever scores better on the search split.
@@ -79,12 +86,13 @@ impl Confirm<'_> {
     }
 }
 
-fn confirmed_plan(label: &str, plan: Plan, run: PlanRun, judged: Vec<Judged>) -> Confirmed {
+fn confirmed_plan(label: &str, plan: Plan, run: PlanRun, judged: Vec<Judged>, clusters: Option<&[u64]>) -> Confirmed {
     let measured = run.measurement;
+    let by_source = clusters.and_then(|clusters| Estimate::of_clustered_scores(&measured.scores, clusters));
     Confirmed {
         label: label.into(),
         plan,
-        objective: measured.objective,
+        objective: by_source.unwrap_or(measured.objective),
         stages: measured.stages,
         cost: measured.cost,
         failures: measured.failures,
@@ -98,10 +106,16 @@ fn confirmed_plan(label: &str, plan: Plan, run: PlanRun, judged: Vec<Judged>) ->
 }
 
 /// Says how the winner compares with the baselines, paired by example and adjusted for their number.
-fn compare(winner: &Confirmed, baselines: &mut [Confirmed], margin: f64, cost_model: CostModel) {
+fn compare(
+    winner: &Confirmed,
+    baselines: &mut [Confirmed],
+    clusters: Option<&[u64]>,
+    margin: f64,
+    cost_model: CostModel,
+) {
     let compared = |baseline: &Confirmed| match winner.plan == baseline.plan {
         true => None,
-        false => Comparison::paired(&winner.scores, &baseline.scores),
+        false => Comparison::paired(&winner.scores, &baseline.scores, clusters),
     };
     let comparisons: Vec<Option<Comparison>> = baselines.iter().map(compared).collect();
     let several = comparisons.iter().flatten().count() > 1;
@@ -149,7 +163,7 @@ fn cost(winner: &Confirmed, baseline: &Confirmed, cost_model: CostModel) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use agenttts_core::{Aggregator, Estimate};
+    use agenttts_core::Aggregator;
 
     use super::*;
 
@@ -178,7 +192,7 @@ mod tests {
 
     fn verdict(winner: &[f64], baseline: &[f64]) -> String {
         let mut others = [confirmed("largest once", 1, baseline, 2.0)];
-        compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut others, 0.02, CostModel::Tokens);
+        compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut others, None, 0.02, CostModel::Tokens);
         others[0].verdict.clone().unwrap()
     }
 
@@ -204,14 +218,28 @@ mod tests {
     }
 
     #[test]
+    fn examples_of_one_source_count_once() {
+        let winner: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i < 30))).collect();
+        let baseline: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i < 20))).collect();
+        let sources: Vec<u64> = (0..40).map(|i| i / 10).collect();
+        let compared = |clusters| {
+            let mut others = [confirmed("largest once", 1, &baseline, 2.0)];
+            compare(&confirmed(RECOMMENDED, 8, &winner, 1.0), &mut others, clusters, 0.02, CostModel::Tokens);
+            others[0].verdict.clone().unwrap()
+        };
+        assert!(compared(None).starts_with("better than"));
+        assert!(compared(Some(&sources[..])).starts_with("not distinguishable"));
+    }
+
+    #[test]
     fn several_baselines_must_be_beaten_more_clearly_than_one() {
         let half: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
         let better: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i % 2 == 1 || i < 12))).collect();
         let one = confirmed("largest once", 1, &half, 2.0);
         let two = confirmed("smallest once", 2, &half, 2.0);
         let mut baselines = [one, two];
-        compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut baselines, 0.02, CostModel::Tokens);
-        let alone = Comparison::paired(&better, &half).unwrap().p;
+        compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut baselines, None, 0.02, CostModel::Tokens);
+        let alone = Comparison::paired(&better, &half, None).unwrap().p;
         assert!(alone < 0.05 && (baselines[0].p.unwrap() - 2.0 * alone).abs() < 1e-12);
     }
 }

@@ -61,6 +61,8 @@ pub struct Pipeline {
     pub search_budget: SearchBudget,
     /// How to search.
     pub search: SearchSettings,
+    /// The field by which examples share a source, where they do.
+    pub group: Option<String>,
     /// Examples that the search may use.
     pub search_split: Split,
     /// Examples that only the final report uses.

@@ -71,6 +71,7 @@ pub(crate) struct RawData {
     pub search: Option<Spanned<String>>,
     pub test: Option<Spanned<String>>,
     pub id: Option<String>,
+    pub group: Option<Spanned<String>>,
     pub search_examples: Option<Spanned<u32>>,
     pub test_examples: Option<Spanned<u32>>,
     pub task: Option<Spanned<String>>,

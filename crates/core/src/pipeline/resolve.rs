@@ -185,6 +185,7 @@ impl PipelineFile {
         }
         let objective = self.objective(&stages, &mut problems);
         let margin = self.margin(&mut problems);
+        let group = self.group(&search, &test, &mut problems);
         problems.extend(stages.get(objective).and_then(|s| flow::check_objective(s, &self.raw.stages, &self.place)));
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -207,6 +208,7 @@ impl PipelineFile {
             plan_budget,
             search_budget,
             search: search_settings,
+            group,
             search_split: search,
             test_split: test,
         };
@@ -341,6 +343,17 @@ impl PipelineFile {
             agent: raw.agent.as_ref().map(|a| a.get_ref().clone()),
             task: if raw.task.is_empty() { self.raw.description.clone() } else { raw.task.clone() },
         }
+    }
+
+    fn group(&self, search: &Split, test: &Split, problems: &mut Vec<Problem>) -> Option<String> {
+        let group = self.raw.data.get_ref().group.as_ref()?;
+        if !search.examples.iter().chain(&test.examples).any(|e| e.fields.contains_key(group.get_ref())) {
+            let message =
+                format!("no example has a field {:?}, by which examples are to share a source", group.get_ref());
+            problems
+                .push(self.place.problem(group.span(), message).hint("such as the document that a question is about"));
+        }
+        Some(group.get_ref().clone())
     }
 
     fn margin(&self, problems: &mut Vec<Problem>) -> f64 {
