@@ -53,7 +53,6 @@ fn facts(id: &str) -> Option<Facts> {
     let (params, layers, width) = match id {
         "smollm2-135m" => (106_000_000, 30, 576),
         "qwen-coder-0.5b" => (358_000_000, 24, 896),
-        "qwen-coder-1.5b" => (1_310_000_000, 28, 1536),
         _ => return None,
     };
     Some(Facts { params, shape: Shape { layers, width }, context: 2048 })
