@@ -231,9 +231,9 @@ impl Results {
                 .map(|at| tested[at].clone());
             for (method, mine) in methods.iter_mut().zip(&tested) {
                 let rival = best_outside.as_ref().filter(|(name, _)| *name != method.method);
-                method.test = (!mine.is_empty()).then(|| Estimate::of_values(mine));
+                method.test = (!mine.is_empty()).then(|| Estimate::of_scores(mine));
                 let theirs = rival_tested.as_ref().filter(|theirs| rival.is_some() && !theirs.is_empty());
-                method.test_difference = theirs.map(|theirs| estimate(mine.iter().zip(theirs).map(|(a, b)| a - b)));
+                method.test_difference = theirs.and_then(|theirs| Estimate::of_paired_difference(mine, theirs));
                 method.difference = rival.map(|(_, theirs)| {
                     let differences: Vec<f64> = method.last.iter().zip(theirs).map(|(a, b)| a - b).collect();
                     Estimate::of_values(&differences)
@@ -250,7 +250,7 @@ impl Results {
                 plans: space.size() as u64,
                 feasible: space.feasible() as u64,
                 best_outside: best_outside.map(|(name, _)| name),
-                best_on_test: arena.truth.best_plan().and_then(|p| arena.truth.test(p)).map(Estimate::of_values),
+                best_on_test: arena.truth.best_plan().and_then(|p| arena.truth.test(p)).map(Estimate::of_scores),
                 methods,
             });
         }
