@@ -10,6 +10,7 @@ mod peers;
 mod run;
 mod setup;
 mod summary;
+mod supply_chain;
 mod test;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Paper(paper::PaperArgs),
     /// Check formatting and lints, with warnings as errors.
     Lint,
+    /// Check what is built upon: licences, advisories and sources of all dependencies, and that each is used.
+    SupplyChain,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Paper(args) => paper::paper(&args),
         Command::Lint => lint::lint(),
+        Command::SupplyChain => supply_chain::supply_chain(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

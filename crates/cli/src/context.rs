@@ -41,6 +41,11 @@ impl Context {
         Ok(Store::open(&self.store)?)
     }
 
+    /// The store's file, which must be there.
+    pub(crate) fn store_file(&self) -> Result<&Path, Failure> {
+        if self.store.exists() { Ok(&self.store) } else { Err(Failure::NoStudy(self.store.clone())) }
+    }
+
     /// Whether somebody named the store.
     pub(crate) fn named_store(&self) -> bool {
         self.store_is_named

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agenttts_core::{Archive, Exchange, Guideline, Request, RequestKey, StudyState, Trial};
 use rusqlite::{Connection, OpenFlags};
 
+pub mod care;
 mod error;
 mod ledger;
 mod lock;

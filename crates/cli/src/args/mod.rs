@@ -6,6 +6,7 @@ mod data;
 mod number;
 mod pilot;
 mod price;
+mod store;
 mod study;
 mod tape;
 
@@ -20,6 +21,7 @@ pub(crate) use data::{DataArgs, DataCommand, InspectArgs, PrepareArgs, ReadArgs}
 use number::{amount, signed_amount};
 pub(crate) use pilot::PilotArgs;
 use price::PriceArg;
+pub(crate) use store::{ExportFormatArg, StoreArgs, StoreCommand};
 pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
 pub(crate) use tape::{DemoArgs, ExportArgs, RecordArgs, TapeArgs, TapeCommand};
 
@@ -91,6 +93,8 @@ pub(crate) enum Command {
     Data(DataArgs),
     /// Write what a study drew into one file, from which anyone can search again what it searched
     Tape(TapeArgs),
+    /// Look after the store's file: verify it, make it small, migrate it, or export its tables
+    Store(StoreArgs),
     /// Price one stage by hand
     Cost(CostArgs),
     /// Compare search methods on landscapes: tables of every plan's score and cost, where no model is called

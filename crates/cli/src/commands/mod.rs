@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod search;
 mod show;
+mod store;
 mod studies;
 mod tape;
 
@@ -38,6 +39,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Models(args) => models::models(context, &args.command).await,
         Command::Data(args) => data::data(context, &args),
         Command::Tape(args) => tape::tape(context, &args.command).await,
+        Command::Store(args) => store::store(context, &args.command),
         Command::Cost(args) => cost::cost(context, &args),
         Command::Bench(args) => bench::bench(context, args).await,
     }
