@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::Cost;
 use crate::estimate::Estimate;
+use crate::fitting::Fitting;
 use crate::plan::Plan;
 use crate::request::{Message, Usage};
 
@@ -122,6 +123,9 @@ pub struct Measurement {
     /// not deterministic or the stage has no metric. Points of one curve are correlated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<Vec<CurvePoint>>,
+    /// How the prompts of each stage fitted the context of its model: empty where all did as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fitting: Vec<Fitting>,
     /// Tokens that this trial would have drawn from nothing.
     pub fresh: Usage,
     /// Tokens that it did draw: what the bank did not have.
@@ -142,6 +146,7 @@ impl Measurement {
             failures: 0,
             failure_reasons: Vec::new(),
             curves: Vec::new(),
+            fitting: Vec::new(),
             fresh: Usage::default(),
             drawn: Usage::default(),
             seconds: 0.0,

@@ -8,8 +8,10 @@ mod clustered;
 mod compare;
 mod cost;
 mod data;
+mod enforced;
 mod estimate;
 mod explanation;
+mod fitting;
 mod judged;
 mod model;
 mod pilot;
@@ -29,11 +31,13 @@ pub use calibration::Calibration;
 pub use compare::{Comparison, Finding, holm};
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
 pub use data::{Example, Split, check_disjoint, parse_examples};
+pub use enforced::Enforced;
 pub use estimate::Estimate;
 pub use explanation::{
     Credible, Explanation, Factor, FittedCurve, FittedPoint, Importance, Interplay, PairImportance, Part, Peak, Rival,
     Shift, Verdict,
 };
+pub use fitting::Fitting;
 pub use judged::{Heard, Judged, Opinion};
 pub use model::{ModelSpec, OpenaiSpec, Price, ProviderKind, ProviderSpec, Shape, Speed};
 pub use pilot::{
@@ -50,6 +54,6 @@ pub use request::{
 pub use runs::Runs;
 pub use space::{JUDGE_MAX_TOKENS, PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
 pub use summary::{
-    Confirmation, Confirmed, Enforced, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION,
-    ScalingCurve, Spend, StageRuns, StageSummary, StudyState, StudySummary,
+    Confirmation, Confirmed, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION, ScalingCurve,
+    Spend, StageRuns, StageSummary, StudyState, StudySummary,
 };

@@ -137,6 +137,7 @@ mod tests {
                 failures: 0,
                 failure_reasons: vec![],
                 curves: vec![],
+                fitting: vec![],
                 fresh: Usage { decode: 10 * scores.len() as u64, ..Usage::default() },
                 drawn: Usage::default(),
                 seconds: 0.0,

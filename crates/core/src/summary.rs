@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{Archive, CurvePoint};
 use crate::cost::CostModel;
+use crate::enforced::Enforced;
 use crate::estimate::Estimate;
 use crate::explanation::Explanation;
+use crate::fitting::Fitting;
 use crate::judged::Judged;
 use crate::plan::Plan;
 use crate::request::{ModelIdentity, Usage};
@@ -100,18 +102,6 @@ impl StudySummary {
     }
 }
 
-/// What held generated code while it ran.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Enforced {
-    /// The kernel's release.
-    pub kernel: String,
-    /// For each thing that must be held (`files`, `network`, `memory`, ...) the parts of the system that held it, the
-    /// strongest first. Empty: nothing did.
-    pub guards: BTreeMap<String, Vec<String>>,
-    /// Parts that the system did not give, and why.
-    pub missing: BTreeMap<String, String>,
-}
-
 /// A measured plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanSummary {
@@ -156,6 +146,9 @@ pub struct StageSummary {
     pub samples: Vec<u32>,
     /// Its metric, where it has one.
     pub metric: Option<String>,
+    /// What it shortens of prompts that are too long for a model, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortens: Option<String>,
     /// How often it runs, where that is not once for every example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<StageRuns>,
@@ -273,6 +266,9 @@ pub struct Confirmed {
     pub cost: Estimate,
     /// Examples of which a stage failed.
     pub failures: u32,
+    /// How the prompts of each stage fitted the context of its model: empty where all did as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fitting: Vec<Fitting>,
     /// The objective of each example, in the order of the split.
     pub scores: Vec<f64>,
     /// The recommended plan's objective minus this one's, paired by example; absent for the recommended plan.

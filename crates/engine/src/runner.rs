@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::direct::Direct;
 use crate::error::EngineError;
 use crate::execute::{Executor, ItemRun, StageRun};
+use crate::fit::LeftOut;
 use crate::plan_file::PlanFile;
 use crate::source::Halt;
 use crate::steps::{StepRun, changed_programs};
@@ -44,6 +45,14 @@ pub struct Answer {
     pub seconds: f64,
 }
 
+impl Answer {
+    /// The stages of which a prompt was too long for its model and was shortened.
+    pub fn shortened(&self) -> impl Iterator<Item = &StageTrace> {
+        let items = |stage: &StageTrace| stage.items.iter().flatten().any(|item| item.left_out.is_some());
+        self.stages.iter().filter(move |stage| stage.left_out.is_some() || items(stage))
+    }
+}
+
 /// What a stage did.
 #[derive(Clone, Debug, Serialize)]
 pub struct StageTrace {
@@ -63,6 +72,9 @@ pub struct StageTrace {
     pub combined: Option<String>,
     /// Why the vote stands in for an unusable fusion or judgement.
     pub fallback: Option<String>,
+    /// What was left out of its prompt, where that was too long for the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// Whether its condition kept it from running.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
@@ -84,6 +96,9 @@ pub struct ItemTrace {
     pub combined: Option<String>,
     /// Why the vote stands in for an unusable fusion or judgement.
     pub fallback: Option<String>,
+    /// What was left out of its prompt, where that was too long for the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
 }
 
 impl From<ItemRun> for ItemTrace {
@@ -94,6 +109,7 @@ impl From<ItemRun> for ItemTrace {
             support: run.support,
             combined: run.combined.map(|s| s.draw.text),
             fallback: run.fallback,
+            left_out: run.left_out,
         }
     }
 }
@@ -102,7 +118,7 @@ impl StageTrace {
     fn new(stage: &str, choice: &Choice, run: StageRun) -> Self {
         let mut runs: Vec<ItemTrace> = run.runs.into_iter().map(ItemTrace::from).collect();
         let once = if run.by_item { None } else { runs.pop() }.unwrap_or_default();
-        let ItemTrace { samples, parsed, support, combined, fallback } = once;
+        let ItemTrace { samples, parsed, support, combined, fallback, left_out } = once;
         StageTrace {
             stage: stage.to_owned(),
             choice: choice.clone(),
@@ -112,6 +128,7 @@ impl StageTrace {
             support,
             combined,
             fallback,
+            left_out,
             skipped: run.skipped,
             items: run.by_item.then_some(runs),
         }

@@ -1,6 +1,6 @@
 //! The summary of a study, put together from its store at any time.
 
-use agenttts_core::pipeline::{MetricSpec, Snapshot};
+use agenttts_core::pipeline::{MetricSpec, Snapshot, TooLong};
 use agenttts_core::{
     Archive, Confirmation, CostModel, Estimate, KindSpend, LimitUse, Pipeline, PlanSummary, Recommended, Reuse,
     SUMMARY_VERSION, ScalingCurve, Space, Spend, StageRuns, StageSummary, StudyState, StudySummary,
@@ -205,6 +205,10 @@ fn stages(
         models: p.by_size.iter().map(|&m| p.model_name(m).to_owned()).collect(),
         samples: spec.samples.clone(),
         metric: spec.metric.as_ref().map(MetricSpec::name),
+        shortens: match &spec.too_long {
+            TooLong::Shorten { variable } => Some(variable.clone()),
+            TooLong::Fail => None,
+        },
         runs: spec.flow.varies().then(|| StageRuns { expected: spec.flow.runs.as_f64(), counted: runs(&outcomes, i) }),
     });
     Ok(stages.collect())

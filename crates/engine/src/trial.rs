@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use agenttts_core::{CurvePoint, Estimate, Example, Measurement, Plan, Usage};
+use agenttts_core::{CurvePoint, Estimate, Example, Fitting, Measurement, Plan, Usage};
 use futures::StreamExt;
 
-use crate::execute::{Execution, Executor};
+use crate::execute::{Execution, Executor, ItemRun};
 use crate::source::{Halt, Source};
 
 /// A plan that was run over a split.
@@ -115,10 +115,33 @@ pub(crate) fn measure<E: Borrow<Execution>>(executor: &Executor, executions: &[E
         failures: executions.iter().filter(|e| e.failure.is_some()).count() as u32,
         failure_reasons: reasons.into_iter().take(REASONS).collect(),
         curves: (0..executor.stage_count()).map(|i| curve(&executions, i)).collect(),
+        fitting: fitting(executor, &executions),
         fresh: executions.iter().map(|e| e.fresh).sum(),
         drawn: executions.iter().map(|e| e.drawn).sum::<Usage>(),
         seconds,
     }
+}
+
+/// How the prompts of each stage fitted; nothing where all did as they were.
+fn fitting(executor: &Executor, executions: &[&Execution]) -> Vec<Fitting> {
+    let of_stage = |stage: usize| {
+        let runs = executions.iter().map(|e| &e.stages[stage]);
+        let shares: Vec<f64> = runs.clone().filter_map(|s| share_left_out(&s.runs)).collect();
+        Fitting {
+            shortened: shares.len() as u32,
+            left_out: shares.iter().sum::<f64>() / shares.len().max(1) as f64,
+            too_long: runs.filter(|s| s.too_long).count() as u32,
+        }
+    };
+    let all: Vec<Fitting> = (0..executor.stage_count()).map(of_stage).collect();
+    if all.iter().all(|f| *f == Fitting::default()) { Vec::new() } else { all }
+}
+
+/// The share that the runs which were shortened lost together.
+fn share_left_out(runs: &[ItemRun]) -> Option<f64> {
+    let shortened = runs.iter().filter_map(|run| run.left_out);
+    let (count, of) = shortened.fold((0, 0), |(count, of), left_out| (count + left_out.count, of + left_out.of));
+    (count > 0).then(|| f64::from(count) / f64::from(of))
 }
 
 /// The stage's metric with the first 1, 2, 4, ... samples, without the examples for which it had nothing to draw.

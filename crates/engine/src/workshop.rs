@@ -138,6 +138,11 @@ impl ModelSet {
         ModelSet { models, tape: None }
     }
 
+    /// The tape that plays them, where one does.
+    pub(crate) fn tape(&self) -> Option<&Tape> {
+        self.tape.as_deref()
+    }
+
     /// Models that a tape plays.
     pub(crate) fn played(models: HashMap<String, Connected>, tape: Arc<Tape>) -> Self {
         ModelSet { models, tape: Some(tape) }

@@ -171,6 +171,7 @@ mod tests {
             failures: 0,
             failure_reasons: vec![],
             curves: vec![],
+            fitting: vec![],
             fresh: Usage::default(),
             drawn: Usage::default(),
             seconds: 0.0,

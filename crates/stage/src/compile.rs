@@ -10,6 +10,7 @@ use crate::combine::{FUSE_PROMPT, JUDGE_PROMPT};
 use crate::field::listed;
 use crate::flow::{EACH, INDEX, ITEM, OTHERWISE, WHEN};
 use crate::parse::Parser;
+use crate::shorten::shortens;
 use crate::stage::{CompiledStage, FUSE, JUDGE, PROMPT, RUBRIC, SYSTEM};
 use crate::template::{Scope, Templates};
 
@@ -58,8 +59,9 @@ impl CompiledStage {
         problems.extend(field_problems(spec, known_fields));
         let templates = templates(spec, &scope, &mut problems);
         let parser = Parser::compile(&spec.parser).map_err(|p| problems.push(in_stage(spec, p)));
-        match parser {
-            Ok(parser) if problems.is_empty() => Ok(CompiledStage {
+        let shortens = shortens(spec, &scope, &templates).map_err(|p| problems.push(in_stage(spec, p)));
+        match (parser, shortens) {
+            (Ok(parser), Ok(shortens)) if problems.is_empty() => Ok(CompiledStage {
                 name: spec.name.clone(),
                 stages,
                 has_items: spec.flow.each.is_some(),
@@ -68,6 +70,7 @@ impl CompiledStage {
                 templates,
                 parser,
                 metric: spec.metric.clone(),
+                shortens,
             }),
             _ => Err(Problems(problems)),
         }

@@ -79,6 +79,22 @@ impl CompiledStage {
         outputs
     }
 
+    /// What every run for an example takes for the outputs of earlier stages: none where it does not run.
+    ///
+    /// # Errors
+    /// As [`CompiledStage::flow`].
+    pub fn inputs(
+        &self,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Result<Vec<BTreeMap<String, Value>>, Box<RenderError>> {
+        Ok(match self.flow(example, outputs)? {
+            Flow::Skipped(_) => Vec::new(),
+            Flow::Once => vec![outputs.clone()],
+            Flow::Each(items) => items.iter().enumerate().map(|(i, item)| Self::with_item(outputs, item, i)).collect(),
+        })
+    }
+
     /// The messages of every run for an example: none where it does not run.
     ///
     /// # Errors
@@ -88,14 +104,7 @@ impl CompiledStage {
         example: &Example,
         outputs: &BTreeMap<String, Value>,
     ) -> Result<Vec<Vec<Message>>, Box<RenderError>> {
-        match self.flow(example, outputs)? {
-            Flow::Skipped(_) => Ok(Vec::new()),
-            Flow::Once => Ok(vec![self.render(example, outputs)?]),
-            Flow::Each(items) => {
-                let items = items.iter().enumerate();
-                items.map(|(i, item)| self.render(example, &Self::with_item(outputs, item, i))).collect()
-            }
-        }
+        self.inputs(example, outputs)?.iter().map(|outputs| self.render(example, outputs)).collect()
     }
 
     /// What an expression gave, as data.

@@ -17,6 +17,7 @@ mod judge;
 mod metric;
 mod normalise;
 mod parse;
+mod shorten;
 mod stage;
 mod step;
 mod template;

@@ -12,6 +12,7 @@ use crate::field::lookup;
 use crate::flow::{INDEX, ITEM};
 use crate::metric::{MetricError, Near, Seen, gold_output, score, wanted};
 use crate::parse::Parser;
+use crate::shorten::Shortens;
 use crate::template::{RenderError, Templates, template_value};
 
 /// Names of the templates of a stage.
@@ -37,6 +38,8 @@ pub struct CompiledStage {
     pub(crate) fields: BTreeSet<String>,
     /// The field with the parser's candidates.
     pub(crate) among: Option<String>,
+    /// What is shortened of prompts that are too long, where anything is.
+    pub(crate) shortens: Option<Shortens>,
 }
 
 impl CompiledStage {

@@ -27,6 +27,7 @@ fn measured(number: u32) -> Trial {
         failures: 0,
         failure_reasons: vec![],
         curves: vec![],
+        fitting: vec![],
         fresh: Usage::default(),
         drawn: Usage::default(),
         seconds: 0.5,

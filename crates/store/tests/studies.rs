@@ -40,6 +40,7 @@ fn measured(scores: Vec<f64>, seconds: f64) -> TrialState {
         failures: 1,
         failure_reasons: vec!["no number in the reply".into()],
         curves: vec![vec![], vec![CurvePoint { samples: 1, score: estimate }]],
+        fitting: vec![],
         fresh: Usage { prompt: 10, cached_prompt: 2, decode: 3, calls: 4 },
         drawn: Usage::default(),
         seconds,

@@ -2,7 +2,7 @@
 
 use agenttts_core::CostModel;
 use agenttts_core::pipeline::{Overrides, SearchBudget};
-use agenttts_engine::{forecast, probe};
+use agenttts_engine::{forecast, probe, prompt_fits};
 use agenttts_models::ModelErrorKind;
 
 use crate::args::CheckArgs;
@@ -27,6 +27,7 @@ pub(super) async fn check(context: &Context, args: &CheckArgs) -> Result<Exit, F
         cheapest: space.cheapest(),
         dearest: space.dearest(),
         forecast: forecast(pipeline, space),
+        fits: prompt_fits(&loaded, &models, &workshop)?,
         limits: limits(&pipeline.search_budget),
         probes: if args.probe { Some(probe(pipeline, &models).await) } else { None },
     };

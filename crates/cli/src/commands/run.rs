@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use agenttts_core::Usage;
-use agenttts_engine::{Answer, EngineError, ItemTrace, PlanFile, Runner, StageTrace, StepTrace};
+use agenttts_engine::{Answer, EngineError, ItemTrace, LeftOut, PlanFile, Runner, StageTrace, StepTrace};
 use futures::StreamExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -53,6 +53,10 @@ async fn one(context: &Context, args: &RunArgs, runner: &Runner, input: &str) ->
         answer.steps.iter().for_each(|step| trace_step(screen, step));
         answer.stages.iter().for_each(|stage| trace(screen, stage));
     }
+    for stage in answer.shortened() {
+        screen
+            .warn(&format!("the prompt of {} was too long for {} and was shortened", stage.stage, stage.choice.model));
+    }
     match &answer.output {
         Value::String(text) => screen.print(text)?,
         other => screen.print_json_line(other)?,
@@ -77,8 +81,8 @@ fn trace(screen: &Screen, stage: &StageTrace) {
     if stage.skipped {
         screen.say("  not run: its condition does not hold");
     }
-    let StageTrace { samples, parsed, support, combined, fallback, .. } = stage.clone();
-    trace_run(screen, &ItemTrace { samples, parsed, support, combined, fallback });
+    let StageTrace { samples, parsed, support, combined, fallback, left_out, .. } = stage.clone();
+    trace_run(screen, &ItemTrace { samples, parsed, support, combined, fallback, left_out });
     for (index, item) in stage.items.iter().flatten().enumerate() {
         screen.say(&format!("  item {index}:"));
         trace_run(screen, item);
@@ -89,6 +93,9 @@ fn trace(screen: &Screen, stage: &StageTrace) {
 }
 
 fn trace_run(screen: &Screen, run: &ItemTrace) {
+    if let Some(LeftOut { count, of }) = run.left_out {
+        screen.say(&format!("  prompt too long: the last {count} of {of} were left out of what the stage shortens"));
+    }
     for (text, parsed) in run.samples.iter().zip(&run.parsed) {
         let read = parsed.as_ref().map_or_else(|| "(cannot be read)".into(), Value::to_string);
         screen.say(&format!("  {read} from {text:?}"));
@@ -146,6 +153,7 @@ async fn many(context: &Context, args: &RunArgs, runner: &Runner, file: &Path) -
 #[derive(Default)]
 struct End {
     answered: u64,
+    shortened: u64,
     usage: Usage,
     bad_input: u64,
     other: u64,
@@ -155,6 +163,7 @@ struct End {
 impl End {
     fn answered(&mut self, answer: &Answer) {
         self.answered += 1;
+        self.shortened += u64::from(answer.shortened().next().is_some());
         self.usage += answer.usage;
     }
 
@@ -171,8 +180,15 @@ impl End {
     fn tell(&self, screen: &Screen) {
         let failed = self.bad_input + self.other;
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let shortened = match self.shortened {
+            0 => String::new(),
+            n => format!(", {n} of them from shortened prompts"),
+        };
         let tokens = grouped(u128::from(self.usage.tokens()));
-        screen.say(&format!("{} answered{failed}; {tokens} tokens in {} calls", self.answered, self.usage.calls));
+        screen.say(&format!(
+            "{} answered{shortened}{failed}; {tokens} tokens in {} calls",
+            self.answered, self.usage.calls
+        ));
     }
 
     /// Bad input is for the user to mend, so it goes before what a provider did.

@@ -2,11 +2,11 @@
 
 use agenttts_core::pipeline::{FlowSpec, Inputs, MetricSpec, StepKind, StepSpec};
 use agenttts_core::{Pipeline, Plan, Space, Temperature};
-use agenttts_engine::{Forecast, Probe};
+use agenttts_engine::{Forecast, Probe, PromptFit};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::number::{cost, grouped, of_limit, short, usd};
+use super::number::{cost, grouped, of_limit, percent, short, usd};
 use super::study::title;
 use super::table::Columns;
 use super::{Paint, Screen};
@@ -19,6 +19,8 @@ pub(crate) struct Checked<'a> {
     /// The plan within the budget that costs most.
     pub(crate) dearest: Option<Plan>,
     pub(crate) forecast: Forecast,
+    /// The prompts that will not fit their models as they are.
+    pub(crate) fits: Vec<PromptFit>,
     pub(crate) limits: Vec<(&'static str, f64)>,
     pub(crate) probes: Option<Vec<Probe>>,
 }
@@ -95,6 +97,10 @@ impl Checked<'_> {
         priced("cheapest", &self.cheapest);
         if let Some(dearest) = &self.dearest {
             priced("dearest", dearest);
+        }
+        if !self.fits.is_empty() {
+            text.push_str(&title(screen, "Prompts that are too long, of all search and test examples"));
+            text.push_str(&too_long(&self.fits));
         }
         text.push_str(&title(screen, "A search would probably take"));
         text.push_str(&self.forecast_text());
@@ -184,11 +190,36 @@ impl Checked<'_> {
             "plans_within_budget": space.feasible().to_string(),
             "cheapest": priced(&self.cheapest),
             "dearest_within_budget": self.dearest.as_ref().map(priced),
+            "too_long": self.fits,
             "forecast": self.forecast,
             "search_limits": limits,
             "probes": self.probes.as_ref().map(|all| all.iter().map(probe_json).collect::<Vec<_>>()),
         })
     }
+}
+
+fn too_long(fits: &[PromptFit]) -> String {
+    let mut table = Columns::new(&["stage", "model", ">context", "examples"]);
+    for fit in fits {
+        let fails = (fit.too_long > 0).then(|| format!("{} fail", fit.too_long));
+        let shortened = (fit.shortened > 0).then(|| {
+            let what = fit.shortens.as_deref().unwrap_or("their prompts");
+            format!("{} lose {} of {what} on average", fit.shortened, percent(fit.left_out))
+        });
+        let perhaps = (fit.may_fail > 0).then(|| format!("{} may fail: only the server counts tokens", fit.may_fail));
+        table.row([
+            fit.stage.clone(),
+            fit.model.clone(),
+            grouped(u128::from(fit.context)),
+            format!("of {} {}", fit.examples, listed([fails, shortened, perhaps].into_iter().flatten())),
+        ]);
+    }
+    let mut text = table.text();
+    if let Some(first) = fits.iter().find_map(|fit| fit.first.as_ref()) {
+        text.push_str(&format!("  the first that fails, {first}\n"));
+    }
+    text.push_str("  prompts that read earlier stages are measured when those have run\n");
+    text
 }
 
 fn probed(probes: &[Probe]) -> String {

@@ -1,9 +1,7 @@
 //! A study for a person: the plan, how good and how sure, what it cost, and what to do next.
 
-use std::collections::BTreeSet;
-
 use agenttts_core::text::decimal;
-use agenttts_core::{Confirmation, Enforced, Spend, StageRuns, StudyState, StudySummary};
+use agenttts_core::{Confirmation, Fitting, Plan, Spend, StageRuns, StudyState, StudySummary};
 
 use super::number::{cost, duration, grouped, of_limit, percent, score, short, usd};
 use super::table::Columns;
@@ -74,22 +72,9 @@ fn head(screen: &Screen, s: &StudySummary) -> String {
     };
     line("trials", format!("{measured} measured{open}{on}"));
     for enforced in &s.sandbox {
-        line("sandbox", sandbox(enforced));
+        line("sandbox", enforced.words());
     }
     text
-}
-
-/// What held generated code: everything, or what did not; and by what.
-fn sandbox(enforced: &Enforced) -> String {
-    let (held, open): (Vec<_>, Vec<_>) = enforced.guards.iter().partition(|(_, layers)| !layers.is_empty());
-    let names =
-        |guards: Vec<(&String, &Vec<String>)>| guards.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>().join(", ");
-    let layers: BTreeSet<&str> = held.iter().flat_map(|(_, layers)| layers.iter().map(String::as_str)).collect();
-    let by = layers.into_iter().collect::<Vec<_>>().join(", ");
-    let missing: Vec<String> =
-        enforced.missing.iter().map(|(layer, reason)| format!("; no {layer}: {reason}")).collect();
-    let open = if open.is_empty() { String::new() } else { format!("; not held: {}", names(open)) };
-    format!("generated code ran with these held: {} (by {by}){open}{}", names(held), missing.concat())
 }
 
 fn plan(screen: &Screen, s: &StudySummary) -> String {
@@ -121,7 +106,20 @@ fn plan(screen: &Screen, s: &StudySummary) -> String {
             ));
         }
     }
+    for line in fitting(s, &recommended.plan) {
+        text.push_str(&format!("  {line}\n"));
+    }
     text
+}
+
+/// How the prompts of a plan fitted their models' contexts, over the examples that it was searched on.
+fn fitting(s: &StudySummary, plan: &Plan) -> Vec<String> {
+    // Fresh draws have the same examples again.
+    let trials = s.archive.measured().filter(|(t, _)| &t.plan == plan && t.stream == 0);
+    let parts: Vec<&[Fitting]> = trials.map(|(_, m)| m.fitting.as_slice()).collect();
+    let of_stage = |i: usize| Fitting::total(parts.iter().filter_map(|p| p.get(i)));
+    let total: Vec<Fitting> = (0..s.stages.len()).map(of_stage).collect();
+    s.fitting_words(plan, &total)
 }
 
 fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> String {
@@ -150,6 +148,11 @@ fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> Str
             "  Its score on the search examples minus that here: {:+.3} [{:+.3}, {:+.3}]; choosing by noisy scores adds to it.\n",
             optimism.mean, optimism.low, optimism.high
         ));
+    }
+    for c in &confirmation.plans {
+        for line in s.fitting_words(&c.plan, &c.fitting) {
+            text.push_str(&format!("  {}: {line}.\n", c.label));
+        }
     }
     text.push_str("  Brackets are 95% intervals; differences are paired by example.\n");
     for c in &confirmation.plans {

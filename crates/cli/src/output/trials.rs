@@ -1,6 +1,6 @@
 //! Tables of trials, choices and guidelines.
 
-use agenttts_core::{CostModel, Plan, StudySummary, Trial, TrialState};
+use agenttts_core::{Plan, StudySummary, Trial, TrialState};
 
 use super::number::{cost, examples, score};
 use super::table::Columns;
@@ -42,12 +42,13 @@ pub(crate) fn front(summary: &StudySummary) -> String {
 pub(crate) fn all(summary: &StudySummary) -> String {
     let mut table = Columns::new(&[">trial", ">round", "quality", ">cost", "failed", "plan", "why"]);
     for trial in &summary.archive.trials {
-        table.row(row(trial, summary.cost_model));
+        table.row(row(trial, summary));
     }
     table.text()
 }
 
-fn row(trial: &Trial, cost_model: CostModel) -> [String; 7] {
+fn row(trial: &Trial, summary: &StudySummary) -> [String; 7] {
+    let cost_model = summary.cost_model;
     let (quality, price, failed) = match &trial.state {
         TrialState::Measured(m) => {
             let failed = if m.failures > 0 { format!("{} of {}", m.failures, m.scores.len()) } else { "-".into() };
@@ -63,7 +64,8 @@ fn row(trial: &Trial, cost_model: CostModel) -> [String; 7] {
     }
     let on = trial.span.map(|s| format!("on {}", examples(s)));
     let fresh = (trial.stream != 0).then(|| "on fresh draws".to_owned());
-    let how: Vec<String> = on.into_iter().chain(fresh).collect();
+    let fitting = trial.measurement().map_or(&[][..], |m| &m.fitting);
+    let how: Vec<String> = on.into_iter().chain(fresh).chain(summary.fitting_words(&trial.plan, fitting)).collect();
     if !how.is_empty() {
         why.push_str(&format!(" ({})", how.join(", ")));
     }

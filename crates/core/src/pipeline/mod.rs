@@ -93,6 +93,8 @@ pub struct StageSpec {
     pub system: Option<Template>,
     /// The most tokens of one sample.
     pub max_tokens: u32,
+    /// What becomes of a prompt that is too long for its model.
+    pub too_long: TooLong,
     /// Nucleus sampling mass.
     pub top_p: Option<f64>,
     /// Stop strings.
@@ -120,6 +122,18 @@ pub struct Template {
     pub file: String,
     /// The text.
     pub text: String,
+}
+
+/// What becomes of a prompt that, with the tokens that are to be decoded, is longer than the context of its model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TooLong {
+    /// Its example fails.
+    Fail,
+    /// What it is rendered from is shortened until it fits.
+    Shorten {
+        /// The variable of the templates that is shortened: a list loses items from its end, a text loses its end.
+        variable: String,
+    },
 }
 
 /// LLM fusion.

@@ -108,7 +108,7 @@ pub(crate) struct RawModel {
     pub width: Option<u32>,
     pub price: Option<RawPrice>,
     pub speed: Option<RawSpeed>,
-    pub context: Option<u32>,
+    pub context: Option<Spanned<u32>>,
     pub top_p: Option<Spanned<f64>>,
 }
 
@@ -143,6 +143,7 @@ pub(crate) struct RawStage {
     pub prompt: Spanned<String>,
     pub system: Option<Spanned<String>>,
     pub max_tokens: Spanned<u32>,
+    pub too_long: Option<Spanned<RawTooLong>>,
     pub top_p: Option<Spanned<f64>>,
     #[serde(default)]
     pub stop: Vec<String>,
@@ -180,6 +181,43 @@ pub(crate) struct RawStep {
 pub(crate) struct RawConstraint {
     pub json_schema: Option<Spanned<String>>,
     pub grammar: Option<Spanned<String>>,
+}
+
+/// `too_long = "fail"` or `too_long = { shorten = "candidates" }`.
+#[derive(Debug)]
+pub(crate) enum RawTooLong {
+    Word(String),
+    Shorten(String),
+}
+
+impl<'de> Deserialize<'de> for RawTooLong {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+
+        impl<'de> Visitor<'de> for V {
+            type Value = RawTooLong;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"fail\" or { shorten = \"VARIABLE\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
+                Ok(RawTooLong::Word(v.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                #[derive(Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Table {
+                    shorten: String,
+                }
+                let table = Table::deserialize(value::MapAccessDeserializer::new(map))?;
+                Ok(RawTooLong::Shorten(table.shorten))
+            }
+        }
+
+        d.deserialize_any(V)
+    }
 }
 
 #[derive(Debug, Deserialize)]

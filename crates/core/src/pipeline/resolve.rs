@@ -488,6 +488,14 @@ fn model(
             return Err(place.problem(span, format!("model {name:?} must give layers and width together")));
         }
     };
+    let context = match &raw.context {
+        Some(context) if *context.get_ref() == 0 => {
+            return Err(place.problem(context.span(), "a context holds at least 1 token"));
+        }
+        context => context.as_ref().map(|c| *c.get_ref()),
+    };
+    // No model goes beyond what it was trained for; a file that does not say so has 0.
+    let trained = known.map(|f| f.context).filter(|&c| c > 0);
     Ok(ModelSpec {
         name: name.to_owned(),
         provider: raw.provider.get_ref().clone(),
@@ -497,7 +505,7 @@ fn model(
         shape,
         price: price.transpose()?,
         speed: speed.transpose()?,
-        context: raw.context.or(known.map(|f| f.context)),
+        context: context.into_iter().chain(trained).min(),
         top_p,
     })
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use agenttts_core::pipeline::Node;
+use agenttts_core::pipeline::{Node, TooLong};
 use agenttts_core::{
     Cost, CostModel, Decoding, Example, Message, Opinion, Pipeline, Plan, Request, RequestKey, Temperature, Usage,
 };
@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::budget::lock;
 use crate::code::Code;
 use crate::error::EngineError;
+use crate::fit::{Fit, FitError, Fits, Fitted, LeftOut, Prompt};
 use crate::judging::{Judging, Unscored};
 use crate::load::Loaded;
 use crate::source::{GotSample, Halt, Source};
@@ -38,6 +39,8 @@ pub(crate) struct Executor {
     cost_model: CostModel,
     /// What runs generated code, where the pipeline has any.
     code: Option<Arc<Code>>,
+    /// How prompts fit the contexts of their models.
+    fits: Arc<Fits>,
 }
 
 /// An example's way through all stages.
@@ -72,6 +75,8 @@ pub(crate) struct StageRun {
     pub(crate) score: Option<f64>,
     /// Whether its condition kept it from running.
     pub(crate) skipped: bool,
+    /// Whether it failed because a prompt was too long for its model.
+    pub(crate) too_long: bool,
     /// Whether it ran for items.
     pub(crate) by_item: bool,
     /// Every run: one as a rule, one for each item, none where it did not run.
@@ -93,6 +98,8 @@ pub(crate) struct ItemRun {
     pub(crate) ran: Vec<Option<Ran>>,
     /// The fusion's or judge's reply.
     pub(crate) combined: Option<GotSample>,
+    /// What was left out of its prompt, where it was too long.
+    pub(crate) left_out: Option<LeftOut>,
     /// The share of samples that agree with the output.
     pub(crate) support: Option<f64>,
     /// Why the vote stands in for an unusable fusion or judgement.
@@ -126,6 +133,7 @@ impl Executor {
             steps,
             cost_model: loaded.pipeline.cost_model,
             code: None,
+            fits: Arc::default(),
         }
     }
 
@@ -163,6 +171,10 @@ impl Executor {
         self.stages[stage].scores_by_embedding() || self.stages[stage].llm_judge().is_some()
     }
 
+    pub(crate) fn stage(&self, index: usize) -> &CompiledStage {
+        &self.stages[index]
+    }
+
     pub(crate) fn stage_count(&self) -> usize {
         self.stages.len()
     }
@@ -185,12 +197,15 @@ impl Executor {
         outputs: &BTreeMap<String, Value>,
         purpose: Purpose,
     ) -> Option<StageKeys> {
-        let runs = self.stages[stage].render_all(example, outputs).ok()?;
+        let inputs = self.stages[stage].inputs(example, outputs).ok()?;
         let spec = &self.pipeline.stages[stage];
         let mut keys = Vec::new();
         for (index, &model) in spec.models.iter().enumerate() {
             let name = &self.pipeline.models[model].name;
             let Ok(connected) = self.models.get(name) else { continue };
+            let runs: Option<Vec<Vec<Message>>> =
+                inputs.iter().map(|outputs| self.sent(stage, name, example, outputs)).collect();
+            let runs = runs?;
             for &temperature in &spec.temperatures {
                 let key = |messages: &Vec<Message>| {
                     let request = self.request(stage, name, messages.clone(), temperature);
@@ -200,19 +215,60 @@ impl Executor {
                 keys.push((index, temperature, runs.iter().map(key).collect()));
             }
         }
-        Some(StageKeys { runs: runs.len() as u32, keys })
+        Some(StageKeys { runs: inputs.len() as u32, keys })
     }
 
-    fn request(&self, stage: usize, model: &str, messages: Vec<Message>, temperature: Temperature) -> Request {
+    /// The messages that a model is sent for a run. Of what is too long and not shortened nothing is sent, and it does
+    /// not matter which messages stand for that.
+    fn sent(
+        &self,
+        stage: usize,
+        model: &str,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Option<Vec<Message>> {
+        let render = || self.stages[stage].render(example, outputs).ok();
+        if self.pipeline.stages[stage].too_long == TooLong::Fail {
+            return render();
+        }
+        match self.fit(stage, model, example, outputs) {
+            Ok(Fitted::Messages { messages, .. }) => Some(messages),
+            Ok(Fitted::TooLong(_)) | Err(_) => render(),
+        }
+    }
+
+    /// A stage's prompt as a model can take it.
+    pub(crate) fn fit(
+        &self,
+        stage: usize,
+        model: &str,
+        example: &Example,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Result<Fitted, FitError> {
+        let decoding = self.decoding(stage, model, Temperature::GREEDY);
+        let compiled = &self.stages[stage];
+        let prompt = Prompt { stage: compiled, model, decoding: &decoding, example, outputs };
+        self.fits.fit(&self.models, &prompt, &|example, outputs| compiled.render(example, outputs))
+    }
+
+    /// Prompts that did not fit as they were, of all that were asked for.
+    pub(crate) fn misfits(&self) -> HashMap<RequestKey, Fit> {
+        self.fits.noted()
+    }
+
+    fn decoding(&self, stage: usize, model: &str, temperature: Temperature) -> Decoding {
         let spec = &self.pipeline.stages[stage];
-        let decoding = Decoding {
+        Decoding {
             temperature,
             top_p: spec.top_p.or(self.pipeline.model(model).and_then(|m| m.top_p)),
             max_tokens: spec.max_tokens,
             stop: spec.stop.clone(),
             constraint: spec.constraint.clone(),
-        };
-        Request { messages, decoding }
+        }
+    }
+
+    fn request(&self, stage: usize, model: &str, messages: Vec<Message>, temperature: Temperature) -> Request {
+        Request { messages, decoding: self.decoding(stage, model, temperature) }
     }
 
     /// Runs one example. A failure of the example is part of the result; an error means that all must stop.
@@ -267,6 +323,15 @@ impl Executor {
                     }
                     StageEnd::Failed { reason, provider_fault } => {
                         failure = Some(Failure { stage: spec.name.clone(), reason, hint: None, provider_fault });
+                    }
+                    StageEnd::TooLong { reason } => {
+                        run.too_long = true;
+                        let hint = Some(
+                            "shorten it, lower `max_tokens`, take a model with a longer context, or let the stage \
+                             shorten it with `too_long`",
+                        );
+                        let stage = spec.name.clone();
+                        failure = Some(Failure { stage, reason, hint, provider_fault: None });
                     }
                 }
             }

@@ -6,19 +6,27 @@ use agenttts_core::{
     Aggregator, Choice, CostModel, Decoding, Example, JUDGE_MAX_TOKENS, Message, Request, StageSpec, Temperature, Usage,
 };
 use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Combine, CompiledStage, Flow, Sample};
+use agenttts_stage::{Aggregate, Combine, CompiledStage, Flow, NoOutput, Sample};
 use futures::StreamExt;
 use serde_json::Value;
 
 use super::tally::{Taken, Tally, call_tokens};
 use super::{Executor, ItemRun, StageRun};
 use crate::error::EngineError;
+use crate::fit::{FitError, Fitted, Prompt};
 use crate::source::{CallKind, DrawError, Got, Halt, Source, Want};
 
 /// A stage's end: its output, or why it has none, or why everything must stop.
 pub(super) enum StageEnd {
     Output(Value),
-    Failed { reason: String, provider_fault: Option<ModelError> },
+    Failed {
+        reason: String,
+        provider_fault: Option<ModelError>,
+    },
+    /// A prompt is too long for its model.
+    TooLong {
+        reason: String,
+    },
 }
 
 /// A stage with a choice for it, and an example.
@@ -85,9 +93,13 @@ impl StageContext<'_> {
         tally: &mut Tally,
     ) -> Result<StageEnd, Halt> {
         let stage = &self.executor.stages[self.index];
-        let messages = match stage.render(self.example, outputs) {
-            Ok(messages) => messages,
-            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        let messages = match self.executor.fit(self.index, &self.choice.model, self.example, outputs) {
+            Ok(Fitted::Messages { messages, left_out, .. }) => {
+                run.left_out = left_out;
+                messages
+            }
+            Ok(Fitted::TooLong(reason)) => return Ok(StageEnd::TooLong { reason }),
+            Err(error) => return unfitted(error),
         };
         let request = self.request(messages, self.choice.temperature);
         // Greedy draws are all alike, so one stands for all.
@@ -104,26 +116,46 @@ impl StageContext<'_> {
         }
         let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
             Ok(Combine::Done(result)) => Ok(result),
-            Ok(Combine::Call(messages)) => {
-                let (model, kind, request) = self.combining(messages);
-                self.draw(&model, &request, 1, kind, tally).await.map(|mut got| {
-                    run.combined = got.samples.pop();
-                    let reply = run.combined.as_ref().map_or("", |s| s.draw.text.as_str());
-                    stage.conclude(aggregator, self.example, &samples, reply)
-                })
-            }
-            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+            Ok(Combine::Call(messages)) => self.combine(messages, outputs, &samples, run, tally).await,
+            Err(error) => Err(Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None })),
         };
         (run.parsed, run.ran) = samples.into_iter().map(|s| (s.parsed, s.ran)).unzip();
         run.samples = drawn;
         let aggregate = match combined {
             Ok(Ok(aggregate)) => aggregate,
             Ok(Err(none)) => return Ok(StageEnd::Failed { reason: none.to_string(), provider_fault: None }),
-            Err(error) => return failed(error),
+            Err(end) => return end,
         };
         run.support = Some(aggregate.support);
         run.fallback = aggregate.fallback;
         Ok(StageEnd::Output(aggregate.output))
+    }
+
+    /// Fuses or judges the samples by a call; where that cannot be, the stage's end.
+    async fn combine(
+        &self,
+        messages: Vec<Message>,
+        outputs: &BTreeMap<String, Value>,
+        samples: &[Sample<'_>],
+        run: &mut ItemRun,
+        tally: &mut Tally,
+    ) -> Result<Result<Aggregate, NoOutput>, Result<StageEnd, Halt>> {
+        let (stage, aggregator) = (&self.executor.stages[self.index], self.choice.aggregator);
+        let (model, kind, mut request) = self.combining(messages);
+        match self.fit_combining(&model, &request.decoding, outputs, samples) {
+            Ok(Fitted::Messages { messages, left_out, .. }) => {
+                request.messages = messages;
+                run.left_out = run.left_out.max(left_out);
+            }
+            Ok(Fitted::TooLong(reason)) => {
+                return Err(Ok(StageEnd::TooLong { reason: format!("combining the samples: {reason}") }));
+            }
+            Err(error) => return Err(unfitted(error)),
+        }
+        let got = self.draw(&model, &request, 1, kind, tally).await.map_err(failed)?;
+        run.combined = got.samples.into_iter().next();
+        let reply = run.combined.as_ref().map_or("", |s| s.draw.text.as_str());
+        Ok(stage.conclude(aggregator, self.example, samples, reply))
     }
 
     /// Runs the code of all samples that could be read, side by side.
@@ -167,6 +199,22 @@ impl StageContext<'_> {
                 (self.choice.model.clone(), CallKind::Fusion, request)
             }
         }
+    }
+
+    /// The messages that ask to fuse or judge the samples, as the model can take them.
+    fn fit_combining(
+        &self,
+        model: &str,
+        decoding: &Decoding,
+        outputs: &BTreeMap<String, Value>,
+        samples: &[Sample<'_>],
+    ) -> Result<Fitted, FitError> {
+        let stage = &self.executor.stages[self.index];
+        let prompt = Prompt { stage, model, decoding, example: self.example, outputs };
+        self.executor.fits.fit(&self.executor.models, &prompt, &|example, outputs| match self.choice.aggregator {
+            Aggregator::Judge => stage.judge_messages(example, outputs, samples),
+            _ => stage.fuse_messages(example, outputs, samples),
+        })
     }
 
     async fn draw(
@@ -222,6 +270,9 @@ impl Items {
                 let reason = format!("item {index}: {reason}");
                 self.failure.get_or_insert(StageEnd::Failed { reason, provider_fault });
             }
+            Ok(StageEnd::TooLong { reason }) => {
+                self.failure.get_or_insert(StageEnd::TooLong { reason: format!("item {index}: {reason}") });
+            }
             Err(halt) => halt.note(&mut self.halt),
         }
     }
@@ -238,9 +289,19 @@ impl Items {
 fn failed(error: DrawError) -> Result<StageEnd, Halt> {
     match error {
         DrawError::Halt(halt) => Err(halt),
+        DrawError::Failed(error) if error.kind == ModelErrorKind::ContextOverflow => {
+            Ok(StageEnd::TooLong { reason: error.to_string() })
+        }
         DrawError::Failed(error) => {
             let provider_fault = error.kind.is_transient().then(|| error.clone());
             Ok(StageEnd::Failed { reason: error.to_string(), provider_fault })
         }
+    }
+}
+
+fn unfitted(error: FitError) -> Result<StageEnd, Halt> {
+    match error {
+        FitError::Render(error) => Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        FitError::Model(error) => failed(DrawError::of_model(error)),
     }
 }

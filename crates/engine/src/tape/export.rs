@@ -42,7 +42,7 @@ pub async fn export(
 ) -> Result<Tape, EngineError> {
     let standing = Standing::read(store, study)?;
     check(&standing, options)?;
-    let models = stored_models(&standing)?;
+    let models = stored_models(&standing, workshop)?;
     let steps = workshop.steps(&standing.loaded)?;
     steps.keep_all();
     let code = workshop.code(&standing.loaded.pipeline).await?.map(|(code, _)| code);
@@ -136,8 +136,9 @@ fn check_secrets(tape: &Tape, loaded: &Loaded, workshop: &Workshop) -> Result<()
     Ok(())
 }
 
-/// A study's models, of which only the identity is known.
-fn stored_models(standing: &Standing) -> Result<ModelSet, EngineError> {
+/// A study's models, of which only the identity is known; and their tokenizers, where the same models are at hand.
+fn stored_models(standing: &Standing, workshop: &Workshop) -> Result<ModelSet, EngineError> {
+    let at_hand = workshop.connect(&standing.loaded.pipeline).ok();
     let mut models = HashMap::new();
     for spec in &standing.loaded.pipeline.models {
         let Some(identity) = standing.settings.models.get(&spec.name) else {
@@ -146,7 +147,9 @@ fn stored_models(standing: &Standing) -> Result<ModelSet, EngineError> {
                 "it was made by an earlier program: search again, which reuses the samples of the store",
             ));
         };
-        let model = Arc::new(Stored { identity: identity.clone() });
+        let same = at_hand.as_ref().and_then(|all| all.get(&spec.name).ok()).map(|connected| connected.model.clone());
+        let counter = same.filter(|model| model.identity() == identity);
+        let model = Arc::new(Stored { identity: identity.clone(), counter });
         models.insert(spec.name.clone(), Connected { spec: spec.clone(), model });
     }
     Ok(ModelSet::stored(models))
@@ -155,6 +158,8 @@ fn stored_models(standing: &Standing) -> Result<ModelSet, EngineError> {
 /// A model that is never called.
 struct Stored {
     identity: ModelIdentity,
+    /// Counts the tokens of prompts that may have been too long for it.
+    counter: Option<Arc<dyn Model>>,
 }
 
 #[async_trait]
@@ -163,8 +168,9 @@ impl Model for Stored {
         &self.identity
     }
 
-    fn prompt_tokens(&self, _: &Request) -> Result<PromptTokens, ModelError> {
-        Ok(PromptTokens::AtMost(0))
+    fn prompt_tokens(&self, request: &Request) -> Result<PromptTokens, ModelError> {
+        let counted = self.counter.as_ref().and_then(|model| model.prompt_tokens(request).ok());
+        Ok(counted.unwrap_or(PromptTokens::AtMost(0)))
     }
 
     async fn draw(&self, call: Call<'_>) -> Reply {

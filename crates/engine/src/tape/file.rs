@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use super::studied::{Earlier, Stream, Studied};
 use super::{Recorded, Tape};
 use crate::error::EngineError;
+use crate::fit::Fit;
 use crate::settings::{SETTINGS_VERSION, StudySettings};
 use crate::steps::StepAnswer;
 use crate::streams::Purpose;
@@ -49,6 +50,9 @@ struct Document {
     /// What steps gave, by the hexadecimal digits of their input's key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     steps: BTreeMap<String, StepEntry>,
+    /// Prompts that did not fit as they were, by the hexadecimal digits of their key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    fits: BTreeMap<String, Fit>,
     /// The study, from version 2 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     study: Option<StudyEntry>,
@@ -131,7 +135,7 @@ impl Tape {
             _ => damaged(error.to_string()),
         })?;
         let document: Document = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        let Document { program, models, snapshot, requests, study, steps: answers } = document;
+        let Document { program, models, snapshot, requests, study, steps: answers, fits: misfits } = document;
         let requests = entries(requests).map_err(damaged)?;
         let studied = study.map(|study| studied(study).map_err(damaged)).transpose()?;
         let mut steps = HashMap::with_capacity(answers.len());
@@ -139,7 +143,12 @@ impl Tape {
             let key = key(&digits).ok_or_else(|| damaged(format!("{digits:?} is no key of a step")))?;
             steps.insert(key, entry.into());
         }
-        Ok(Tape { snapshot, models, program, requests, studied, steps })
+        let mut fits = HashMap::with_capacity(misfits.len());
+        for (digits, fit) in misfits {
+            let key = key(&digits).ok_or_else(|| damaged(format!("{digits:?} is no key of a prompt")))?;
+            fits.insert(key, fit);
+        }
+        Ok(Tape { snapshot, models, program, requests, studied, steps, fits })
     }
 
     /// Reads a tape's file.
@@ -192,6 +201,7 @@ impl Tape {
             requests: written(&self.requests),
             steps,
             study,
+            fits: self.fits.iter().map(|(key, fit)| (key.to_string(), fit.clone())).collect(),
         })
     }
 }

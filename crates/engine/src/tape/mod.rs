@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{Draw, ModelIdentity, Problems, RequestKey};
 
+use crate::fit::Fit;
 use crate::load::Loaded;
 use crate::steps::StepAnswer;
 
@@ -45,6 +46,8 @@ pub struct Tape {
     pub(crate) studied: Option<Studied>,
     /// What steps gave, by the key of their input.
     pub(crate) steps: HashMap<RequestKey, StepAnswer>,
+    /// Prompts that did not fit their model's context as they were.
+    pub(crate) fits: HashMap<RequestKey, Fit>,
 }
 
 /// What is recorded of one request: its draws from index 0 on, in one stream.

@@ -156,7 +156,7 @@ async fn play(tape: &Tape, executor: &Executor, loaded: &Loaded, plans: &[Plan])
             // Texts are on the tape; only what they came to is kept.
             for stage in &mut execution.stages {
                 for run in &mut stage.runs {
-                    *run = ItemRun::default();
+                    *run = ItemRun { left_out: run.left_out, ..ItemRun::default() };
                 }
             }
             part.executions.push(execution);

@@ -20,6 +20,7 @@ use crate::code::Code;
 use crate::error::EngineError;
 use crate::event::{Event, Observers};
 use crate::execute::Executor;
+use crate::fit::Fit;
 use crate::load::Loaded;
 use crate::source::{DrawError, Got, Halt, Source, Want};
 use crate::steps::Steps;
@@ -89,9 +90,9 @@ pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) ->
     observers.send(Event::Stopped { reason: reason.clone() });
     // The error of the recording matters more than a second one from its store.
     let written = study.set_state(state, Some(reason)).await;
-    let requests = ended?;
+    let drawn = ended?;
     written?;
-    Ok(requests.map(|requests| Tape {
+    Ok(drawn.map(|(requests, fits)| Tape {
         // What steps gave is on the tape, so it does not matter where they ran.
         snapshot: Snapshot { workplace: None, ..loaded.snapshot },
         models: models.identities(),
@@ -99,6 +100,7 @@ pub async fn record(store: &Store, recorder: Recorder, context: StudyContext) ->
         requests,
         studied: None,
         steps: steps.kept().0,
+        fits,
     }))
 }
 
@@ -108,14 +110,17 @@ const METHOD: &str = "record";
 /// Keys with their draws.
 type Requests = HashMap<RequestKey, Recorded>;
 
-/// Runs every plan on every example; the draws that this took or found, or `None` after a stop.
+/// Prompts that did not fit as they were.
+type Fits = HashMap<RequestKey, Fit>;
+
+/// Runs every plan on every example; the draws that this took or found, and what did not fit, or `None` after a stop.
 async fn draw_all(
     study: &Arc<Study>,
     loaded: &Loaded,
     plans: &[Plan],
     (models, steps, code): (&ModelSet, &Steps, Option<Arc<Code>>),
     (observers, stop): (Observers, StopHandle),
-) -> Result<Option<Requests>, EngineError> {
+) -> Result<Option<(Requests, Fits)>, EngineError> {
     let usage = study.store().spend(study.id())?.usage;
     let before = study.store().study(study.name())?.elapsed_ms as f64 / 1000.0;
     // A recording has no limits: the pipeline's are those of a search.
@@ -175,7 +180,7 @@ async fn draw_all(
             "a tape with them would have holes: mend the step and record again with the same command",
         ));
     }
-    Ok(Some(std::mem::take(&mut *lock(&listener.heard))))
+    Ok(Some((std::mem::take(&mut *lock(&listener.heard)), executor.misfits())))
 }
 
 /// Seconds after which the clock of the books is written again.

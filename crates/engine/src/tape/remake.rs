@@ -231,6 +231,7 @@ impl Remake<'_> {
                 streams,
             }),
             steps: self.steps.kept().0,
+            fits: self.executor.misfits(),
         })
     }
 

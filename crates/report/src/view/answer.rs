@@ -83,6 +83,7 @@ fn evidence(s: &StudySummary) -> Vec<String> {
         if winner.failures > 0 {
             text.push(format!("{} of the test examples failed and count as 0.", winner.failures));
         }
+        text.extend(s.fitting_words(&winner.plan, &winner.fitting).iter().map(|line| format!("On it, {line}.")));
         text.extend(s.optimism().map(|o| {
             format!(
                 "Its score on the search examples minus that: {} {}; choosing by noisy scores adds to it.",

@@ -24,6 +24,8 @@ struct Row {
     metrics: Vec<Figure>,
     cost: Figure,
     failures: u32,
+    /// How prompts fitted, where not all did.
+    fitting: Vec<String>,
     difference: Figure,
 }
 
@@ -67,6 +69,7 @@ impl Confirmed {
                     note: cost_interval(summary.cost_model, &c.cost).unwrap_or_default(),
                 },
                 failures: c.failures,
+                fitting: summary.fitting_words(&c.plan, &c.fitting),
                 difference: Figure {
                     value: c
                         .difference

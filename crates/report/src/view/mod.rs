@@ -151,6 +151,9 @@ fn facts(s: &StudySummary) -> Vec<(&'static str, String)> {
     for (name, identity) in &s.models {
         facts.push(("model", format!("{name}: {}, revision {}", identity.model, identity.revision)));
     }
+    for enforced in &s.sandbox {
+        facts.push(("sandbox", format!("{}; kernel {}", enforced.words(), enforced.kernel)));
+    }
     for stage in &s.stages {
         let samples = match (stage.samples.iter().min(), stage.samples.iter().max()) {
             (Some(low), Some(high)) if low != high => format!("{low} to {high} samples"),
@@ -158,7 +161,9 @@ fn facts(s: &StudySummary) -> Vec<(&'static str, String)> {
             _ => "no samples".to_owned(),
         };
         let metric = stage.metric.as_ref().map_or_else(|| "no metric".to_owned(), |m| format!("metric {m}"));
-        facts.push(("stage", format!("{}: {}; {samples}; {metric}", stage.name, stage.models.join(", "))));
+        let shortens =
+            stage.shortens.as_ref().map_or_else(String::new, |s| format!("; shortens {s} where a prompt is too long"));
+        facts.push(("stage", format!("{}: {}; {samples}; {metric}{shortens}", stage.name, stage.models.join(", "))));
     }
     facts.push(("program", format!("agenttts {}, summary format {}", env!("CARGO_PKG_VERSION"), s.version)));
     facts

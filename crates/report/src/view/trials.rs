@@ -30,6 +30,8 @@ pub(crate) struct Row {
     repairs: Vec<String>,
     failures: Option<u32>,
     failure_reasons: Vec<String>,
+    /// How prompts fitted, where not all did.
+    fitting: Vec<String>,
     drawn: String,
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn rows(summary: &StudySummary) -> Vec<Row> {
                 drawn_key: key(m.map(|m| m.drawn.tokens() as f64)),
                 failures: m.map(|m| m.failures),
                 failure_reasons: m.map_or_else(Vec::new, |m| m.failure_reasons.clone()),
+                fitting: m.map_or_else(Vec::new, |m| summary.fitting_words(&trial.plan, &m.fitting)),
                 drawn: m.map_or_else(|| "–".to_owned(), |m| short(m.drawn.tokens() as f64)),
             }
         })

@@ -247,6 +247,11 @@ impl Templates {
         self.sources.contains_key(name)
     }
 
+    /// Whether the text of any template has that name in it.
+    pub(crate) fn mention(&self, name: &str) -> bool {
+        self.sources.values().any(|source| source.text.contains(name))
+    }
+
     /// The fields without which a template can never be filled in; none where there is no such template.
     pub(crate) fn needs(&self, name: &str) -> impl Iterator<Item = &String> {
         self.sources.get(name).into_iter().flat_map(|source| &source.needs)

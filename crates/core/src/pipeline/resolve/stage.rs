@@ -10,9 +10,11 @@ use super::graph::Graph;
 use super::{Source, did_you_mean, unit_interval, unknown_model};
 use crate::model::ModelSpec;
 use crate::pipeline::raw::{
-    OneOrMany, RawConstraint, RawMetric, RawParser, RawPart, RawPipeline, RawSamples, RawStage,
+    OneOrMany, RawConstraint, RawMetric, RawParser, RawPart, RawPipeline, RawSamples, RawStage, RawTooLong,
 };
-use crate::pipeline::{FlowSpec, FuseSpec, Inputs, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template};
+use crate::pipeline::{
+    FlowSpec, FuseSpec, Inputs, JudgeSpec, MetricKind, MetricSpec, ParserSpec, StageSpec, Template, TooLong,
+};
 use crate::plan::Aggregator;
 use crate::problem::Problem;
 use crate::request::{Constraint, Temperature};
@@ -71,6 +73,7 @@ impl Context<'_> {
         problems.extend(metric.as_ref().and_then(|m| self.check_judges(m, raw, &flow)));
         let fuse = keep(self.fuse(raw), &mut problems);
         let judge = keep(self.judge(raw, &aggregators), &mut problems).flatten();
+        let too_long = keep(self.too_long(raw.too_long.as_ref()), &mut problems).unwrap_or(TooLong::Fail);
         if *raw.max_tokens.get_ref() == 0 {
             problems.push(self.place.problem(raw.max_tokens.span(), "max_tokens must be at least 1"));
         }
@@ -92,6 +95,7 @@ impl Context<'_> {
                 prompt,
                 system,
                 max_tokens: *raw.max_tokens.get_ref(),
+                too_long,
                 top_p,
                 stop: raw.stop.clone(),
                 constraint,
@@ -221,6 +225,18 @@ impl Context<'_> {
             Some((Some(_), Some(grammar))) => {
                 Err(self.place.problem(grammar.span(), "a stage has either a json_schema or a grammar, not both"))
             }
+        }
+    }
+
+    fn too_long(&self, raw: Option<&Spanned<RawTooLong>>) -> Result<TooLong, Problem> {
+        let Some(raw) = raw else { return Ok(TooLong::Fail) };
+        match raw.get_ref() {
+            RawTooLong::Word(word) if word == "fail" => Ok(TooLong::Fail),
+            RawTooLong::Word(word) => Err(self
+                .place
+                .problem(raw.span(), format!("`too_long` cannot be {word:?}"))
+                .hint("write \"fail\", or { shorten = \"NAME\" } with what the prompt can lose the end of")),
+            RawTooLong::Shorten(variable) => Ok(TooLong::Shorten { variable: variable.clone() }),
         }
     }
 
