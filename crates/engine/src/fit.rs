@@ -160,11 +160,13 @@ impl Room<'_> {
 
     /// What tells a prompt from others.
     fn key(&self, stage: &str, length: usize, messages: &[Message], models: &ModelSet) -> RequestKey {
-        let name = &self.connected.spec.name;
-        let recorded = models.tape().and_then(|tape| tape.models.get(name));
+        let spec = &self.connected.spec;
+        let recorded = models.tape().and_then(|tape| tape.models.get(&spec.name));
         let identity = recorded.unwrap_or(self.connected.model.identity());
         let mut hasher = Sha256::new();
         hasher.update(self.request(messages.to_vec()).key(identity).0);
+        // Models of the same weights may have contexts of different length.
+        hasher.update(spec.context.unwrap_or(0).to_le_bytes());
         hasher.update((length as u64).to_le_bytes());
         hasher.update(stage);
         RequestKey(hasher.finalize().into())

@@ -210,6 +210,24 @@ fn the_papers_default_budgets_follow_from_the_paper_profiles() {
 }
 
 #[test]
+fn the_papers_objective_of_srdd_is_consistency_and_small_models_do_without() {
+    let objective = |loaded: &Loaded| loaded.pipeline.stages[loaded.pipeline.objective].metric.clone().unwrap();
+    let loaded = paper("srdd");
+    assert!(loaded.pipeline.stages.iter().all(|stage| stage.metric.as_ref() == Some(&objective(&loaded))));
+    assert_eq!(objective(&loaded).name(), "consistency");
+    assert_eq!(loaded.pipeline.embedders().next(), Some("embedder"));
+    // What is compared is the description and the program without its comments.
+    let example = &loaded.pipeline.search_split.examples[0];
+    let near = loaded.stages[0].near(&json!({"main.py": "# Counts from 0 to ten.\nprint(1)\n"}), example);
+    assert_eq!(near[0].texts, ["print(1)", "Counts from 0 to ten."]);
+
+    let Some(data) = pack("srdd/tasks.json") else { return };
+    let embedded = load("srdd", "embedded", &data);
+    assert_eq!(objective(&embedded).name(), "product of completeness, executability");
+    assert_eq!(embedded.pipeline.embedders().next(), None);
+}
+
+#[test]
 fn the_prompts_of_srdd_show_the_program_and_what_went_wrong() {
     let loaded = paper("srdd");
     let example = &loaded.pipeline.search_split.examples[0];

@@ -1,10 +1,10 @@
 //! The report as its readers get it: what the page says, that it loads nothing, and that no summary breaks it.
 
-#![allow(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails by panicking")]
 
 mod fixture;
 
-use agenttts_core::{Aggregator, CostModel, Estimate, Plan, StudyState, StudySummary, TrialState};
+use agenttts_core::{Aggregator, CostModel, Enforced, Estimate, Fitting, Plan, StudyState, StudySummary, TrialState};
 use agenttts_report::html;
 
 /// The readable text of a page, a line for each block, charts reduced to their labels.
@@ -281,4 +281,36 @@ fn costs_over_orders_of_magnitude_in_dollars() {
     }
     let page = check(&s);
     assert!(page.contains("USD per 1,000 queries, logarithmic"));
+}
+
+#[test]
+fn prompts_that_did_not_fit_are_told_where_a_plan_is_judged() {
+    let mut summary = fixture::study(6);
+    summary.stages[0].shortens = Some("candidates".into());
+    let fitting = vec![Fitting { shortened: 3, left_out: 0.25, too_long: 1 }, Fitting::default()];
+    summary.confirmation.as_mut().unwrap().plans[0].fitting = fitting.clone();
+    let TrialState::Measured(measured) = &mut summary.archive.trials[1].state else { panic!("not measured") };
+    measured.fitting = fitting;
+    let page = text(&check(&summary));
+    let words = "1 example failed, 3 examples lost 25% of candidates on average";
+    assert_eq!(page.matches(words).count(), 3, "the answer, the test split, the trial: {page}");
+    assert!(page.contains("shortens candidates where a prompt is too long"), "{page}");
+}
+
+#[test]
+fn what_held_generated_code_is_among_the_facts() {
+    let mut summary = fixture::study(6);
+    let guards = [("network", vec!["namespaces", "seccomp"]), ("files", vec!["landlock"]), ("memory", vec![])];
+    let named = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    summary.sandbox = vec![Enforced {
+        kernel: "6.1".into(),
+        guards: guards.into_iter().map(|(guard, layers)| (guard.to_owned(), named(layers))).collect(),
+        missing: [("cgroups".to_owned(), "not writable".to_owned())].into(),
+    }];
+    let page = text(&check(&summary));
+    let words = "generated code ran with these held: files, network (by landlock, namespaces, seccomp); not held: memory; \
+                 no cgroups: not writable; kernel 6.1";
+    assert!(page.contains(words), "{page}");
+    // Studies without generated code say nothing of it.
+    assert!(!text(&check(&fixture::study(6))).contains("generated code"));
 }

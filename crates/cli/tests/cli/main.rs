@@ -25,3 +25,4 @@ mod stop;
 mod store;
 mod support;
 mod tape;
+mod too_long;

@@ -2,11 +2,13 @@
 
 mod files;
 mod placeholder;
+mod remarks;
 mod source;
 
 use serde_json::Value;
 
 pub use files::{CodeFiles, NoCode, code_files};
+pub(crate) use remarks::without_remarks;
 
 /// Whether the output holds Python code and no placeholder in it. Of its sources, see [`code_files`], all Python ones
 /// count; files of other languages are not looked at.

@@ -7,6 +7,7 @@ use agenttts_core::Example;
 use agenttts_core::pipeline::MetricSpec;
 use serde_json::Value;
 
+use crate::code::without_remarks;
 use crate::field::{lookup, plain_text};
 
 /// What was found out about an output.
@@ -50,11 +51,16 @@ pub(super) fn key(spec: &MetricSpec) -> Option<(String, String)> {
     Some((spec.embedder.clone().filter(|_| spec.kind.embeds())?, spec.gold.clone()?))
 }
 
-/// A value as a text: the files of a program one after another.
+/// A value as a text: the files of a program one after another, those in Python without comments and docstrings, in which
+/// a model could repeat what it was asked for.
 fn text(value: &Value) -> String {
     match value {
         Value::Object(files) if !files.is_empty() && files.values().all(Value::is_string) => {
-            files.values().map(plain_text).collect::<Vec<_>>().join("\n")
+            let bare = |(name, text): (&String, &Value)| match text {
+                Value::String(code) if name.ends_with(".py") => without_remarks(code),
+                other => plain_text(other),
+            };
+            files.iter().map(bare).collect::<Vec<_>>().join("\n")
         }
         other => plain_text(other),
     }
@@ -78,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_cosine_of_what_was_embedded_is_the_score() {
-        let output = json!({"main.py": "import chess", "board.py": "rows = 8"});
+        let output = json!({"main.py": "# A game of chess\nimport chess", "board.py": "rows = 8"});
         let wanted = wanted(&spec(), &output, &example());
         assert_eq!(wanted[0].texts, ["import chess\nrows = 8".to_owned(), "a game of chess".to_owned()]);
         let seen = |cosine: f64| Seen { near: [(wanted[0].key.clone(), cosine)].into(), ..Seen::default() };
