@@ -49,8 +49,9 @@ pub const METRIC_VERSION: u32 = 1;
 /// Version of ROUGE, its words and stems included.
 pub const ROUGE_VERSION: u32 = 1;
 
-/// Version of the metrics of tool graphs, the reading of graphs included.
-pub const GRAPH_VERSION: u32 = 1;
+/// Version of the metrics of tool graphs, the reading of graphs included. 2: names of arguments count only where gold has
+/// names.
+pub const GRAPH_VERSION: u32 = 2;
 
 /// Version of what judges are asked, and of the reading of verdicts.
 pub const JUDGE_VERSION: u32 = 1;

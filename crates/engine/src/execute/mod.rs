@@ -198,14 +198,22 @@ impl Executor {
         purpose: Purpose,
     ) -> Option<StageKeys> {
         let inputs = self.stages[stage].inputs(example, outputs).ok()?;
+        let whole = inputs.iter().map(|outputs| self.stages[stage].render(example, outputs).ok());
+        let whole = whole.collect::<Option<Vec<Vec<Message>>>>()?;
         let spec = &self.pipeline.stages[stage];
         let mut keys = Vec::new();
         for (index, &model) in spec.models.iter().enumerate() {
             let name = &self.pipeline.models[model].name;
             let Ok(connected) = self.models.get(name) else { continue };
-            let runs: Option<Vec<Vec<Message>>> =
-                inputs.iter().map(|outputs| self.sent(stage, name, example, outputs)).collect();
-            let runs = runs?;
+            // Of what is too long and not shortened nothing is drawn, and it does not matter which messages stand for that.
+            let sent = |(outputs, whole): (&BTreeMap<String, Value>, &Vec<Message>)| match &spec.too_long {
+                TooLong::Fail => whole.clone(),
+                TooLong::Shorten { .. } => match self.fit(stage, name, example, outputs) {
+                    Ok(Fitted::Messages { messages, .. }) => messages,
+                    Ok(Fitted::TooLong(_)) | Err(_) => whole.clone(),
+                },
+            };
+            let runs: Vec<Vec<Message>> = inputs.iter().zip(&whole).map(sent).collect();
             for &temperature in &spec.temperatures {
                 let key = |messages: &Vec<Message>| {
                     let request = self.request(stage, name, messages.clone(), temperature);
@@ -216,25 +224,6 @@ impl Executor {
             }
         }
         Some(StageKeys { runs: inputs.len() as u32, keys })
-    }
-
-    /// The messages that a model is sent for a run. Of what is too long and not shortened nothing is sent, and it does
-    /// not matter which messages stand for that.
-    fn sent(
-        &self,
-        stage: usize,
-        model: &str,
-        example: &Example,
-        outputs: &BTreeMap<String, Value>,
-    ) -> Option<Vec<Message>> {
-        let render = || self.stages[stage].render(example, outputs).ok();
-        if self.pipeline.stages[stage].too_long == TooLong::Fail {
-            return render();
-        }
-        match self.fit(stage, model, example, outputs) {
-            Ok(Fitted::Messages { messages, .. }) => Some(messages),
-            Ok(Fitted::TooLong(_)) | Err(_) => render(),
-        }
     }
 
     /// A stage's prompt as a model can take it.

@@ -66,6 +66,11 @@ impl Graph {
         nodes && self.links.iter().flatten().all(|(source, target)| !source.is_empty() && !target.is_empty())
     }
 
+    /// Whether any argument has a name, as in the daily-life domain.
+    pub(super) fn has_named_arguments(&self) -> bool {
+        self.nodes.iter().flatten().flat_map(|n| &n.arguments).any(|a| a.name.is_some())
+    }
+
     /// The tools, repeats included.
     pub(super) fn tools(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().flatten().map(|n| n.tool.as_str())

@@ -25,7 +25,8 @@ pub(super) fn graph_score(kind: MetricKind, output: &Value, gold: &Graph) -> f64
         MetricKind::EdgeF1 => multiset_f1(edges(&found), edges(gold)),
         _ => {
             let names: BTreeSet<&str> = found.tools().chain(gold.tools()).filter(|t| !t.is_empty()).collect();
-            let (found, wanted) = (parameters(&found, &names), parameters(gold, &names));
+            let is_named = gold.has_named_arguments();
+            let (found, wanted) = (parameters(&found, &names, is_named), parameters(gold, &names, is_named));
             if kind == MetricKind::ParameterValueF1 {
                 return multiset_f1(found, wanted);
             }
@@ -79,8 +80,9 @@ fn sources(value: &str, nodes: &[Node]) -> Vec<usize> {
     referred.into_iter().filter(|k| *k < nodes.len()).collect()
 }
 
-/// All arguments of all nodes, but for references of a node to itself, which mean nothing.
-fn parameters(graph: &Graph, names: &BTreeSet<&str>) -> Vec<Parameter> {
+/// All arguments of all nodes, but for references of a node to itself, which mean nothing. Their names count where gold has
+/// names: in the other domains tools take values, and a model that names them says no less.
+fn parameters(graph: &Graph, names: &BTreeSet<&str>, is_named: bool) -> Vec<Parameter> {
     let nodes = graph.nodes.as_deref().unwrap_or_default();
     let mut all = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
@@ -88,7 +90,8 @@ fn parameters(graph: &Graph, names: &BTreeSet<&str>) -> Vec<Parameter> {
             let Some(value) = meaning(&argument.value, at, nodes, names) else {
                 continue;
             };
-            let name = argument.name.clone().unwrap_or_else(|| kind_of_value(&value).to_owned());
+            let name = argument.name.clone().filter(|_| is_named);
+            let name = name.unwrap_or_else(|| kind_of_value(&value).to_owned());
             all.push(Parameter { tool: node.tool.clone(), name, value });
         }
     }

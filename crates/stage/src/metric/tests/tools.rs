@@ -131,6 +131,29 @@ fn unnamed_arguments_are_called_by_what_they_are() {
 }
 
 #[test]
+fn taskbench_node_k_arguments_are_the_same_with_and_without_names() {
+    // The resource domains publish arguments as texts; models name them after their types, or otherwise.
+    let named = json!({
+        "nodes": [
+            {"task": "Image Editing", "arguments": [{"name": "text", "value": "<node-2>"}, {"name": "image", "value": "example.jpg"}]},
+            {"task": "Object Detection", "arguments": {"input": "<node-0>"}},
+            {"task": "Summarization", "arguments": [{"text": "a long article"}]},
+        ],
+        "links": pictures()["links"],
+    });
+    assert_eq!(all(&named, &pictures()), [1.0; 4]);
+    // A reference to another tool is still a wrong one, and so is a text.
+    let mut wrong = named.clone();
+    wrong["nodes"][1]["arguments"]["input"] = json!("<node-2>");
+    assert_eq!(of(ParameterValueF1, wrong.clone(), pictures()), 0.75);
+    wrong["nodes"][1]["arguments"]["input"] = json!("node 0");
+    assert_eq!(of(ParameterValueF1, wrong, pictures()), 0.75);
+    // Where gold has names, a value without one is no match.
+    let bare = json!({"nodes": [{"task": "deliver_package", "arguments": ["Gift"]}]});
+    assert_eq!(of(ParameterValueF1, bare, trip()), 0.0);
+}
+
+#[test]
 fn both_releases_give_the_same_graph() {
     let old =
         json!({"id": "1", "task_nodes": trip()["nodes"], "task_links": trip()["links"], "task_steps": trip()["steps"]});
