@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock};
 
 use agenttts_core::{Fitting, Measurement, StudySummary};
 use agenttts_engine::{
-    LeftOut, Loaded, Observers, PlanFile, PlayedTape, Recorder, Runner, SearchOptions, StopHandle, StudyContext, Tape,
-    Workshop, load_pipeline, plan_file, prompt_fits, record, start_study,
+    ExportOptions, LeftOut, Loaded, Observers, PlanFile, PlayedTape, Recorder, Runner, SearchOptions, StopHandle,
+    StudyContext, Tape, Workshop, export, load_pipeline, plan_file, prompt_fits, record, replayed, start_study,
 };
 use agenttts_store::Store;
 use proptest::prelude::*;
@@ -181,6 +181,23 @@ async fn a_tape_fails_what_was_too_long_when_it_was_recorded() {
     let measured = played.measurement(short, &all).unwrap();
     assert_eq!((measured.failures, measured.fitting[0].too_long), (4, 4));
     assert!(measured.failure_reasons[0].contains("the context of short holds 60"), "{:?}", measured.failure_reasons);
+}
+
+#[tokio::test]
+async fn the_tape_of_a_study_holds_what_did_not_fit() {
+    for too_long in [SHORTEN, "too_long = \"fail\""] {
+        let case = Case::new(too_long);
+        let live = case.search().await;
+        let made = export(&case.store, &live.study, &Workshop::new("no-models".into()), ExportOptions::default()).await;
+        let tape = Arc::new(Tape::from_bytes("x.tape", &made.unwrap().to_bytes().unwrap()).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("replay.db")).unwrap();
+        let workshop = Workshop::new("no-models".into()).with_tape(tape.clone());
+        let played = StudyContext { workshop, observers: Observers::default(), stop: StopHandle::new() };
+        let again = start_study(&store, tape.load().unwrap(), tape.search_options().unwrap(), played).await.unwrap();
+        assert_eq!(replayed(&live, &again), Ok(()), "{too_long}");
+        assert!(!of_model(&again, "short").fitting.is_empty());
+    }
 }
 
 #[test]
