@@ -201,18 +201,15 @@ impl Checked<'_> {
 fn too_long(fits: &[PromptFit]) -> String {
     let mut table = Columns::new(&["stage", "model", ">context", "examples"]);
     for fit in fits {
-        let fails = (fit.too_long > 0).then(|| format!("{} fail", fit.too_long));
-        let shortened = (fit.shortened > 0).then(|| {
-            let what = fit.shortens.as_deref().unwrap_or("their prompts");
-            format!("{} lose {} of {what} on average", fit.shortened, percent(fit.left_out))
-        });
-        let perhaps = (fit.may_fail > 0).then(|| format!("{} may fail: only the server counts tokens", fit.may_fail));
-        table.row([
-            fit.stage.clone(),
-            fit.model.clone(),
-            grouped(u128::from(fit.context)),
-            format!("of {} {}", fit.examples, listed([fails, shortened, perhaps].into_iter().flatten())),
-        ]);
+        let told = |n: u32, what: String| (n > 0).then(|| format!("{n} of {} {what}", fit.examples));
+        let lost = format!("lose {} of {}", percent(fit.left_out), fit.shortens.as_deref().unwrap_or("their prompts"));
+        let all = [
+            told(fit.too_long, "fail".into()),
+            told(fit.shortened, format!("{lost} on average")),
+            told(fit.may_fail, "may fail: only the server counts tokens".into()),
+        ];
+        let context = grouped(u128::from(fit.context));
+        table.row([fit.stage.clone(), fit.model.clone(), context, listed(all.into_iter().flatten())]);
     }
     let mut text = table.text();
     if let Some(first) = fits.iter().find_map(|fit| fit.first.as_ref()) {
