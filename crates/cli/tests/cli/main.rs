@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bench;
+mod care;
 mod check;
 mod code;
 mod cost;
