@@ -197,15 +197,13 @@ async fn a_common_beginning_is_evaluated_once() {
 async fn a_long_prompt_that_grows_is_evaluated_from_where_it_grew() {
     let Some(model) = smol() else { return };
     // So long that two of them and their samples do not fit the cache side by side.
-    let log = "1: a fox = 0.95, 235 GFLOP; 2: a hare = 0.41, 87 GFLOP. ".repeat(200);
+    let log = "1: a fox = 0.95, 235 GFLOP; 2: a hare = 0.41, 87 GFLOP. ".repeat(150);
     let first = draw(&model, &ask(&format!("{log}Which is best?"), 0.0, 2), 1, 0).await;
     let tokens = first.billed.prompt;
-    assert!(tokens > 5_000, "{tokens}");
+    assert!(tokens > 6_000, "{tokens} {:?}", first.draws);
     let second = ask(&format!("{log}3: an owl = 0.50, 90 GFLOP. Which is best?"), 0.0, 2);
     let second = draw(&model, &second, 3, 0).await;
     assert!(second.billed.cached_prompt + 100 > tokens, "{:?}", second.billed);
-    let other = draw(&model, &ask(&format!("Other words. {log}"), 0.0, 2), 1, 0).await;
-    assert!(other.billed.cached_prompt < 100, "{:?}", other.billed);
 }
 
 #[tokio::test]
