@@ -72,6 +72,13 @@ pub struct LandscapeSummary {
     pub methods: Vec<MethodSummary>,
 }
 
+impl LandscapeSummary {
+    /// The head of a column of differences: to the best outside method, `-` where none ran.
+    pub fn against(&self) -> String {
+        self.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"))
+    }
+}
+
 /// What is said of one method in one landscape.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MethodSummary {
@@ -221,20 +228,17 @@ impl Results {
             }
             let best_outside = methods
                 .iter()
-                .filter(|m| m.outside)
-                .reduce(|a, b| if mean(&b.last) > mean(&a.last) { b } else { a })
-                .map(|m| (m.method.clone(), m.last.clone()));
+                .enumerate()
+                .filter(|(_, m)| m.outside)
+                .reduce(|a, b| if mean(&b.1.last) > mean(&a.1.last) { b } else { a })
+                .map(|(at, m)| (at, m.method.clone(), m.last.clone()));
             let tested: Vec<Vec<f64>> = chosen.iter().map(|series| test_by_example(series)).collect();
-            let rival_tested = best_outside
-                .as_ref()
-                .and_then(|(name, _)| methods.iter().position(|m| m.method == *name))
-                .map(|at| tested[at].clone());
-            for (method, mine) in methods.iter_mut().zip(&tested) {
-                let rival = best_outside.as_ref().filter(|(name, _)| *name != method.method);
+            for (i, (method, mine)) in methods.iter_mut().zip(&tested).enumerate() {
+                let rival = best_outside.as_ref().filter(|(at, ..)| *at != i);
                 method.test = (!mine.is_empty()).then(|| Estimate::of_scores(mine));
-                let theirs = rival_tested.as_ref().filter(|theirs| rival.is_some() && !theirs.is_empty());
+                let theirs = rival.map(|(at, ..)| &tested[*at]).filter(|theirs| !theirs.is_empty());
                 method.test_difference = theirs.and_then(|theirs| Estimate::of_paired_difference(mine, theirs));
-                method.difference = rival.map(|(_, theirs)| {
+                method.difference = rival.map(|(_, _, theirs)| {
                     let differences: Vec<f64> = method.last.iter().zip(theirs).map(|(a, b)| a - b).collect();
                     Estimate::of_values(&differences)
                 });
@@ -249,7 +253,7 @@ impl Results {
                 budget: budget(arena, options),
                 plans: space.size() as u64,
                 feasible: space.feasible() as u64,
-                best_outside: best_outside.map(|(name, _)| name),
+                best_outside: best_outside.map(|(_, name, _)| name),
                 best_on_test: arena.truth.best_plan().and_then(|p| arena.truth.test(p)).map(Estimate::of_scores),
                 methods,
             });

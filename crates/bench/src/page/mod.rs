@@ -91,10 +91,14 @@ fn one(page: &mut String, results: &Results, landscape: &LandscapeSummary) {
     );
     let points = landscape.methods.first().map_or(&[][..], |m| &m.points);
     let at: Vec<String> = points.iter().map(|p| number(p.evaluations)).collect();
-    let against = landscape.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"));
     let heads = ["method", "examples a trial"].map(String::from).into_iter().chain(at.clone());
-    let heads =
-        heads.chain(["98% from".into(), "seeds there".into(), against, "evaluations".into(), "seconds a run".into()]);
+    let heads = heads.chain([
+        "98% from".into(),
+        "seeds there".into(),
+        landscape.against(),
+        "evaluations".into(),
+        "seconds a run".into(),
+    ]);
     let row = |m: &MethodSummary| -> Vec<String> {
         let seconds = results.seconds(&landscape.landscape, &m.method).unwrap_or(0.0);
         let cells = [m.method.clone(), m.examples.map_or_else(|| "its own".into(), |n| n.to_string())].into_iter();
@@ -123,8 +127,7 @@ fn one(page: &mut String, results: &Results, landscape: &LandscapeSummary) {
 
 /// What the recommended plans do on examples that no trial used.
 fn test(page: &mut String, landscape: &LandscapeSummary, best: &Estimate) {
-    let against = landscape.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"));
-    let heads = ["method".to_owned(), "trials to 98%".into(), "test".into(), against];
+    let heads = ["method".to_owned(), "trials to 98%".into(), "test".into(), landscape.against()];
     let row = |m: &MethodSummary| {
         vec![
             m.method.clone(),

@@ -35,7 +35,7 @@ fn one(results: &Results, landscape: &LandscapeSummary, screen: &Screen) -> Stri
     let checkpoints: Vec<f64> =
         landscape.methods.first().map_or(Vec::new(), |m| m.points.iter().map(|p| p.evaluations).collect());
     let heads: Vec<String> = checkpoints.iter().map(|c| format!(">{}", short(*c))).collect();
-    let against = landscape.best_outside.as_ref().map_or_else(|| "-".to_owned(), |m| format!("vs {m}"));
+    let against = landscape.against();
     let names = ["method", ">examples"];
     let more = [">98% from", ">seeds there", against.as_str()];
     // Where the budget counts evaluations they are no news.
