@@ -4,13 +4,11 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use agenttts_core::pipeline::{Overrides, SearchBudget};
 use agenttts_core::{Level, StudyState};
-use agenttts_engine::{PilotOptions, Recorder, StopHandle, pilot, pilot_tape, record};
+use agenttts_engine::{PilotOptions, pilot_tape};
 use agenttts_store::Store;
-use support::{PIPELINE, context, load, search, write_pipeline};
+use support::{PIPELINE, load, piloted_and_recorded, search, write_pipeline};
 
 /// The last stage is scored by how near its output is to the gold answer.
 fn pipeline(embedder: &str) -> String {
@@ -55,18 +53,8 @@ async fn a_search_by_consistency_finds_what_exact_matches_would() {
 #[tokio::test]
 async fn embeddings_are_drawn_once_and_kept_on_a_tape() {
     let folder = folder("p50");
-    let store = Store::open(&folder.path().join("store.db")).unwrap();
-    let made = || async {
-        let context = context(vec![], StopHandle::new());
-        pilot(&store, load(folder.path()), PilotOptions::default(), context).await.unwrap().unwrap()
-    };
-    let (first, again) = (made().await, made().await);
-    assert!(first.drawn.calls > 0 && again.drawn.calls == 0);
-    assert_eq!(first.stages, again.stages);
+    let (first, tape) = piloted_and_recorded(folder.path()).await;
     assert!(first.stages[1].curves.iter().flat_map(|c| &c.points).all(|p| p.subsets == 1), "scoring takes a call");
-
-    let recorder = Recorder::new(load(folder.path())).unwrap();
-    let tape = Arc::new(record(&store, recorder, context(vec![], StopHandle::new())).await.unwrap().unwrap());
     let played = pilot_tape(&tape, tape.load().unwrap(), PilotOptions::default()).await.unwrap();
     let worst = |p: &agenttts_core::Pilot| {
         let stage = &p.stages[1];

@@ -5,13 +5,11 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use agenttts_core::pipeline::{Overrides, SearchBudget};
 use agenttts_core::{Judged, StudyState, StudySummary};
-use agenttts_engine::{PilotOptions, Recorder, StopHandle, forecast, pilot, pilot_tape, record};
+use agenttts_engine::{PilotOptions, forecast, pilot_tape};
 use agenttts_store::Store;
-use support::{PIPELINE, context, load, search, write_pipeline};
+use support::{PIPELINE, load, piloted_and_recorded, search, write_pipeline};
 
 /// Reads the judge's verdict off the rubric: a fake says what stands after `answer:`, or now and then the other word.
 const RUBRIC: &str = "Is it right?\n{% if output == answer %}answer: right\nwrong: wrong{% else %}answer: wrong\nwrong: right{% endif %}";
@@ -124,17 +122,7 @@ async fn a_verdict_that_cannot_be_read_fails_its_example_with_a_reason() {
 #[tokio::test]
 async fn verdicts_are_drawn_once_and_kept_on_a_tape() {
     let folder = folder("p80", WORDS);
-    let store = Store::open(&folder.path().join("store.db")).unwrap();
-    let made = || async {
-        let context = context(vec![], StopHandle::new());
-        pilot(&store, load(folder.path()), PilotOptions::default(), context).await.unwrap().unwrap()
-    };
-    let (first, again) = (made().await, made().await);
-    assert!(first.drawn.calls > 0 && again.drawn.calls == 0);
-    assert_eq!(first.stages, again.stages);
-
-    let recorder = Recorder::new(load(folder.path())).unwrap();
-    let tape = Arc::new(record(&store, recorder, context(vec![], StopHandle::new())).await.unwrap().unwrap());
+    let (_, tape) = piloted_and_recorded(folder.path()).await;
     assert!(pilot_tape(&tape, tape.load().unwrap(), PilotOptions::default()).await.is_ok());
 }
 

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use agenttts_core::{Span, StudySummary, Trial};
+use agenttts_core::{Pilot, Span, StudySummary, Trial};
 use agenttts_engine::{
-    EngineError, Event, Loaded, Observer, Observers, SearchOptions, StopHandle, StudyContext, Workshop, load_pipeline,
-    start_study,
+    EngineError, Event, Loaded, Observer, Observers, PilotOptions, Recorder, SearchOptions, StopHandle, StudyContext,
+    Tape, Workshop, load_pipeline, pilot, record, start_study,
 };
 use agenttts_store::Store;
 
@@ -115,4 +115,20 @@ pub(crate) fn table(summary: &StudySummary) -> Vec<Row> {
         (t.number, format!("{} in stream {}", t.plan, t.stream), t.span, m.scores.clone(), m.cost.mean)
     };
     summary.archive.trials.iter().map(row).collect()
+}
+
+/// A pilot of the pipeline in the folder, made twice: the second time nothing is drawn, and the tape that is recorded of
+/// the same store.
+pub(crate) async fn piloted_and_recorded(folder: &Path) -> (Pilot, Arc<Tape>) {
+    let store = Store::open(&folder.join("store.db")).unwrap();
+    let made = || async {
+        let context = context(vec![], StopHandle::new());
+        pilot(&store, load(folder), PilotOptions::default(), context).await.unwrap().unwrap()
+    };
+    let (first, again) = (made().await, made().await);
+    assert!(first.drawn.calls > 0 && again.drawn.calls == 0);
+    assert_eq!(first.stages, again.stages);
+    let recorder = Recorder::new(load(folder)).unwrap();
+    let tape = record(&store, recorder, context(vec![], StopHandle::new())).await.unwrap().unwrap();
+    (first, Arc::new(tape))
 }
