@@ -51,6 +51,11 @@ impl Context {
         self.store_is_named
     }
 
+    /// The store's file, there or not.
+    pub(crate) fn store_path(&self) -> &Path {
+        &self.store
+    }
+
     /// The store, if there is one: looking at studies must not make an empty one.
     pub(crate) fn existing_store(&self) -> Result<Option<Store>, Failure> {
         if self.store.exists() { self.store().map(Some) } else { Ok(None) }

@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Limit = 6,
     /// Generated code cannot be run here.
     Sandbox = 7,
+    /// The server cannot listen, or broke off.
+    Server = 8,
     /// Interrupted; a study can be resumed.
     Interrupted = 130,
 }

@@ -7,6 +7,7 @@ use agenttts_core::{Problem, Problems};
 use agenttts_engine::{EngineError, EngineErrorKind};
 use agenttts_models::ModelErrorKind;
 use agenttts_models::registry::RegistryError;
+use agenttts_server::{KeyFileError, ServerError};
 use agenttts_store::StoreError;
 
 use crate::exit::Exit;
@@ -20,6 +21,9 @@ pub(crate) enum Failure {
     /// The engine could not do it.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A server could not start or go on.
+    #[error(transparent)]
+    Server(ServerError),
     /// A model file could not be found, fetched or added.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -46,6 +50,22 @@ pub(crate) enum Failure {
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         Failure::Engine(EngineError::Input(problems))
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            // As for every other command that reads a plan file.
+            ServerError::Plan(unusable) => Failure::Engine(unusable.error),
+            error => Failure::Server(error),
+        }
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        Failure::Server(ServerError::Keys(error))
     }
 }
 
@@ -77,6 +97,7 @@ impl Failure {
             Failure::Usage { hint, .. } => Some(hint.clone()),
             Failure::Engine(error) => error.hint(),
             Failure::Registry(error) => Some(error.hint()),
+            Failure::Server(error) => error.hint(),
             Failure::Write { source, .. } => Some(match source.kind() {
                 io::ErrorKind::StorageFull => "free some space, or write to another disk".into(),
                 _ => "name a file in a folder that exists and that you may write to, with --output".into(),
@@ -104,6 +125,9 @@ impl Failure {
                     Exit::Store
                 }
             },
+            Failure::Server(ServerError::Plan(_) | ServerError::Keys(_) | ServerError::Tls { .. }) => Exit::Input,
+            Failure::Server(ServerError::OpenToAll { .. }) => Exit::Usage,
+            Failure::Server(ServerError::Listen { .. } | ServerError::Io(_)) => Exit::Server,
             Failure::Stopped { error, .. } => error.exit(),
             Failure::Write { .. } | Failure::NoStudy(_) => Exit::Store,
             Failure::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -120,7 +144,7 @@ pub(crate) fn exit_of_engine(error: &EngineError) -> Exit {
         EngineErrorKind::Input | EngineErrorKind::Model(ModelErrorKind::BadFile) => Exit::Input,
         EngineErrorKind::Model(_) => Exit::Model,
         EngineErrorKind::Store => Exit::Store,
-        EngineErrorKind::Budget => Exit::Limit,
+        EngineErrorKind::Budget | EngineErrorKind::Limit => Exit::Limit,
         EngineErrorKind::Sandbox => Exit::Sandbox,
         EngineErrorKind::Internal => Exit::Internal,
     }

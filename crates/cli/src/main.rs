@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use args::Cli;
+use args::{Cli, Command, LogArg};
 use context::Context;
 use exit::Exit;
 use failure::Failure;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     agenttts_sandbox::become_launcher_if_asked();
     let cli = Cli::parse();
     let screen = Screen::new(cli.global.color, cli.global.verbose > 0);
-    start_log(cli.global.verbose, screen.stderr_colour());
+    start_log(&cli, screen.stderr_colour());
     let exit = match run(cli, screen) {
         Ok(exit) => exit,
         Err(failure) => {
@@ -51,15 +51,24 @@ fn run(cli: Cli, screen: Screen) -> Result<Exit, Failure> {
 }
 
 /// Log lines on stderr: warnings, with `-v` what the program does, with `-vv` everything; AGENTTTS_LOG filters finer.
-fn start_log(verbose: u8, colour: bool) {
-    let default = match verbose {
+/// A server logs every request unasked.
+fn start_log(cli: &Cli, colour: bool) {
+    let serve = if let Command::Serve(args) = &cli.command { Some(args) } else { None };
+    let default = match cli.global.verbose {
+        0 if serve.is_some() => "agenttts_server=info,warn",
         0 => "off",
-        1 => "agenttts=debug,agenttts_engine=debug,agenttts_models=debug,agenttts_store=debug,warn",
+        1 => {
+            "agenttts=debug,agenttts_engine=debug,agenttts_models=debug,agenttts_store=debug,agenttts_server=debug,warn"
+        }
         _ => "trace",
     };
     let filter = match std::env::var("AGENTTTS_LOG") {
         Ok(wanted) if !wanted.is_empty() => EnvFilter::new(wanted),
         _ => EnvFilter::new(default),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    match serve.map(|args| args.log) {
+        Some(LogArg::Json) => log.json().init(),
+        Some(LogArg::Text) | None => log.init(),
+    }
 }

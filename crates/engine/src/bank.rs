@@ -11,7 +11,7 @@ use agenttts_store::{
 };
 use async_trait::async_trait;
 
-use crate::budget::{Budget, amounts, lock};
+use crate::budget::{Budget, amounts, billed, lock};
 use crate::error::EngineError;
 use crate::event::{Event, Limit, Observers};
 use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
@@ -127,17 +127,7 @@ impl Bank {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let calls = reply.billed.calls.max(1);
-        let billed = CallTokens {
-            prompt: reply.billed.prompt.div_ceil(calls),
-            cached_prompt: reply.billed.cached_prompt / calls,
-            prompts: u32::try_from(calls).unwrap_or(u32::MAX),
-            samples: n,
-            decode: reply.billed.decode,
-            latency_us: Some(0),
-        };
-        let actual =
-            Amounts { tokens: reply.billed.tokens(), calls: reply.billed.calls, ..amounts(&connected.spec, &billed) };
+        let actual = billed(&connected.spec, &reply.billed, n);
         let settlement =
             Settlement { amounts: actual, usage: reply.billed, error: failure.as_ref().map(|e| e.message.clone()) };
         let home = SampleHome {
@@ -302,7 +292,7 @@ impl Source for Bank {
 }
 
 /// The most that a call can take: the prompt once per call that may be needed, every sample decoded to its end.
-fn upper_bound(connected: &Connected, request: &Request, n: u32) -> Result<CallTokens, ModelError> {
+pub(crate) fn upper_bound(connected: &Connected, request: &Request, n: u32) -> Result<CallTokens, ModelError> {
     let tokens = connected.model.prompt_tokens(request)?;
     // Only a counted prompt comes from an engine that is sure to share it; a provider may turn out to ignore `n`.
     let prompts = match (tokens, connected.model.prompt_shared_by()) {
@@ -320,7 +310,7 @@ fn upper_bound(connected: &Connected, request: &Request, n: u32) -> Result<CallT
     })
 }
 
-fn refusal(unit: LimitedUnit, most: Amounts) -> DrawError {
+pub(crate) fn refusal(unit: LimitedUnit, most: Amounts) -> DrawError {
     let next = |amount: String| format!("the next call could take up to {amount}");
     let (limit, detail) = match unit {
         LimitedUnit::Tokens => (Limit::Tokens, next(format!("{} tokens", most.tokens))),

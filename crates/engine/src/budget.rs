@@ -124,6 +124,20 @@ pub(crate) fn amounts(model: &ModelSpec, call: &CallTokens) -> Amounts {
     }
 }
 
+/// What a call for `n` samples took in every such unit, by what was billed for it.
+pub(crate) fn billed(model: &ModelSpec, usage: &Usage, n: u32) -> Amounts {
+    let calls = usage.calls.max(1);
+    let tokens = CallTokens {
+        prompt: usage.prompt.div_ceil(calls),
+        cached_prompt: usage.cached_prompt / calls,
+        prompts: u32::try_from(calls).unwrap_or(u32::MAX),
+        samples: n,
+        decode: usage.decode,
+        latency_us: Some(0),
+    };
+    Amounts { tokens: usage.tokens(), calls: usage.calls, ..amounts(model, &tokens) }
+}
+
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic elsewhere cannot leave plain numbers half-written.
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

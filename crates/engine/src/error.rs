@@ -23,6 +23,9 @@ pub enum EngineError {
     /// Nothing could be measured within the search budget.
     #[error("{0}")]
     Budget(String),
+    /// Answering an input could take more than it may.
+    #[error("{0}")]
+    Limit(String),
     /// A fault of this program.
     #[error("{0}")]
     Internal(String),
@@ -41,6 +44,8 @@ pub enum EngineErrorKind {
     Sandbox,
     /// Nothing could be measured within the search budget.
     Budget,
+    /// Answering an input could take more than it may.
+    Limit,
     /// A fault of this program.
     Internal,
 }
@@ -59,6 +64,7 @@ impl EngineError {
             EngineError::Store(_) => EngineErrorKind::Store,
             EngineError::Sandbox(_) => EngineErrorKind::Sandbox,
             EngineError::Budget(_) => EngineErrorKind::Budget,
+            EngineError::Limit(_) => EngineErrorKind::Limit,
             EngineError::Internal(_) => EngineErrorKind::Internal,
         }
     }
@@ -76,6 +82,7 @@ impl EngineError {
                 "raise the search budget and go on: `agenttts search --resume STUDY`, or `agenttts pilot` as before"
                     .into(),
             ),
+            EngineError::Limit(_) => Some("allow more, or choose a cheaper plan".into()),
             EngineError::Input(_) | EngineError::Internal(_) => None,
         }
     }

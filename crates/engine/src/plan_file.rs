@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agenttts_core::pipeline::{Facts, Overrides, SNAPSHOT_VERSION, Snapshot, Workplace};
 use agenttts_core::{Choice, CostModel, Estimate, Plan, Problem, Problems, Split};
+use agenttts_search::pareto;
+use agenttts_store::Store;
 use serde::{Deserialize, Serialize};
 
+use crate::error::EngineError;
+use crate::expected::Expected;
 use crate::load::{Loaded, fields};
 use crate::summary::{Standing, objective_name};
 
@@ -26,8 +30,32 @@ pub struct PlanFile {
     pub stages: Vec<PlanStage>,
     /// What was measured.
     pub measured: Option<Measured>,
+    /// What serving it should look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+    /// The measured plans that no other beats in both cost and estimate, cheapest first, for whoever wants another one
+    /// than the study recommends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub front: Vec<FrontPlan>,
     /// The pipeline that it is a plan of.
     pub source: Source,
+}
+
+/// A plan of the front.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrontPlan {
+    /// The first trial that measured it.
+    pub trial: u32,
+    /// The choices, one per stage.
+    pub stages: Vec<PlanStage>,
+    /// The objective's mean as it is believed to be, related plans included: what the front is made by.
+    pub estimate: f64,
+    /// What was measured on the search split.
+    pub measured: Option<Measured>,
+    /// What serving it should look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
 }
 
 /// The choice for one stage.
@@ -79,24 +107,56 @@ pub struct Source {
 }
 
 impl PlanFile {
-    /// The plan of a study's trial, or the recommended one; `None` if there is no such trial.
-    pub(crate) fn of(study: &Standing, trial: Option<u32>) -> Option<Self> {
-        let number = trial.or_else(|| study.recommended.as_ref().map(|r| r.trial))?;
-        let trial = study.archive.trials.iter().find(|t| t.number == number)?;
-        let confirmed = study.confirmation.as_ref().and_then(|c| c.plans.iter().find(|p| p.plan == trial.plan));
-        let pooled = || study.archive.plans().into_iter().find(|p| p.plan == &trial.plan);
-        let found = confirmed
-            .map(|c| ("test", c.objective, c.cost))
-            .or_else(|| pooled().map(|p| ("search", p.objective, p.cost)));
-        let pipeline = &study.loaded.pipeline;
-        let measured = found.map(|(split, quality, cost)| Measured {
-            split: split.into(),
-            objective: objective_name(pipeline),
-            quality,
-            cost_model: pipeline.cost_model,
-            cost,
-        });
-        Some(PlanFile::new(&study.row.name, Some(number), &trial.plan, measured, &study.loaded))
+    /// The plan of a study's trial, or the recommended one with the front; `None` if there is no such trial.
+    pub(crate) fn of(store: &Store, study: &Standing, trial: Option<u32>) -> Result<Option<Self>, EngineError> {
+        let Some(number) = trial.or_else(|| study.recommended.as_ref().map(|r| r.trial)) else { return Ok(None) };
+        let Some(found) = study.archive.trials.iter().find(|t| t.number == number) else { return Ok(None) };
+        let pooled = study.archive.plans();
+        let of_plan = |plan: &Plan| pooled.iter().find(|p| p.plan == plan);
+        let expected = |plan: &Plan| match of_plan(plan) {
+            Some(p) => {
+                let trials: Vec<u32> = p.trials.iter().map(|(t, _)| t.number).collect();
+                Expected::of(store, study.row.id, &trials)
+            }
+            None => Ok(None),
+        };
+        let searched = |plan: &Plan| of_plan(plan).map(|p| study.measured("search", p.objective, p.cost));
+        let confirmed = study.confirmation.as_ref().and_then(|c| c.plans.iter().find(|p| p.plan == found.plan));
+        let tested = confirmed.map(|c| study.measured("test", c.objective, c.cost));
+        let measured = tested.or_else(|| searched(&found.plan));
+        let mut file = PlanFile::new(&study.row.name, Some(number), &found.plan, measured, &study.loaded);
+        file.expected = expected(&found.plan)?;
+        if trial.is_none() {
+            for r in pareto(&study.loaded.space, &study.archive) {
+                file.front.push(FrontPlan {
+                    trial: r.trial,
+                    stages: named(&study.loaded, &r.plan),
+                    estimate: r.mean,
+                    measured: searched(&r.plan),
+                    expected: expected(&r.plan)?,
+                });
+            }
+        }
+        Ok(Some(file))
+    }
+
+    /// The file of its plan alone, without the front.
+    #[must_use]
+    pub fn of_this(&self) -> Self {
+        PlanFile { front: Vec::new(), ..self.clone() }
+    }
+
+    /// The file of a plan of the front alone.
+    #[must_use]
+    pub fn of_front(&self, plan: &FrontPlan) -> Self {
+        PlanFile {
+            trial: Some(plan.trial),
+            stages: plan.stages.clone(),
+            measured: plan.measured.clone(),
+            expected: plan.expected.clone(),
+            front: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// The file of a plan of a loaded pipeline.
@@ -105,15 +165,17 @@ impl PlanFile {
         trial: Option<u32>,
         plan: &Plan,
         measured: Option<Measured>,
-        Loaded { snapshot, pipeline, .. }: &Loaded,
+        loaded: &Loaded,
     ) -> Self {
-        let stages = pipeline.stages.iter().zip(&plan.choices);
+        let snapshot = &loaded.snapshot;
         PlanFile {
             version: PLAN_FILE_VERSION,
             study: study.to_owned(),
             trial,
-            stages: stages.map(|(s, choice)| PlanStage { name: s.name.clone(), choice: choice.clone() }).collect(),
+            stages: named(loaded, plan),
             measured,
+            expected: None,
+            front: Vec::new(),
             source: Source {
                 file: snapshot.file.clone(),
                 toml: snapshot.toml.clone(),
@@ -182,5 +244,19 @@ impl PlanFile {
                 .into());
         }
         Ok(loaded)
+    }
+}
+
+/// The choices of a plan with the names of their stages.
+fn named(loaded: &Loaded, plan: &Plan) -> Vec<PlanStage> {
+    let stages = loaded.pipeline.stages.iter().zip(&plan.choices);
+    stages.map(|(s, choice)| PlanStage { name: s.name.clone(), choice: choice.clone() }).collect()
+}
+
+impl Standing {
+    fn measured(&self, split: &str, quality: Estimate, cost: Estimate) -> Measured {
+        let pipeline = &self.loaded.pipeline;
+        let objective = objective_name(pipeline);
+        Measured { split: split.into(), objective, quality, cost_model: pipeline.cost_model, cost }
     }
 }

@@ -1,28 +1,43 @@
 //! Running a found plan on inputs: the same prompts, sampling, parsing and aggregation as in the search.
 
-use agenttts_core::{Choice, Example, Plan, Usage};
+use std::collections::BTreeSet;
+
+use agenttts_core::{Choice, CostModel, Example, ModelIdentity, Plan, Usage};
 use agenttts_models::ModelError;
+use agenttts_store::Limits;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::direct::Direct;
+use crate::direct::{Direct, Meter};
 use crate::error::EngineError;
 use crate::execute::{Executor, ItemRun, StageRun};
 use crate::fit::LeftOut;
 use crate::plan_file::PlanFile;
 use crate::source::Halt;
 use crate::steps::{StepRun, changed_programs};
-use crate::workshop::Workshop;
+use crate::workshop::{ModelSet, Workshop};
 
-/// The stream of `run`: apart from every study's, so that serving never replays a measurement.
+/// The first stream of `run`, others are below it: apart from every study's, so that serving never replays a measurement.
 const RUN_STREAM: u64 = u64::MAX;
 
 /// Runs one plan.
 pub struct Runner {
     plan: Plan,
     executor: Executor,
-    source: Direct,
+    models: ModelSet,
     changed: Vec<String>,
+}
+
+/// How an input is answered.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Which draws: the same number gives the same draws, where models are reproducible. Each has streams of its own,
+    /// apart from every study's.
+    pub draw: u32,
+    /// The most that answering may take: a call that could pass a limit is not begun, and the answer fails.
+    pub limits: Limits,
+    /// Counts what answering takes.
+    pub meter: Meter,
 }
 
 /// An answer.
@@ -152,26 +167,26 @@ impl Runner {
     /// # Errors
     /// What is wrong with the plan file, models that are not there, and code that cannot run here.
     pub async fn new(plan: &PlanFile, workshop: &Workshop) -> Result<Self, EngineError> {
-        let loaded = plan.load()?;
-        let mut used = loaded.pipeline.clone();
-        // Only the plan's models are needed, and their judges.
-        let judges: Vec<usize> = used.stages.iter().filter_map(|s| s.judge.as_ref().map(|j| j.model)).collect();
-        let names: Vec<String> = plan.stages.iter().map(|s| s.choice.model.clone()).collect();
-        let keep = |i: usize, name: &str| names.iter().any(|n| n == name) || judges.contains(&i);
-        used.models = loaded
-            .pipeline
-            .models
-            .iter()
-            .enumerate()
-            .filter(|(i, m)| keep(*i, &m.name))
-            .map(|(_, m)| m.clone())
-            .collect();
-        let models = workshop.connect(&used)?;
-        let code = workshop.code(&loaded.pipeline).await?.map(|(code, _)| code);
-        let steps = workshop.steps(&loaded)?;
-        let executor = Executor::new(&loaded, models.clone(), steps).with_code(code);
-        let changed = loaded.snapshot.workplace.iter().flat_map(changed_programs).collect();
-        Ok(Runner { plan: plan.plan(), executor, source: Direct::new(models), changed })
+        runner(plan, &[plan.plan()], workshop).await
+    }
+
+    /// Runners for a plan file's plan and then for every plan of its front, which share connections and models.
+    ///
+    /// # Errors
+    /// As [`Runner::new`].
+    pub async fn with_front(plan: &PlanFile, workshop: &Workshop) -> Result<Vec<Self>, EngineError> {
+        let mut plans = vec![plan.plan()];
+        for front in &plan.front {
+            let alone = plan.of_front(front);
+            alone.load()?;
+            plans.push(alone.plan());
+        }
+        let first = runner(plan, &plans, workshop).await?;
+        let with_plan = |plan| {
+            let Runner { executor, models, changed, .. } = &first;
+            Runner { plan, executor: executor.clone(), models: models.clone(), changed: changed.clone() }
+        };
+        Ok(plans.into_iter().map(with_plan).collect())
     }
 
     /// The programs of steps that are not what they were when the plan was measured.
@@ -179,17 +194,45 @@ impl Runner {
         &self.changed
     }
 
+    /// The plan's cost model.
+    pub fn cost_model(&self) -> CostModel {
+        self.executor.pipeline().cost_model
+    }
+
+    /// The fields of an input that the pipeline reads: gold answers, which only metrics read, are not among them.
+    pub fn inputs(&self) -> BTreeSet<String> {
+        self.executor.inputs()
+    }
+
+    /// Which weights answer, by the model's name.
+    pub fn models(&self) -> impl Iterator<Item = (String, ModelIdentity)> {
+        self.models.identities().into_iter()
+    }
+
     /// Answers one input: the fields that the pipeline's templates read.
     ///
     /// # Errors
     /// Where a stage fails: a field is missing, a model cannot be reached, or no sample can be read.
     pub async fn run(&self, fields: Map<String, Value>) -> Result<Answer, EngineError> {
+        self.run_with(fields, &RunOptions::default()).await
+    }
+
+    /// Answers one input within limits. What that takes is in the options' meter, also where it fails or is dropped.
+    ///
+    /// # Errors
+    /// As [`Runner::run`], and [`EngineError::Limit`] where the next call could pass a limit.
+    pub async fn run_with(&self, fields: Map<String, Value>, options: &RunOptions) -> Result<Answer, EngineError> {
         let start = std::time::Instant::now();
         let example = Example { id: "input".into(), line: 0, fields };
-        let execution = match self.executor.execute(&self.plan, &example, RUN_STREAM, &self.source).await {
+        let source = Direct { models: &self.models, meter: &options.meter, limits: options.limits };
+        let stream = RUN_STREAM - u64::from(options.draw);
+        let execution = match self.executor.execute(&self.plan, &example, stream, &source).await {
             Ok(execution) => execution,
             Err(Halt::Fatal(error)) => return Err(error),
-            Err(Halt::Stopped | Halt::Limit { .. }) => return Err(EngineError::Internal("stopped".into())),
+            Err(Halt::Limit { limit, detail }) => {
+                return Err(EngineError::Limit(format!("the limit of {} for this input: {detail}", limit.name())));
+            }
+            Err(Halt::Stopped) => return Err(EngineError::Internal("stopped".into())),
         };
         if let Some(failure) = execution.failure {
             return Err(match failure.provider_fault.clone() {
@@ -200,7 +243,7 @@ impl Runner {
                 }
             });
         }
-        let cost_model = self.executor.pipeline().cost_model;
+        let cost_model = self.cost_model();
         let names = self.executor.pipeline().steps.iter().map(|s| s.name.clone());
         let steps = names
             .zip(execution.steps)
@@ -220,4 +263,21 @@ impl Runner {
             seconds: start.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// A runner of the plan file's plan, with all models that these plans need.
+async fn runner(plan: &PlanFile, plans: &[Plan], workshop: &Workshop) -> Result<Runner, EngineError> {
+    let loaded = plan.load()?;
+    let mut used = loaded.pipeline.clone();
+    // Only the plans' models are needed, and their judges.
+    let judges: Vec<usize> = used.stages.iter().filter_map(|s| s.judge.as_ref().map(|j| j.model)).collect();
+    let names: BTreeSet<&str> = plans.iter().flat_map(|p| &p.choices).map(|c| c.model.as_str()).collect();
+    let mut index = 0..;
+    used.models.retain(|m| index.next().is_some_and(|i| judges.contains(&i)) || names.contains(m.name.as_str()));
+    let models = workshop.connect(&used)?;
+    let code = workshop.code(&loaded.pipeline).await?.map(|(code, _)| code);
+    let steps = workshop.steps(&loaded)?;
+    let executor = Executor::new(&loaded, models.clone(), steps).with_code(code);
+    let changed = loaded.snapshot.workplace.iter().flat_map(changed_programs).collect();
+    Ok(Runner { plan: plan.plan(), executor, models, changed })
 }

@@ -140,7 +140,7 @@ pub fn list_studies(store: &Store) -> Result<Vec<StudyLine>, EngineError> {
 /// The plan file of a study's trial, or of its recommended plan.
 pub fn plan_file(store: &Store, study: &str, trial: Option<u32>) -> Result<PlanFile, EngineError> {
     let standing = Standing::read(store, study)?;
-    PlanFile::of(&standing, trial).ok_or_else(|| match trial {
+    PlanFile::of(store, &standing, trial)?.ok_or_else(|| match trial {
         Some(number) => EngineError::input(
             format!("the study {} has no trial {number}", standing.row.name),
             "`agenttts show STUDY --trials` lists them",

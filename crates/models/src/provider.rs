@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+#[cfg(feature = "embedded")]
+use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(feature = "embedded")]
+use std::sync::{Mutex, Weak};
 
 use agenttts_core::{ModelSpec, ProviderKind, ProviderSpec};
 
@@ -44,6 +48,8 @@ impl ConnectOptions {
 
 #[cfg(feature = "embedded")]
 fn embedded_from(registry: Registry) -> Option<EmbeddedFactory> {
+    // Two pipelines that use one file share its weights while both are there.
+    let loaded: Mutex<HashMap<(PathBuf, Option<u32>), Weak<crate::LazyEmbedded>>> = Mutex::default();
     Some(Arc::new(move |_, spec| {
         let file = registry.find(&spec.id).map_err(|error| {
             let kind = match error {
@@ -52,7 +58,14 @@ fn embedded_from(registry: Registry) -> Option<EmbeddedFactory> {
             };
             ModelError::new(kind, format!("model {:?}: {error}", spec.name)).hint(error.hint())
         })?;
-        Ok(Arc::new(crate::LazyEmbedded::new(file, spec.context)?))
+        let mut loaded = loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let place = (file.path.clone(), spec.context);
+        if let Some(shared) = loaded.get(&place).and_then(Weak::upgrade) {
+            return Ok(shared);
+        }
+        let new = Arc::new(crate::LazyEmbedded::new(file, spec.context)?);
+        loaded.insert(place, Arc::downgrade(&new));
+        Ok(new)
     }))
 }
 

@@ -1,12 +1,125 @@
-//! All routes together.
+//! All routes together, with what every request goes through.
 
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::options::ServeOptions;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use rand::RngExt;
+use serde_json::json;
+
+use crate::access::{Access, Scope, guard, login, login_page};
+use crate::api_error::ApiError;
+use crate::metrics::Metrics;
+use crate::openai;
+use crate::plans::{Catalogue, Gate};
+use crate::{run, serving};
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) gate: Gate,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: AppLimits,
+    pub(crate) access: Arc<Access>,
+}
+
+/// What a request may take of the server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppLimits {
+    /// Bytes of its body.
+    pub(crate) body: usize,
+    /// Time until its answer.
+    pub(crate) deadline: Duration,
+}
 
 /// The whole application.
-pub(crate) fn router(_options: &ServeOptions) -> Router {
-    Router::new().route("/healthz", get(|| async { StatusCode::NO_CONTENT }))
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let scoped = |routes: Router<Arc<App>>, scope| {
+        routes.layer(middleware::from_fn_with_state((app.access.clone(), scope), guard))
+    };
+    let answers = Router::new()
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{name}", get(openai::model))
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completions))
+        .route("/v1/run", post(run::run));
+    let views = Router::new().route("/api/serving", get(serving::serving)).route("/metrics", get(metrics));
+    let changes = Router::new().route("/api/serving/reload", post(serving::reload));
+    let signing_in = Router::new().route("/login", get(login_page).post(login)).with_state(app.access.clone());
+    Router::new()
+        .merge(scoped(answers, Scope::Use))
+        .merge(scoped(views, Scope::View))
+        .merge(scoped(changes, Scope::Administrate))
+        .route("/healthz", get(healthy))
+        .route("/readyz", get(ready))
+        .merge(signing_in)
+        .fallback(|| async { ApiError::no_route() })
+        .method_not_allowed_fallback(|| async {
+            let error = ApiError::invalid("this address does not take this method");
+            (StatusCode::METHOD_NOT_ALLOWED, Json(error.json()))
+        })
+        .layer(DefaultBodyLimit::max(app.limits.body))
+        .layer(middleware::from_fn(identify))
+        .with_state(app)
+}
+
+/// Whether the process lives.
+async fn healthy() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+/// Whether requests are taken: not while the server ends.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    if app.gate.is_closed() { ApiError::ending().into_response() } else { healthy().await }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    app.metrics.text(&app)
+}
+
+/// The id of a request: what the client calls it, where that is a plain word, else one of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+async fn identify(mut request: Request, next: Next) -> Response {
+    const LONGEST: usize = 100;
+    let plain = |id: &&str| {
+        (1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    let sent = request.headers().get(REQUEST_ID).and_then(|v| v.to_str().ok()).filter(plain);
+    let id = sent.map_or_else(|| format!("req-{:032x}", rand::rng().random::<u128>()), str::to_owned);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// A body, read whole, or refused as the API refuses.
+pub(crate) struct Body(pub(crate) Bytes);
+
+impl FromRequest<Arc<App>> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        match Bytes::from_request(request, app).await {
+            Ok(bytes) => Ok(Body(bytes)),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(ApiError::too_large(app.limits.body))
+            }
+            Err(_) => Err(ApiError::invalid("the body broke off")),
+        }
+    }
 }

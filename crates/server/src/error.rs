@@ -4,6 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::access::KeyFileError;
+use crate::plans::Unusable;
+
 /// Why a server could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -22,6 +25,20 @@ pub enum ServerError {
         file: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A plan cannot be served.
+    #[error(transparent)]
+    Plan(#[from] Unusable),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// Others than this machine could reach the server, and nothing would keep them out.
+    #[error("{address} can be reached from elsewhere, and the server lacks {lacks}")]
+    OpenToAll {
+        /// The address.
+        address: SocketAddr,
+        /// What is missing.
+        lacks: &'static str,
     },
     /// The server broke off.
     #[error("the server broke off: {0}")]
@@ -43,6 +60,14 @@ impl ServerError {
             ServerError::Tls { .. } => {
                 Some("--tls-cert and --tls-key name PEM files of a certificate and its key".into())
             }
+            ServerError::OpenToAll { lacks: "TLS", .. } => {
+                Some("give --tls-cert and --tls-key, or --behind-proxy where a proxy that you trust speaks TLS".into())
+            }
+            ServerError::OpenToAll { .. } => {
+                Some("make a key with `agenttts keys new NAME`, and give --keys; or listen on 127.0.0.1".into())
+            }
+            ServerError::Plan(unusable) => unusable.error.hint(),
+            ServerError::Keys(_) => Some("`agenttts keys new NAME` writes such a file".into()),
             ServerError::Io(_) => None,
         }
     }

@@ -3,11 +3,21 @@
 //! The only crate that knows our HTTP types. What answers a request is the engine's `Runner`, which is what the search
 //! measured with.
 
+mod access;
+mod answering;
+mod api_error;
 mod app;
 mod error;
+mod metrics;
+mod openai;
 mod options;
+mod plans;
+mod run;
 mod server;
+mod serving;
 
+pub use access::{ApiKey, KeyFile, KeyFileError, Scope};
 pub use error::ServerError;
 pub use options::{ServeOptions, Tls};
+pub use plans::{PlanSource, Unusable};
 pub use server::Server;

@@ -2,18 +2,39 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use agenttts_engine::Workshop;
+
+use crate::plans::PlanSource;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     /// The address to listen on; port 0 = any free one.
     pub address: SocketAddr,
+    /// The plans to serve; none for the dashboard alone.
+    pub plans: Vec<PlanSource>,
+    /// Where models come from.
+    pub workshop: Workshop,
+    /// The store of the studies that the dashboard shows.
+    pub store: PathBuf,
+    /// The file of API keys. Without one only this machine is answered.
+    pub keys: Option<PathBuf>,
     /// Certificate and key, where the server is to speak TLS itself.
     pub tls: Option<Tls>,
     /// Whether a proxy that is trusted stands before the server, speaks TLS, and names clients in `X-Forwarded-For`.
     pub behind_proxy: bool,
-    /// The store of the studies that the dashboard shows.
-    pub store: PathBuf,
+    /// Requests that are answered at once.
+    pub at_once: usize,
+    /// Requests that may wait behind them.
+    pub queue: usize,
+    /// The longest that a request may take.
+    pub deadline: Duration,
+    /// The largest body, in bytes.
+    pub body: usize,
+    /// How often plan files are looked at for changes; `None` = only when asked to.
+    pub reload: Option<Duration>,
 }
 
 /// The files of a TLS certificate.

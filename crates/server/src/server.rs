@@ -1,29 +1,56 @@
 //! Listening, and ending well.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 
-use crate::app;
+use crate::access::{Access, KeyFile, KeyFileError};
+use crate::app::{self, App, AppLimits};
 use crate::error::ServerError;
+use crate::metrics::Metrics;
 use crate::options::ServeOptions;
+use crate::plans::{Catalogue, Gate};
+
+/// How long a connection may say nothing before its first request.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A server that listens, and does not answer yet.
 pub struct Server {
     listener: TcpListener,
     tls: Option<RustlsConfig>,
-    router: Router,
+    app: Arc<App>,
+    reload: Option<Duration>,
 }
 
 impl Server {
-    /// Listens. Requests are answered from [`Server::run`] on.
+    /// Reads plans and keys, and listens. Requests are answered from [`Server::run`] on.
     ///
     /// # Errors
-    /// An address that cannot be listened on, a certificate that cannot be used.
+    /// Plans or keys that cannot be used, an address that is open to others without keys and TLS, an address that cannot be
+    /// listened on.
     pub async fn bind(options: ServeOptions) -> Result<Self, ServerError> {
+        let keys = match &options.keys {
+            None => None,
+            Some(file) => {
+                let keys = KeyFile::read(file)?;
+                if keys.keys.is_empty() {
+                    let message = "there is no key in it, so nobody could send a request".into();
+                    return Err(ServerError::Keys(KeyFileError { file: file.clone(), message }));
+                }
+                Some((file.clone(), keys))
+            }
+        };
+        if !options.address.ip().is_loopback() {
+            if keys.is_none() {
+                return Err(ServerError::OpenToAll { address: options.address, lacks: "API keys" });
+            }
+            if options.tls.is_none() && !options.behind_proxy {
+                return Err(ServerError::OpenToAll { address: options.address, lacks: "TLS" });
+            }
+        }
         let tls = match &options.tls {
             None => None,
             Some(files) => Some(
@@ -37,8 +64,16 @@ impl Server {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
+        // Before the plans: a port that is taken is told at once.
         let listener = listen().map_err(|source| ServerError::Listen { address: options.address, source })?;
-        Ok(Server { listener, tls, router: app::router(&options) })
+        let app = App {
+            catalogue: Catalogue::load(options.plans, options.workshop).await?,
+            gate: Gate::new(options.at_once, options.queue),
+            metrics: Metrics::new(),
+            limits: AppLimits { body: options.body, deadline: options.deadline },
+            access: Arc::new(Access::new(keys, options.behind_proxy)),
+        };
+        Ok(Server { listener, tls, app: Arc::new(app), reload: options.reload })
     }
 
     /// Where it listens.
@@ -47,6 +82,11 @@ impl Server {
     /// Where the system does not say.
     pub fn address(&self) -> Result<SocketAddr, ServerError> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// The names of the plans that it serves.
+    pub fn plans(&self) -> Vec<String> {
+        self.app.catalogue.all().iter().map(|(plan, _)| plan.name.clone()).collect()
     }
 
     /// Answers requests until `stop` resolves; then takes no new ones and gives those under way `grace` to end.
@@ -59,17 +99,44 @@ impl Server {
         grace: Duration,
     ) -> Result<(), ServerError> {
         let handle = Handle::new();
-        let stopping = handle.clone();
-        let watch = tokio::spawn(async move {
-            stop.await;
-            stopping.graceful_shutdown(Some(grace));
+        let watch = tokio::spawn({
+            let (handle, app) = (handle.clone(), self.app.clone());
+            async move {
+                stop.await;
+                app.gate.close();
+                handle.graceful_shutdown(Some(grace));
+            }
         });
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
+        let reloading = self.reload.map(|every| tokio::spawn(keep_fresh(self.app.clone(), every)));
+        let service = app::router(self.app).into_make_service_with_connect_info::<SocketAddr>();
         let served = match self.tls {
-            None => axum_server::from_tcp(self.listener)?.handle(handle).serve(service).await,
-            Some(tls) => axum_server::from_tcp_rustls(self.listener, tls)?.handle(handle).serve(service).await,
+            None => {
+                let server = axum_server::from_tcp(self.listener)?.first_request_timeout(SILENCE);
+                server.handle(handle).serve(service).await
+            }
+            Some(tls) => {
+                let server = axum_server::from_tcp_rustls(self.listener, tls)?.first_request_timeout(SILENCE);
+                server.handle(handle).serve(service).await
+            }
         };
         watch.abort();
+        reloading.inspect(|task| task.abort());
         Ok(served?)
+    }
+}
+
+/// Reads plan files again when they change.
+async fn keep_fresh(app: Arc<App>, every: Duration) {
+    let mut said = Vec::new();
+    loop {
+        tokio::time::sleep(every).await;
+        let (changed, failed) = app.catalogue.reload().await;
+        changed.iter().for_each(|plan| tracing::info!(plan, "the plan file changed and is served anew"));
+        let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
+        // Said once, not at every look.
+        for error in failed.iter().filter(|error| !said.contains(*error)) {
+            tracing::error!(error, "the plan file changed and cannot be served: the plan before is served on");
+        }
+        said = failed;
     }
 }

@@ -63,6 +63,17 @@ impl CompiledStage {
         self.fields.clone()
     }
 
+    /// The fields that an input must have to be answered: [`CompiledStage::fields`] and the parser's candidates, but not what
+    /// only a rubric or a metric reads.
+    pub fn input_fields(&self) -> impl Iterator<Item = &str> {
+        let asked = |field: &&String| {
+            let by = |name| self.templates.has(name) && self.templates.needs(name).any(|f| f == *field);
+            !by(RUBRIC) || [PROMPT, SYSTEM, FUSE, JUDGE].into_iter().any(by)
+        };
+        let candidates = self.among.as_deref().map(|path| path.split('.').next().unwrap_or(path));
+        self.fields.iter().filter(asked).map(String::as_str).chain(candidates)
+    }
+
     /// The first field that the stage needs and that the example lacks: one of [`CompiledStage::fields`], the parser's
     /// candidates, the metric's gold answer, or what a judge compares with (these as dotted paths).
     pub fn missing_field(&self, example: &Example) -> Option<String> {

@@ -6,6 +6,7 @@ mod data;
 mod number;
 mod pilot;
 mod price;
+mod serve;
 mod store;
 mod study;
 mod tape;
@@ -21,6 +22,7 @@ pub(crate) use data::{DataArgs, DataCommand, InspectArgs, PrepareArgs, ReadArgs}
 use number::{amount, signed_amount};
 pub(crate) use pilot::PilotArgs;
 use price::PriceArg;
+pub(crate) use serve::{AccessArgs, KeysArgs, KeysCommand, LogArg, ScopeArg, ServeArgs};
 pub(crate) use store::{ExportFormatArg, StoreArgs, StoreCommand};
 pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
 pub(crate) use tape::{DemoArgs, ExportArgs, RecordArgs, TapeArgs, TapeCommand};
@@ -87,6 +89,10 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Answer inputs with a found plan
     Run(RunArgs),
+    /// Answer requests with found plans, over the OpenAI API
+    Serve(ServeArgs),
+    /// Make, list and take away the API keys of `serve`
+    Keys(KeysArgs),
     /// List, fetch and add models that run in this process
     Models(ModelsArgs),
     /// Look at a published data set, or make the splits of a pipeline of it

@@ -5,6 +5,7 @@ mod check;
 mod cost;
 mod data;
 mod init;
+mod keys;
 mod models;
 mod pilot;
 mod plan;
@@ -12,6 +13,7 @@ mod replan;
 mod report;
 mod run;
 mod search;
+mod serve;
 mod show;
 mod store;
 mod studies;
@@ -36,6 +38,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Replan(args) => replan::replan(context, &args),
         Command::Report(args) => report::report(context, &args),
         Command::Run(args) => run::run(context, &args).await,
+        Command::Serve(args) => serve::serve(context, &args).await,
+        Command::Keys(args) => keys::keys(context, &args),
         Command::Models(args) => models::models(context, &args.command).await,
         Command::Data(args) => data::data(context, &args),
         Command::Tape(args) => tape::tape(context, &args.command).await,

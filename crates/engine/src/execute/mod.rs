@@ -3,7 +3,7 @@
 mod stage;
 mod tally;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -142,6 +142,11 @@ impl Executor {
     pub(crate) fn with_code(mut self, code: Option<Arc<Code>>) -> Self {
         self.code = code;
         self
+    }
+
+    /// The fields that an input must have to be answered.
+    pub(crate) fn inputs(&self) -> BTreeSet<String> {
+        self.stages.iter().flat_map(CompiledStage::input_fields).map(str::to_owned).collect()
     }
 
     pub(crate) fn code(&self) -> Result<&Code, EngineError> {

@@ -1,0 +1,67 @@
+//! `agenttts serve`: answers requests with found plans.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use agenttts_server::{PlanSource, ServeOptions, Server, Tls};
+use tokio::sync::oneshot;
+
+use crate::args::{AccessArgs, ServeArgs};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::watch_with;
+
+/// How often plan files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
+    let seconds = |s: u32| Duration::from_secs(u64::from(s));
+    let options = ServeOptions {
+        address: args.listen,
+        plans: args.plans.iter().map(|text| source(text)).collect(),
+        workshop: context.workshop()?,
+        store: context.store_path().to_owned(),
+        keys: args.access.keys.clone(),
+        tls: tls(&args.access),
+        behind_proxy: args.access.behind_proxy,
+        at_once: args.at_once as usize,
+        queue: args.queue as usize,
+        deadline: seconds(args.deadline),
+        body: args.max_body as usize,
+        reload: (!args.no_reload).then_some(LOOK),
+    };
+    let server = Server::bind(options).await?;
+    let address = server.address()?;
+    let scheme = if args.access.tls_cert.is_some() { "https" } else { "http" };
+    context.screen.say(&format!("serving {} at {scheme}://{address}/v1 (Ctrl-C ends it)", server.plans().join(", ")));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let screen = context.screen;
+    let _watch = watch_with(
+        move || drop(stop),
+        "ending: requests under way are answered (Ctrl-C again exits at once)",
+        move |text| screen.say(text),
+    );
+    let wait = async {
+        // The sender is dropped at the first signal.
+        let _ = stopped.await;
+    };
+    server.run(wait, seconds(args.grace)).await?;
+    Ok(Exit::Ok)
+}
+
+/// `NAME=FILE`, or a file alone. A path that exists is a path, whatever is in it.
+fn source(text: &str) -> PlanSource {
+    let whole = PathBuf::from(text);
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !name.contains(['/', '\\']) && !whole.exists() => {
+            PlanSource { name: Some(name.to_owned()), file: file.into() }
+        }
+        _ => PlanSource { name: None, file: whole },
+    }
+}
+
+fn tls(access: &AccessArgs) -> Option<Tls> {
+    let (certificate, key) = access.tls_cert.clone().zip(access.tls_key.clone())?;
+    Some(Tls { certificate, key })
+}

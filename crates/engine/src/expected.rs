@@ -1,0 +1,112 @@
+//! What serving a plan should look like, by what the search saw of it: the yardstick for drift.
+
+use std::collections::HashMap;
+
+use agenttts_store::{ExampleOutcome, StageOutcome, Store, Taking};
+use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
+
+/// What the search saw of a plan, over all examples that it ran on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// The share of examples of which a stage failed.
+    pub failures: Spread,
+    /// What one query costs, in units of the cost model.
+    pub cost: Spread,
+    /// Seconds of one query: the slowest sample of each stage, stage after stage, as timed while the search made many
+    /// calls at once. Absent where nothing was timed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<Spread>,
+    /// The share of samples that agree with a stage's output, mean over the stages that drew several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Spread>,
+}
+
+/// A mean, the standard deviation of single values, and how many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation of single values.
+    pub sd: f64,
+    /// How many values.
+    pub n: u32,
+}
+
+impl Spread {
+    /// Of values; `None` of none.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+        (n > 0.0).then(|| Spread { mean, sd: (squares / (n - 1.0).max(1.0)).sqrt(), n: values.len() as u32 })
+    }
+}
+
+impl Expected {
+    /// What the trials of a plan saw; `None` where they have no outcomes.
+    pub(crate) fn of(store: &Store, study: i64, trials: &[u32]) -> Result<Option<Self>, EngineError> {
+        let mut outcomes = Vec::new();
+        for &trial in trials {
+            outcomes.extend(store.outcomes(study, trial)?);
+        }
+        let runs = |o: &ExampleOutcome| o.stages.iter().map(|s| s.runs().len()).sum::<usize>();
+        let ids: Vec<i64> = outcomes.iter().flat_map(ids).collect();
+        let takings: HashMap<i64, Taking> = store.takings(&ids)?.into_iter().map(|t| (t.id, t)).collect();
+        let seconds: Vec<f64> = outcomes.iter().filter(|o| runs(o) > 0).map(|o| seconds(o, &takings)).collect();
+        let agreement: Vec<f64> = outcomes.iter().filter_map(|o| agreement(&o.stages)).collect();
+        let failures: Vec<f64> = outcomes.iter().map(|o| f64::from(u8::from(o.failure.is_some()))).collect();
+        let costs: Vec<f64> = outcomes.iter().map(|o| o.cost).collect();
+        let (Some(failures), Some(cost)) = (Spread::of(&failures), Spread::of(&costs)) else { return Ok(None) };
+        let timed = seconds.iter().any(|s| *s > 0.0);
+        Ok(Some(Expected {
+            failures,
+            cost,
+            seconds: Spread::of(&seconds).filter(|_| timed),
+            agreement: Spread::of(&agreement),
+        }))
+    }
+}
+
+fn ids(outcome: &ExampleOutcome) -> Vec<i64> {
+    let runs = outcome.stages.iter().flat_map(StageOutcome::runs);
+    runs.flat_map(|(samples, combined)| samples.iter().copied().chain(combined).collect::<Vec<_>>()).collect()
+}
+
+fn seconds(outcome: &ExampleOutcome, takings: &HashMap<i64, Taking>) -> f64 {
+    let took = |id: &i64| takings.get(id).map_or(0, |t| t.latency_us);
+    let run = |(samples, combined): (&[i64], Option<i64>)| {
+        samples.iter().map(took).max().unwrap_or(0) + combined.as_ref().map_or(0, took)
+    };
+    // Runs for items are side by side.
+    outcome.stages.iter().map(|s| s.runs().into_iter().map(run).max().unwrap_or(0)).sum::<u64>() as f64 / 1e6
+}
+
+/// Over the stages and items of which several samples were drawn: one sample always agrees with itself.
+fn agreement(stages: &[StageOutcome]) -> Option<f64> {
+    let mut supports = Vec::new();
+    for stage in stages {
+        match &stage.items {
+            Some(items) => supports.extend(items.iter().filter(|i| i.samples.len() > 1).filter_map(|i| i.support)),
+            None if stage.samples.len() > 1 => supports.extend(stage.support),
+            None => {}
+        }
+    }
+    (!supports.is_empty()).then(|| supports.iter().sum::<f64>() / supports.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_of_single_values() {
+        let spread = Spread::of(&[1.0, 2.0, 3.0]).unwrap();
+        assert_eq!((spread.mean, spread.sd, spread.n), (2.0, 1.0, 3));
+        assert_eq!(Spread::of(&[0.5]).unwrap().sd, 0.0);
+        assert!(Spread::of(&[]).is_none());
+    }
+}

@@ -1,0 +1,7 @@
+//! Who may do what.
+
+mod guard;
+mod keys;
+
+pub(crate) use guard::{Access, Client, guard, login, login_page};
+pub use keys::{ApiKey, KeyFile, KeyFileError, Scope};

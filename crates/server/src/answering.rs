@@ -1,0 +1,177 @@
+//! One request through a plan: admitted, limited in time and cost, and booked whatever becomes of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use agenttts_engine::{Answer, EngineError, EngineErrorKind, Limits, Meter, RunOptions};
+use agenttts_models::ModelErrorKind;
+use serde_json::{Map, Value};
+
+use crate::api_error::ApiError;
+use crate::app::App;
+use crate::plans::{Ended, Pass, Refused, Served};
+
+/// A request that is ready for its plan.
+pub(crate) struct Asked {
+    pub(crate) plan: Arc<Served>,
+    pub(crate) fields: Map<String, Value>,
+    /// How many answers.
+    pub(crate) answers: u32,
+    /// The number of the first one's draws.
+    pub(crate) first_draw: u32,
+    pub(crate) limits: Limits,
+    /// Seconds from its arrival, at most what the server grants.
+    pub(crate) deadline: Option<f64>,
+    pub(crate) client: String,
+    pub(crate) id: String,
+}
+
+/// A request that was admitted.
+pub(crate) struct Admitted {
+    asked: Asked,
+    deadline: Duration,
+    arrived: Instant,
+    booking: Booking,
+    _pass: Pass,
+}
+
+impl Asked {
+    /// Waits until it is this request's turn.
+    ///
+    /// # Errors
+    /// Fields that are missing, a full queue, a deadline that passed while waiting.
+    pub(crate) async fn admit(self, app: &Arc<App>) -> Result<Admitted, ApiError> {
+        let arrived = Instant::now();
+        if let Some(missing) = self.plan.inputs.iter().find(|field| !self.fields.contains_key(*field)) {
+            let wanted: Vec<&str> = self.plan.inputs.iter().map(String::as_str).collect();
+            let message = format!("the input has no field {missing:?}; the plan reads {}", wanted.join(", "));
+            return Err(ApiError::invalid(message).param("input"));
+        }
+        let most = app.limits.deadline.as_secs_f64();
+        let seconds = match self.deadline {
+            Some(seconds) if !(seconds > 0.0 && seconds.is_finite()) => {
+                return Err(ApiError::invalid("a deadline is a positive number of seconds").param("deadline_seconds"));
+            }
+            Some(seconds) => seconds.min(most),
+            None => most,
+        };
+        let deadline = Duration::from_secs_f64(seconds);
+        let mut booking = Booking::new(app.clone(), &self);
+        let refused = match tokio::time::timeout(deadline, app.gate.enter(&self.client)).await {
+            Ok(Ok(pass)) => {
+                return Ok(Admitted { asked: self, deadline, arrived, booking, _pass: pass });
+            }
+            Ok(Err(Refused::Full(seconds))) => ApiError::busy(seconds),
+            Ok(Err(Refused::Closed)) => ApiError::ending(),
+            Err(_) => ApiError::deadline(seconds),
+        };
+        booking.end(refused.outcome(), Vec::new());
+        Err(refused)
+    }
+}
+
+impl Admitted {
+    /// Answers. Dropped before that, its calls are given up and what they may have taken is booked.
+    ///
+    /// # Errors
+    /// What went wrong, as a client may read it; the log has it whole.
+    pub(crate) async fn answer(mut self) -> Result<Vec<Answer>, ApiError> {
+        let left = self.deadline.saturating_sub(self.arrived.elapsed());
+        let Asked { plan, fields, answers, first_draw, limits, id, .. } = &self.asked;
+        let meter = &self.booking.meter;
+        let one = |index: u32| {
+            let options = RunOptions { draw: first_draw.wrapping_add(index), limits: *limits, meter: meter.clone() };
+            let fields = fields.clone();
+            async move { plan.runner.run_with(fields, &options).await }
+        };
+        let all = futures::future::try_join_all((0..*answers).map(one));
+        let result = tokio::time::timeout(left, all).await;
+        let (outcome, result) = match result {
+            Ok(Ok(answers)) => ("ok", Ok(answers)),
+            Ok(Err(error)) => {
+                let told = ApiError::of(&error);
+                tracing::warn!(request = id, plan = plan.id, status = told.status.as_u16(), %error, "a request failed");
+                (outcome(&error), Err(told))
+            }
+            Err(_) => ("deadline", Err(ApiError::deadline(self.deadline.as_secs_f64()))),
+        };
+        let of_answer = |answer: &Answer| (answer.cost, agreement(answer));
+        let answers = result.iter().flatten().map(of_answer).collect();
+        self.booking.end(outcome, answers);
+        result
+    }
+}
+
+fn outcome(error: &EngineError) -> &'static str {
+    match error.kind() {
+        EngineErrorKind::Input => "no-answer",
+        EngineErrorKind::Limit => "limit",
+        EngineErrorKind::Model(ModelErrorKind::ContextOverflow) => "invalid",
+        EngineErrorKind::Model(kind) if kind.is_transient() => "upstream",
+        _ => "failed",
+    }
+}
+
+/// How far samples agree, over the stages and items that drew several.
+fn agreement(answer: &Answer) -> Option<f64> {
+    let mut supports = Vec::new();
+    for stage in &answer.stages {
+        match &stage.items {
+            Some(items) => supports.extend(items.iter().filter(|i| i.samples.len() > 1).filter_map(|i| i.support)),
+            None if stage.samples.len() > 1 => supports.extend(stage.support),
+            None => {}
+        }
+    }
+    (!supports.is_empty()).then(|| supports.iter().sum::<f64>() / supports.len() as f64)
+}
+
+/// Books the request when it ends: by what became of it, or as cancelled where nobody waited for that.
+struct Booking {
+    app: Arc<App>,
+    plan: Arc<Served>,
+    client: String,
+    id: String,
+    meter: Meter,
+    since: Instant,
+    ended: bool,
+}
+
+impl Booking {
+    fn new(app: Arc<App>, asked: &Asked) -> Self {
+        Booking {
+            app,
+            plan: asked.plan.clone(),
+            client: asked.client.clone(),
+            id: asked.id.clone(),
+            meter: Meter::default(),
+            since: Instant::now(),
+            ended: false,
+        }
+    }
+
+    fn end(&mut self, outcome: &'static str, answers: Vec<(f64, Option<f64>)>) {
+        self.ended = true;
+        let ended = Ended { outcome, seconds: self.since.elapsed().as_secs_f64(), took: self.meter.read(), answers };
+        self.plan.traffic.book(&ended);
+        self.app.metrics.book(&self.plan, &ended);
+        tracing::info!(
+            request = self.id,
+            plan = self.plan.id,
+            client = self.client,
+            outcome,
+            seconds = ended.seconds,
+            prompt_tokens = ended.took.usage.prompt,
+            decode_tokens = ended.took.usage.decode,
+            calls = ended.took.usage.calls,
+            "request"
+        );
+    }
+}
+
+impl Drop for Booking {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end("cancelled", Vec::new());
+        }
+    }
+}

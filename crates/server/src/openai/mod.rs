@@ -1,0 +1,13 @@
+//! The OpenAI-compatible API: models, chat completions, completions.
+
+mod chat;
+mod completions;
+mod input;
+mod models;
+mod reply;
+mod request;
+
+pub(crate) use chat::chat;
+pub(crate) use completions::completions;
+pub(crate) use models::{model, models};
+pub(crate) use request::{RequestLimits, parse};

@@ -1,0 +1,89 @@
+//! `/v1/run`: structured inputs, and all that there is to say of the answer.
+
+use std::sync::Arc;
+
+use agenttts_core::Usage;
+use agenttts_engine::{Answer, StageTrace, StepTrace};
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::access::Client;
+use crate::answering::Asked;
+use crate::api_error::ApiError;
+use crate::app::{App, Body, RequestId};
+use crate::openai::{RequestLimits, parse};
+
+/// The body.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunRequest {
+    /// The plan, as a model's name.
+    model: String,
+    /// The fields that the pipeline reads.
+    input: Map<String, Value>,
+    #[serde(default)]
+    trace: bool,
+    /// Which draws; equal numbers give equal draws where the models are reproducible.
+    #[serde(default)]
+    draw: u32,
+    deadline_seconds: Option<f64>,
+    #[serde(default)]
+    limits: RequestLimits,
+}
+
+/// The reply.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunReply {
+    id: String,
+    model: String,
+    plan: String,
+    trial: Option<u32>,
+    output: Value,
+    cost: f64,
+    cost_text: String,
+    usage: Usage,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stages: Option<Vec<StageTrace>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<StepTrace>>,
+}
+
+/// Answers one input.
+pub(crate) async fn run(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<Client>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    Body(body): Body,
+) -> Result<Json<RunReply>, ApiError> {
+    let request: RunRequest = parse(&body)?;
+    let plan = app.catalogue.find(&request.model).map_err(ApiError::no_model)?;
+    let asked = Asked {
+        plan: plan.clone(),
+        fields: request.input,
+        answers: 1,
+        first_draw: request.draw,
+        limits: request.limits.checked()?,
+        deadline: request.deadline_seconds,
+        client: client.name,
+        id: id.clone(),
+    };
+    let answer = asked.admit(&app).await?.answer().await?.pop().ok_or_else(ApiError::internal)?;
+    let Answer { output, stages, steps, cost, cost_text, usage, seconds } = answer;
+    let trace = request.trace;
+    Ok(Json(RunReply {
+        id,
+        model: request.model,
+        plan: plan.id.clone(),
+        trial: plan.trial,
+        output,
+        cost,
+        cost_text,
+        usage,
+        seconds,
+        stages: trace.then_some(stages),
+        steps: trace.then_some(steps),
+    }))
+}
