@@ -154,9 +154,9 @@ mod tests {
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for client in ["greedy", "greedy", "greedy", "modest"] {
-            let (gate, order) = (gate.clone(), order.clone());
+            let (queue, order) = (gate.clone(), order.clone());
             tasks.push(tokio::spawn(async move {
-                let _pass = gate.enter(client).await.unwrap();
+                let _pass = queue.enter(client).await.unwrap();
                 order.lock().unwrap().push(client);
             }));
             while gate.load().1 < tasks.len() {
