@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{
@@ -12,6 +12,7 @@ use agenttts_core::{
 use agenttts_search::{Ask, DrawPrices, History, Proposal, Question, Searcher, Step, needs_history, place, searcher};
 use agenttts_store::{ExampleOutcome, ItemOutcome, NewStudy, StageOutcome, StepOutcome, Store, Study};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use crate::aside::set_aside;
 use crate::bank::Bank;
@@ -177,6 +178,7 @@ async fn run(
         stop: context.stop,
     };
     let name = session.study.name().to_owned();
+    let asked = watch_requests(session.study.clone(), session.stop.clone());
     session.started(resumed);
     session.warn_of_changed_programs();
     let ended = match session.begin() {
@@ -184,11 +186,27 @@ async fn run(
         Err(error) => Err(error),
     };
     let outcome = session.finish(ended).await;
+    // Its share in the study must be gone before the study is free again.
+    asked.abort();
+    let _ = asked.await;
     drop(session);
     recorder.finish().await;
     outcome?;
     crate::summary::summary(&store, &name)
 }
+
+/// Stops the study when another process asks for it.
+fn watch_requests(study: Arc<Study>, stop: StopHandle) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while !study.is_asked_to_stop() {
+            tokio::time::sleep(LOOK_FOR_REQUESTS).await;
+        }
+        stop.stop();
+    })
+}
+
+/// How often a running study looks whether it is asked to stop.
+const LOOK_FOR_REQUESTS: Duration = Duration::from_millis(500);
 
 /// Examples that are run at once: enough to keep every provider busy.
 pub(crate) fn width(loaded: &Loaded) -> usize {

@@ -49,6 +49,10 @@ impl StudyResult {
     pub(crate) fn new(recommended: Recommended, confirmation: Option<Confirmation>) -> Self {
         StudyResult { version: RESULT_VERSION, recommended, confirmation }
     }
+
+    pub(crate) fn into_parts(self) -> (Recommended, Option<Confirmation>) {
+        (self.recommended, self.confirmation)
+    }
 }
 
 /// A study as it stands in its store: what everything that is said of it begins with.
@@ -80,10 +84,31 @@ impl Standing {
 /// The summary of a study, finished or not.
 pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> {
     let Standing { row, loaded, settings, archive, recommended, confirmation } = Standing::read(store, study)?;
-    let pipeline = &loaded.pipeline;
     let won = recommended.as_ref().map(|r| &r.plan);
-    let explanation = explain(&loaded.space, &archive, won, u64::from(pipeline.search.seed));
+    let explanation = explain(&loaded.space, &archive, won, u64::from(loaded.pipeline.search.seed));
     let totals = store.spend(row.id)?;
+    let outline = outline(store, &row, &loaded, &settings, (recommended, confirmation), &totals)?;
+    Ok(StudySummary {
+        pareto: pareto(&loaded.space, &archive).iter().map(|r| r.trial).collect(),
+        plans: plans(&loaded.space, &archive),
+        curves: curves(&loaded, &archive),
+        reuse: reuse(&archive),
+        explanation,
+        archive,
+        ..outline
+    })
+}
+
+/// The summary without trials, and without what is said of them.
+pub(crate) fn outline(
+    store: &Store,
+    row: &StudyRow,
+    loaded: &Loaded,
+    settings: &StudySettings,
+    (recommended, confirmation): (Option<Recommended>, Option<Confirmation>),
+    totals: &SpendTotals,
+) -> Result<StudySummary, EngineError> {
+    let pipeline = &loaded.pipeline;
     Ok(StudySummary {
         version: SUMMARY_VERSION,
         study: row.name.clone(),
@@ -101,20 +126,20 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
         stop_reason: row.stop_reason.clone(),
         cost_model: pipeline.cost_model,
         plan_budget: pipeline.cost_model.units(pipeline.plan_budget),
-        stages: stages(store, &row, &loaded, recommended.as_ref())?,
+        stages: stages(store, row, loaded, recommended.as_ref())?,
         objective: objective_name(pipeline),
         space: [loaded.space.size() as f64, loaded.space.feasible() as f64],
         search_examples: pipeline.search_split.examples.len() as u32,
         test_examples: pipeline.test_split.examples.len() as u32,
-        pareto: pareto(&loaded.space, &archive).iter().map(|r| r.trial).collect(),
-        plans: plans(&loaded.space, &archive),
-        curves: curves(&loaded, &archive),
-        spend: spend(&loaded, &settings, &row, &totals),
-        reuse: reuse(&archive),
+        pareto: Vec::new(),
+        plans: Vec::new(),
+        curves: Vec::new(),
+        spend: spend(loaded, settings, row, totals),
+        reuse: Reuse::default(),
         recommended,
         confirmation,
-        explanation,
-        archive,
+        explanation: None,
+        archive: Archive::default(),
     })
 }
 

@@ -28,7 +28,7 @@ pub use combine::{Combine, Sample};
 pub use flow::Flow;
 pub use judge::{ask_again, read_verdict};
 pub use metric::{MetricError, Near, Seen, cosine, score};
-pub use normalise::normalise;
+pub use normalise::{normalise, vote_key};
 pub use parse::{ParseFailure, Parser};
 pub use stage::CompiledStage;
 pub use step::CompiledStep;

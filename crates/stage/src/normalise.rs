@@ -36,7 +36,7 @@ pub fn normalise(text: &str) -> String {
 
 /// A key that two outputs share exactly if they are the same answer: texts normalised, numbers canonical, objects in
 /// key order. The order of lists counts; sets of ids are sorted by their parser.
-pub(crate) fn vote_key(value: &Value) -> String {
+pub fn vote_key(value: &Value) -> String {
     match value {
         Value::String(s) => normalise(s),
         Value::Number(n) => canonical_number(n).to_string(),

@@ -16,6 +16,7 @@ pub mod care;
 mod error;
 mod ledger;
 mod lock;
+mod look;
 mod samples;
 mod schema;
 mod studies;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use ledger::{Amounts, LimitedUnit, Limits, Purpose, Reservation, Settlement, SpendTotals};
+pub use look::{DrawnSample, StoredEvent, StudyGlance};
 pub use samples::{NewSample, Sample, SampleHome, Taking};
 pub use schema::SCHEMA_VERSION;
 pub use studies::{ExampleOutcome, ItemOutcome, NewStudy, StageOutcome, StepOutcome, StudyHead, StudyRow};
@@ -157,7 +159,7 @@ impl Store {
         self.write(move |c| ledger::mark_lost(c, id)).await?;
         let spent = self.spend(id)?.amounts;
         let book = Mutex::new(Book { spent, open: Amounts::default() });
-        Ok(Study { store: self.clone(), id, name, book, _lock: lock })
+        Ok(Study { store: self.clone(), id, name, book, lock })
     }
 
     fn read(&self) -> MutexGuard<'_, Connection> {
@@ -181,7 +183,7 @@ pub struct Study {
     name: String,
     // One process runs a study at a time, so its sums may live here; the rows are the truth that survives.
     book: Mutex<Book>,
-    _lock: StudyLock,
+    lock: StudyLock,
 }
 
 #[derive(Debug)]
@@ -213,6 +215,11 @@ impl Study {
     /// Its store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Whether [`Store::ask_to_stop`] was called for it, by this process or another, since it was opened.
+    pub fn is_asked_to_stop(&self) -> bool {
+        self.lock.is_asked_to_stop()
     }
 
     /// What is settled or lost so far.

@@ -1,7 +1,7 @@
 //! The sample bank: draws under (request, stream, index), never overwritten.
 
 use agenttts_core::{Draw, Finish, ModelIdentity, Request, RequestKey};
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, Row, params};
 
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -61,25 +61,28 @@ pub(crate) fn read(connection: &Connection, key: &RequestKey, stream: u64, n: u3
         "SELECT id, idx, text, finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by
          FROM samples WHERE key = ?1 AND stream = ?2 AND idx < ?3 ORDER BY idx",
     )?;
-    let rows = statement.query_map(params![&key.0[..], stream.cast_signed(), n], |row| {
-        Ok(Sample {
-            id: row.get(0)?,
-            index: row.get(1)?,
-            draw: Draw {
-                text: row.get(2)?,
-                finish: match row.get_ref(3)?.as_str()? {
-                    "stop" => Finish::Stop,
-                    "length" => Finish::Length,
-                    _ => Finish::Other,
-                },
-                prompt_tokens: row.get(4)?,
-                decode_tokens: row.get(5)?,
-                latency_us: row.get::<_, i64>(6)?.cast_unsigned(),
-                prompt_shared_by: row.get(7)?,
-            },
-        })
-    })?;
+    let rows = statement.query_map(params![&key.0[..], stream.cast_signed(), n], sample)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A sample of a row of id, idx, text, finish, prompt_tokens, decode_tokens, latency_us and prompt_shared_by.
+pub(crate) fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
+    Ok(Sample {
+        id: row.get(0)?,
+        index: row.get(1)?,
+        draw: Draw {
+            text: row.get(2)?,
+            finish: match row.get_ref(3)?.as_str()? {
+                "stop" => Finish::Stop,
+                "length" => Finish::Length,
+                _ => Finish::Other,
+            },
+            prompt_tokens: row.get(4)?,
+            decode_tokens: row.get(5)?,
+            latency_us: row.get::<_, i64>(6)?.cast_unsigned(),
+            prompt_shared_by: row.get(7)?,
+        },
+    })
 }
 
 /// How many samples of a request a stream holds.

@@ -230,7 +230,7 @@ pub(crate) fn heads(connection: &Connection) -> Result<Vec<StudyHead>, StoreErro
     Ok(heads)
 }
 
-fn state(name: String) -> Result<StudyState, StoreError> {
+pub(crate) fn state(name: String) -> Result<StudyState, StoreError> {
     Ok(serde_json::from_value(Value::String(name))?)
 }
 
@@ -354,7 +354,7 @@ pub(crate) fn trials(connection: &Connection, study: i64) -> Result<Vec<Trial>, 
     json_rows(connection, "SELECT trial FROM trials WHERE study = ?1 ORDER BY number", params![study])
 }
 
-fn json_rows<T: for<'de> Deserialize<'de>>(
+pub(crate) fn json_rows<T: for<'de> Deserialize<'de>>(
     connection: &Connection,
     sql: &str,
     params: &[&dyn rusqlite::ToSql],

@@ -207,3 +207,20 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_study_is_asked_to_stop_only_while_a_process_runs_it() {
+    let place = Place::new();
+    let store = place.open();
+    let study = store.create_study(new_study("one")).await.unwrap();
+    assert!(store.is_run("one") && !store.is_run("none"));
+    assert!(!study.is_asked_to_stop());
+    assert!(place.open().ask_to_stop("one").unwrap(), "another opening of the store");
+    assert!(study.is_asked_to_stop());
+    drop(study);
+    assert!(!store.is_run("one"));
+    assert!(!store.ask_to_stop("one").unwrap());
+    // A request that a dead process never saw does not stop the next one.
+    std::fs::write(place.folder.path().join("store.locks/one.stop"), "").unwrap();
+    assert!(!store.open_study("one").await.unwrap().is_asked_to_stop());
+}
