@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::access::{Access, Scope, guard, login, login_page};
 use crate::api_error::ApiError;
+use crate::dashboard::{self, DashboardState};
 use crate::metrics::Metrics;
 use crate::openai;
 use crate::plans::{Catalogue, Gate};
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) limits: AppLimits,
     pub(crate) access: Arc<Access>,
+    pub(crate) dashboard: DashboardState,
 }
 
 /// What a request may take of the server.
@@ -56,6 +58,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(scoped(answers, Scope::Use))
         .merge(scoped(views, Scope::View))
         .merge(scoped(changes, Scope::Administrate))
+        .merge(scoped(dashboard::views(app.dashboard.clone()), Scope::View))
+        .merge(scoped(dashboard::tries(app.dashboard.clone()), Scope::Use))
+        .merge(scoped(dashboard::changes(app.dashboard.clone()), Scope::Administrate))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .merge(signing_in)

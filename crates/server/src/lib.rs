@@ -7,6 +7,7 @@ mod access;
 mod answering;
 mod api_error;
 mod app;
+mod dashboard;
 mod error;
 mod metrics;
 mod openai;

@@ -9,6 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 
 use crate::access::{Access, KeyFile, KeyFileError};
 use crate::app::{self, App, AppLimits};
+use crate::dashboard::DashboardState;
 use crate::error::ServerError;
 use crate::metrics::Metrics;
 use crate::options::ServeOptions;
@@ -67,6 +68,7 @@ impl Server {
         // Before the plans: a port that is taken is told at once.
         let listener = listen().map_err(|source| ServerError::Listen { address: options.address, source })?;
         let app = App {
+            dashboard: DashboardState::new(options.store, options.workshop.clone()),
             catalogue: Catalogue::load(options.plans, options.workshop).await?,
             gate: Gate::new(options.at_once, options.queue),
             metrics: Metrics::new(),
@@ -104,10 +106,12 @@ impl Server {
             async move {
                 stop.await;
                 app.gate.close();
+                app.dashboard.end();
                 handle.graceful_shutdown(Some(grace));
             }
         });
         let reloading = self.reload.map(|every| tokio::spawn(keep_fresh(self.app.clone(), every)));
+        let dashboard = self.app.dashboard.clone();
         let service = app::router(self.app).into_make_service_with_connect_info::<SocketAddr>();
         let served = match self.tls {
             None => {
@@ -121,6 +125,7 @@ impl Server {
         };
         watch.abort();
         reloading.inspect(|task| task.abort());
+        dashboard.drain().await;
         Ok(served?)
     }
 }

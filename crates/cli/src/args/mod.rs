@@ -10,6 +10,7 @@ mod serve;
 mod store;
 mod study;
 mod tape;
+mod ui;
 
 use std::path::PathBuf;
 
@@ -26,6 +27,7 @@ pub(crate) use serve::{AccessArgs, KeysArgs, KeysCommand, LogArg, ScopeArg, Serv
 pub(crate) use store::{ExportFormatArg, StoreArgs, StoreCommand};
 pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
 pub(crate) use tape::{DemoArgs, ExportArgs, RecordArgs, TapeArgs, TapeCommand};
+pub(crate) use ui::UiArgs;
 
 /// Finds the model, the number of samples and the aggregator of every stage of an LLM pipeline that give the best
 /// quality within a budget.
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Make, list and take away the API keys of `serve`
     Keys(KeysArgs),
+    /// Show studies in a browser: live, down to every sample; stop them, resume them, and try plans
+    Ui(UiArgs),
     /// List, fetch and add models that run in this process
     Models(ModelsArgs),
     /// Look at a published data set, or make the splits of a pipeline of it

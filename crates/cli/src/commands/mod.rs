@@ -18,6 +18,7 @@ mod show;
 mod store;
 mod studies;
 mod tape;
+mod ui;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -40,6 +41,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Run(args) => run::run(context, &args).await,
         Command::Serve(args) => serve::serve(context, &args).await,
         Command::Keys(args) => keys::keys(context, &args),
+        Command::Ui(args) => ui::ui(context, &args).await,
         Command::Models(args) => models::models(context, &args.command).await,
         Command::Data(args) => data::data(context, &args),
         Command::Tape(args) => tape::tape(context, &args.command).await,

@@ -1,0 +1,55 @@
+//! `agenttts ui`: the dashboard, on this machine.
+
+use std::time::Duration;
+
+use agenttts_server::{ServeOptions, Server};
+use tokio::sync::oneshot;
+
+use crate::args::UiArgs;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::watch_with;
+
+/// How long pages that follow a study may take to hear that the server ends.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// The longest that a plan that is tried may take.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+pub(super) async fn ui(context: &Context, args: &UiArgs) -> Result<Exit, Failure> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Failure::Usage {
+            message: format!("{} can be reached from other machines, and `ui` asks for no key", args.listen),
+            hint: "listen on 127.0.0.1, and reach it from elsewhere through `ssh -L`".into(),
+        });
+    }
+    let options = ServeOptions {
+        address: args.listen,
+        plans: Vec::new(),
+        workshop: context.workshop()?,
+        store: context.store_path().to_owned(),
+        keys: None,
+        tls: None,
+        behind_proxy: false,
+        at_once: 16,
+        queue: 16,
+        deadline: DEADLINE,
+        body: 4 << 20,
+        reload: None,
+    };
+    let server = Server::bind(options).await?;
+    context.screen.say(&format!("the studies of {} are at", context.store_path().display()));
+    context.screen.print(&format!("http://{}\n", server.address()?))?;
+    context.screen.say("Ctrl-C ends it");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let screen = context.screen;
+    let words = "ending: studies that were resumed here await their calls and keep them (Ctrl-C again exits at once)";
+    let _watch = watch_with(move || drop(stop), words, move |text| screen.say(text));
+    let wait = async {
+        // The sender is dropped at the first signal.
+        let _ = stopped.await;
+    };
+    server.run(wait, GRACE).await?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,300 @@
+//! A study's trials in memory, each as a line: what tables and plots of very many trials are made of.
+//!
+//! Filled from the store and then kept up to date by what is new, so that a view of 100,000 trials reads them once.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use agenttts_core::{Archive, Estimate, Plan, Span, Usage};
+use agenttts_store::{Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+/// Trials that are read at once; others may read the store in between.
+const CHUNK: u32 = 5_000;
+
+/// The weight of the average plan in a leader's score, as in `Archive::best`.
+const CAUTION: f64 = 10.0;
+
+/// What became of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Fate {
+    Pending,
+    Measured,
+    Abandoned,
+}
+
+/// A trial.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) number: u32,
+    pub(super) round: u32,
+    /// Its place in [`Index::plans`].
+    pub(super) plan: u32,
+    /// Its place in [`Index::methods`].
+    pub(super) method: u32,
+    pub(super) fate: Fate,
+    /// What it measured; nothing where it was not measured.
+    pub(super) objective: Estimate,
+    pub(super) cost: f64,
+    pub(super) failures: u32,
+    pub(super) drawn: u64,
+    pub(super) seconds: f64,
+}
+
+/// A plan that was proposed, with all its measured trials pooled.
+#[derive(Clone, Debug)]
+pub(super) struct PlanLine {
+    pub(super) plan: Plan,
+    /// The plan in words, in lower case.
+    pub(super) words: String,
+    /// Its measured trials.
+    pub(super) trials: Vec<u32>,
+    pub(super) objective: Estimate,
+    pub(super) cost: Estimate,
+}
+
+/// The plan that led from a trial on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Lead {
+    /// The trial after which it led.
+    pub(super) since: u32,
+    /// Its place in [`Index::plans`].
+    pub(super) plan: u32,
+    pub(super) objective: Estimate,
+    pub(super) cost: f64,
+}
+
+/// The trials of a study.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// All trials, by number.
+    pub(super) lines: Vec<Line>,
+    /// All plans, in order of their first trial.
+    pub(super) plans: Vec<PlanLine>,
+    /// Who proposed.
+    pub(super) methods: Vec<String>,
+    /// Who led since when.
+    pub(super) leads: Vec<Lead>,
+    places: HashMap<Plan, u32>,
+    /// Trials of which all earlier ones are settled too: they are never read again.
+    settled: usize,
+    /// Measured plans by the examples behind them, best first.
+    ranks: BTreeMap<u32, BTreeSet<Rank>>,
+    measured_plans: u32,
+    sum_of_means: f64,
+}
+
+/// A measured plan among those with as many examples: higher mean first, then the cheaper, then the earlier.
+type Rank = (Reverse<Ordered>, Ordered, u32, u32);
+
+/// A number in its total order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Ordered(f64);
+
+impl Eq for Ordered {}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// What of a stored trial becomes a line. The rest, most of it, is passed over.
+#[derive(Deserialize)]
+struct StoredTrial {
+    number: u32,
+    round: u32,
+    plan: Plan,
+    origin: StoredOrigin,
+    state: StoredState,
+}
+
+#[derive(Deserialize)]
+struct StoredOrigin {
+    method: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoredState {
+    Pending,
+    Measured(StoredMeasurement),
+    Abandoned(#[allow(dead_code, reason = "names the type of what is stored")] serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct StoredMeasurement {
+    objective: Estimate,
+    cost: Estimate,
+    failures: u32,
+    drawn: Usage,
+    seconds: f64,
+}
+
+impl Index {
+    /// Takes in what the store holds beyond what is known. Returns whether anything was new.
+    pub(super) fn update(&mut self, store: &Store, study: i64) -> Result<bool, StoreError> {
+        let before = (self.lines.len(), self.settled);
+        self.lines.truncate(self.settled);
+        loop {
+            let from = self.lines.last().map_or(1, |l| l.number + 1);
+            let mut read: Vec<StoredTrial> = Vec::new();
+            store.visit_trials(study, from, CHUNK, &mut |json| {
+                read.push(serde_json::from_str(json)?);
+                Ok(())
+            })?;
+            let count = read.len();
+            for trial in read {
+                self.add(store, study, trial)?;
+            }
+            if count < CHUNK as usize {
+                return Ok(before != (self.lines.len(), self.settled));
+            }
+        }
+    }
+
+    fn add(&mut self, store: &Store, study: i64, trial: StoredTrial) -> Result<(), StoreError> {
+        let StoredTrial { number, round, plan, origin, state } = trial;
+        let plan = self.plan(plan);
+        let method = match self.methods.iter().position(|m| *m == origin.method) {
+            Some(known) => known as u32,
+            None => {
+                self.methods.push(origin.method);
+                self.methods.len() as u32 - 1
+            }
+        };
+        let mut line = Line {
+            number,
+            round,
+            plan,
+            method,
+            fate: Fate::Pending,
+            objective: Estimate::of_values(&[]),
+            cost: 0.0,
+            failures: 0,
+            drawn: 0,
+            seconds: 0.0,
+        };
+        // Trials run in order, so what follows a pending one is pending too, or given up.
+        let all_settled = self.settled == self.lines.len();
+        match state {
+            StoredState::Pending => {}
+            StoredState::Abandoned(_) => line.fate = Fate::Abandoned,
+            StoredState::Measured(m) => {
+                line.fate = Fate::Measured;
+                line.objective = m.objective;
+                line.cost = m.cost.mean;
+                line.failures = m.failures;
+                line.drawn = m.drawn.tokens();
+                line.seconds = m.seconds;
+                if all_settled {
+                    self.measure(store, study, number, plan, &m)?;
+                }
+            }
+        }
+        self.lines.push(line);
+        if all_settled && line.fate != Fate::Pending {
+            self.settled = self.lines.len();
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, plan: Plan) -> u32 {
+        if let Some(&known) = self.places.get(&plan) {
+            return known;
+        }
+        let place = self.plans.len() as u32;
+        self.plans.push(PlanLine {
+            words: plan.to_string().to_lowercase(),
+            plan: plan.clone(),
+            trials: Vec::new(),
+            objective: Estimate::of_values(&[]),
+            cost: Estimate::of_values(&[]),
+        });
+        self.places.insert(plan, place);
+        place
+    }
+
+    /// Counts a measured trial in, and sees who leads then.
+    fn measure(
+        &mut self,
+        store: &Store,
+        study: i64,
+        number: u32,
+        place: u32,
+        measured: &StoredMeasurement,
+    ) -> Result<(), StoreError> {
+        let line = &mut self.plans[place as usize];
+        let before = (!line.trials.is_empty()).then(|| rank(line, place));
+        let n_before = line.objective.n;
+        line.trials.push(number);
+        if line.trials.len() == 1 {
+            (line.objective, line.cost) = (measured.objective, measured.cost);
+        } else {
+            let archive = Archive { trials: store.trials_of(study, &line.trials)?, ..Archive::default() };
+            if let Some(pooled) = archive.plans().first() {
+                (line.objective, line.cost) = (pooled.objective, pooled.cost);
+            }
+        }
+        let after = rank(line, place);
+        let n_after = line.objective.n;
+        match before {
+            Some(old) => {
+                self.sum_of_means -= old.0.0.0;
+                if let Some(ranks) = self.ranks.get_mut(&n_before) {
+                    ranks.remove(&old);
+                }
+            }
+            None => self.measured_plans += 1,
+        }
+        self.sum_of_means += after.0.0.0;
+        self.ranks.entry(n_after).or_default().insert(after);
+        if let Some(plan) = self.leader() {
+            let line = &self.plans[plan as usize];
+            let lead = Lead { since: number, plan, objective: line.objective, cost: line.cost.mean };
+            let is_new = self.leads.last().is_none_or(|l| l.plan != plan || l.objective != lead.objective);
+            if is_new {
+                self.leads.push(lead);
+            }
+        }
+        Ok(())
+    }
+
+    /// What `Archive::best` says, without going through all plans: within plans on equally many examples the order is that
+    /// of their means.
+    fn leader(&self) -> Option<u32> {
+        let average = self.sum_of_means / f64::from(self.measured_plans.max(1));
+        let best_of_each = self.ranks.iter().filter_map(|(n, ranks)| Some((f64::from(*n), *ranks.first()?)));
+        let scored = best_of_each.map(|(n, rank)| {
+            let cautious = (n * rank.0.0.0 + CAUTION * average) / (n + CAUTION);
+            (Reverse(Ordered(cautious)), rank.1, rank.2, rank.3)
+        });
+        scored.min().map(|(_, _, _, plan)| plan)
+    }
+}
+
+fn rank(line: &PlanLine, place: u32) -> Rank {
+    let first = line.trials.first().copied().unwrap_or(0);
+    (Reverse(Ordered(line.objective.mean)), Ordered(line.cost.mean), first, place)
+}
+
+/// At most `most` of the points of a series, evenly spread, the first and the last among them.
+pub(super) fn thinned<T: Copy>(all: &[T], most: usize) -> Vec<T> {
+    if all.len() <= most || most < 2 {
+        return all.to_vec();
+    }
+    let step = (all.len() - 1) as f64 / (most - 1) as f64;
+    (0..most).map(|i| all[(i as f64 * step).round() as usize]).collect()
+}
+
+/// The range of examples of a trial, in words for a table; absent = all.
+pub(super) fn span_words(span: Option<Span>) -> Option<String> {
+    span.map(|s| format!("{}-{}", s.first + 1, s.end()))
+}

@@ -1,0 +1,52 @@
+//! The list of studies, and one study without its trials.
+
+use agenttts_core::StudySummary;
+use agenttts_engine::{Glance, glances};
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+
+use super::error::Fault;
+use super::kept::lock;
+use super::view::{DashboardState, blocking};
+
+/// All studies.
+#[derive(Serialize)]
+pub(super) struct List {
+    /// The name of the store's file.
+    store: String,
+    studies: Vec<Glance>,
+}
+
+pub(super) async fn list(State(state): State<DashboardState>) -> Result<Json<List>, Fault> {
+    let store = state.store_name();
+    let studies = blocking(move || match state.stores()? {
+        Some(stores) => Ok(glances(&stores.pages)?),
+        None => Ok(Vec::new()),
+    });
+    Ok(Json(List { store, studies: studies.await? }))
+}
+
+/// A study.
+#[derive(Serialize)]
+pub(super) struct Study {
+    glance: Glance,
+    /// Its summary without trials.
+    summary: StudySummary,
+    /// What became of it when it was resumed here, where that was an error.
+    resume_fault: Option<String>,
+}
+
+pub(super) async fn one(State(state): State<DashboardState>, Path(study): Path<String>) -> Result<Json<Study>, Fault> {
+    let run = lock(state.runs()).get(&study).cloned();
+    let resume_fault = run.and_then(|run| run.fault).map(|fault| fault.words());
+    let looked = state.look(study, move |view| {
+        let mut summary = (*view.outline()?).clone();
+        // As many as there are test examples, and no page shows them.
+        for plan in summary.confirmation.iter_mut().flat_map(|c| &mut c.plans) {
+            plan.scores.clear();
+        }
+        Ok(Study { glance: view.glance()?, summary, resume_fault })
+    });
+    Ok(Json(looked.await?))
+}
