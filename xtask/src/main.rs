@@ -2,6 +2,7 @@
 //!
 //! They do all set-up themselves, so that a fresh machine needs nothing but Rust and this checkout.
 
+mod clients;
 mod demo;
 mod demo_data;
 mod lint;
@@ -32,6 +33,12 @@ enum Command {
     DemoData,
     /// Install what is missing and run every test.
     Test(test::TestArgs),
+    /// Hold the server to the official OpenAI clients, LangChain, litellm and curl.
+    TestClients {
+        /// Fail where Python or Node is missing, instead of skipping
+        #[arg(long)]
+        required: bool,
+    },
     /// Set up the outside optimisers of `agenttts bench`: Optuna and SMAC, in a Python environment of their own.
     BenchPeers(peers::PeersArgs),
     /// Record the paper's tasks with small models on tapes, and compare all search methods on them.
@@ -47,6 +54,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::DemoData => demo_data::demo_data(),
         Command::Test(args) => test::test(&args),
+        Command::TestClients { required } => clients::test_clients(required),
         Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Paper(args) => paper::paper(&args),
         Command::Lint => lint::lint(),

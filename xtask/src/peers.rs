@@ -78,8 +78,8 @@ fn folder() -> Result<PathBuf> {
     Ok(cache.context("set HOME, or AGENTTTS_PEERS to a folder")?.join("agenttts").join("peers"))
 }
 
-/// The Python of the environment, which is made where it is not there or does not work any more.
-fn environment(folder: &Path, named: Option<&str>) -> Result<PathBuf> {
+/// The Python of an environment, which is made where it is not there or does not work any more.
+pub(crate) fn environment(folder: &Path, named: Option<&str>) -> Result<PathBuf> {
     let inner = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let works = version(&inner.to_string_lossy()).is_some_and(|v| v >= OLDEST);
     if works && named.is_none() {
