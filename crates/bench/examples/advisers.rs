@@ -95,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => files.push(arg),
         }
     }
-    let options = Options { seeds, budget: Some(budget), threads: 2 };
+    let options = Options { seeds, budget: Some(budget), threads: 2, racing: false };
     println!("ratio of the agent's recommendation minus the planner's, mean over {seeds} seeds with 95% interval");
     let mut differences: Vec<Vec<Vec<f64>>> = Vec::new();
     for file in &files {

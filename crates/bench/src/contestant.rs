@@ -1,7 +1,7 @@
 //! Who takes part: our search methods, and outside optimisers behind an ask-and-tell bridge.
 
 use agenttts_core::{Archive, Plan, Space, TrialState};
-use agenttts_search::{Ask, Proposal, Question, Searcher, Settings, Step};
+use agenttts_search::{AgentStyle, Ask, Proposal, Question, Searcher, Settings, Step};
 
 use crate::agents::Agents;
 use crate::environment::Truth;
@@ -16,6 +16,11 @@ pub trait Contestant: Send + Sync {
 
     /// On how many examples its trials run.
     fn sizes(&self) -> Sizes;
+
+    /// Whether its trials may be raced, where racing is asked for.
+    fn races(&self) -> bool {
+        false
+    }
 
     /// Begins one run.
     fn enter<'a>(&'a self, entry: &Entry<'_>) -> Result<Box<dyn Player + 'a>, Fault>;
@@ -158,6 +163,10 @@ impl Contestant for Method {
 
     fn sizes(&self) -> Sizes {
         self.sizes
+    }
+
+    fn races(&self) -> bool {
+        self.searcher.races() && self.settings.agent == AgentStyle::Portfolio
     }
 
     fn enter<'a>(&'a self, entry: &Entry<'_>) -> Result<Box<dyn Player + 'a>, Fault> {

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use agenttts_core::{Archive, Cost, Exchange, Plan, Trial, TrialState};
-use agenttts_search::{Ask, Proposal, Settings, Step, TaskText, place};
+use agenttts_core::{Archive, Cost, Estimate, Exchange, Measurement, Plan, Span, Trial, TrialState};
+use agenttts_search::{Ask, Proposal, Race, Settings, Step, TaskText, place};
 use serde::Serialize;
 
 use crate::contestant::{Contestant, Entry, Fault, Player};
@@ -37,6 +37,10 @@ pub struct Match<'a> {
     pub budget: f64,
     /// Where recommendations are judged: ascending amounts of the environment's unit.
     pub checkpoints: &'a [f64],
+    /// Whether trials end early once their plan has fallen behind, where the contestant's may.
+    pub racing: bool,
+    /// The most trials, where they too are limited.
+    pub most_trials: Option<u32>,
 }
 
 /// What became of one run.
@@ -59,6 +63,9 @@ pub struct Run {
     pub trials: u32,
     /// Examples evaluated by them, whatever the budget counts.
     pub evaluated: u64,
+    /// Trials of them that were raced out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub raced_out: u32,
     /// Proposals that cost nothing because they were outside the space, the plan budget or what was left.
     pub refused: u32,
     /// Why it ended before the budget was spent.
@@ -69,6 +76,10 @@ pub struct Run {
     /// Seconds within the contestant.
     #[serde(skip)]
     pub seconds: f64,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A recommendation judged.
@@ -99,6 +110,7 @@ impl Match<'_> {
             spent: 0.0,
             trials: 0,
             evaluated: 0,
+            raced_out: 0,
             refused: 0,
             thinking: started.elapsed(),
         };
@@ -134,6 +146,7 @@ struct Course<'a> {
     spent: f64,
     trials: u32,
     evaluated: u64,
+    raced_out: u32,
     refused: u32,
     thinking: Duration,
 }
@@ -145,7 +158,7 @@ impl Course<'_> {
             if stop.load(Ordering::Relaxed) {
                 return Ok(End::Stopped);
             }
-            if self.remaining() <= self.least() {
+            if self.is_spent() {
                 return Ok(End::Spent);
             }
             match self.consult(|ask| player.ask(ask))? {
@@ -187,7 +200,7 @@ impl Course<'_> {
         let round = self.archive.trials.iter().map(|t| t.round + 1).max().unwrap_or(0);
         let mut any = false;
         for proposal in proposals {
-            if self.remaining() <= self.least() {
+            if self.is_spent() {
                 break;
             }
             any |= self.trial(player, round, proposal)?;
@@ -206,7 +219,7 @@ impl Course<'_> {
         let nominal_cost = space.cost_of(&plan).unwrap_or(Cost::ZERO);
         let wanted = examples.or(self.of.examples).unwrap_or(environment.usual_examples()).max(1);
         let (stream, span) = place(&self.archive, &plan, Some(wanted), environment.pool());
-        let mut span = span.unwrap_or(agenttts_core::Span { first: 0, count: environment.pool().unwrap_or(wanted) });
+        let mut span = span.unwrap_or(Span { first: 0, count: environment.pool().unwrap_or(wanted) });
         let mut trial = Trial {
             number: self.archive.trials.len() as u32 + 1,
             round,
@@ -219,21 +232,17 @@ impl Course<'_> {
         };
         let measured = if !space.is_feasible(&trial.plan) {
             Err("outside the space or the plan budget")
-        } else if let Some((count, price)) = self.affordable(&trial.plan, span.count) {
+        } else if let Some(count) = self.affordable(&trial.plan, span.count) {
             span.count = count;
-            // A checkpoint that this trial passes is judged by what was known before it.
-            if self.of.checkpoints.get(self.judged.points.len()).is_some_and(|c| self.spent + price > *c + 1e-9) {
-                self.recommend(player)?;
-                self.judged.pass(self.of, self.spent + price);
-            }
-            self.session.measure(&trial.plan, stream, span).map(|m| (m, price)).ok_or("not in the table")
+            self.blocks(player, &trial, span)?.ok_or("not in the table")
         } else {
             Err("more than what is left to spend")
         };
         let ran = match measured {
-            Ok((measurement, price)) => {
-                self.spent += price;
+            Ok(measurement) => {
+                span.count = measurement.scores.len() as u32;
                 self.trials += 1;
+                self.raced_out += u32::from(measurement.raced_out.is_some());
                 self.evaluated += u64::from(span.count);
                 trial.state = TrialState::Measured(Box::new(measurement));
                 true
@@ -249,12 +258,40 @@ impl Course<'_> {
         Ok(ran)
     }
 
-    /// As many of the wanted examples as what is left pays for, with their price; `None` if it pays for none.
-    fn affordable(&self, plan: &Plan, wanted: u32) -> Option<(u32, f64)> {
+    /// Tries a plan on a span that can be paid: at once, or block by block until it is raced out.
+    fn blocks(&mut self, player: &mut dyn Player, trial: &Trial, span: Span) -> Result<Option<Measurement>, Fault> {
+        let space = self.of.arena.environment.space();
+        let racing = self.of.racing && self.of.contestant.races();
+        let race = racing.then(|| Race::new(space, &self.archive, trial.number, &trial.plan, span)).flatten();
+        let mut parts: Vec<Measurement> = Vec::new();
+        let mut scores: Vec<f64> = Vec::new();
+        while (scores.len() as u32) < span.count {
+            let done = scores.len() as u32;
+            let count = race.as_ref().map_or(span.count, |race| race.next_block(&scores));
+            let price = self.session.price(&trial.plan, count);
+            // A checkpoint that this trial passes is judged by what was known before it.
+            if self.of.checkpoints.get(self.judged.points.len()).is_some_and(|c| self.spent + price > *c + 1e-9) {
+                self.recommend(player)?;
+                self.judged.pass(self.of, self.spent + price);
+            }
+            let block = Span { first: span.first + done, count };
+            let Some(part) = self.session.measure(&trial.plan, trial.stream, block) else { return Ok(None) };
+            self.spent += price;
+            scores.extend(&part.scores);
+            parts.push(part);
+            if let Some(raced_out) = race.as_ref().and_then(|race| race.verdict(&scores)) {
+                return Ok(Some(Measurement { raced_out: Some(raced_out), ..joined(parts, scores) }));
+            }
+        }
+        Ok(Some(joined(parts, scores)))
+    }
+
+    /// As many of the wanted examples as what is left pays for; `None` if it pays for none.
+    fn affordable(&self, plan: &Plan, wanted: u32) -> Option<u32> {
         let price = |count| self.session.price(plan, count);
         let fits = |count| price(count) <= self.remaining() + 1e-9;
         if fits(wanted) {
-            return Some((wanted, price(wanted)));
+            return Some(wanted);
         }
         // The price grows with the number of examples: halve the interval between one that fits and one that does not.
         let (mut low, mut high) = (0, wanted);
@@ -266,11 +303,15 @@ impl Course<'_> {
                 high = middle;
             }
         }
-        (low > 0).then(|| (low, price(low)))
+        (low > 0).then_some(low)
     }
 
     fn remaining(&self) -> f64 {
         self.of.budget - self.spent
+    }
+
+    fn is_spent(&self) -> bool {
+        self.remaining() <= self.least() || self.of.most_trials.is_some_and(|most| self.trials >= most)
     }
 
     /// Less than this is nothing.
@@ -328,11 +369,32 @@ impl Course<'_> {
             spent: self.spent,
             trials: self.trials,
             evaluated: self.evaluated,
+            raced_out: self.raced_out,
             refused: self.refused,
             ended,
             fault,
             seconds: self.thinking.as_secs_f64(),
         }
+    }
+}
+
+/// One measurement of the examples of several, whose scores these are.
+fn joined(mut parts: Vec<Measurement>, scores: Vec<f64>) -> Measurement {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let costs: Vec<Estimate> = parts.iter().map(|p| p.cost).collect();
+    let stages = parts.first().map_or(0, |p| p.stages.len());
+    let stage = |i: usize| {
+        let of: Option<Vec<Estimate>> = parts.iter().map(|p| p.stages.get(i).copied().flatten()).collect();
+        of.map(|of| Estimate::of_parts(&of))
+    };
+    Measurement {
+        stages: (0..stages).map(stage).collect(),
+        failures: parts.iter().map(|p| p.failures).sum(),
+        fresh: parts.iter().map(|p| p.fresh).sum(),
+        drawn: parts.iter().map(|p| p.drawn).sum(),
+        ..Measurement::of_scores(scores, Estimate::of_parts(&costs))
     }
 }
 

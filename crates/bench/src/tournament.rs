@@ -24,6 +24,9 @@ pub struct Options {
     pub budget: Option<f64>,
     /// Runs at once.
     pub threads: usize,
+    /// Whether trials of our methods are raced: they end early once their plan has fallen behind. Published comparisons
+    /// do not race.
+    pub racing: bool,
 }
 
 /// All runs of one contestant with one number of examples in one arena.
@@ -80,7 +83,16 @@ pub fn play(
                     let budget = budget(arena, options);
                     let checkpoints = checkpoints(arena.environment.unit(), budget);
                     let seed = (job % seeds) as u64;
-                    let a_match = Match { arena, contestant, seed, examples, budget, checkpoints: &checkpoints };
+                    let a_match = Match {
+                        arena,
+                        contestant,
+                        seed,
+                        examples,
+                        budget,
+                        checkpoints: &checkpoints,
+                        racing: options.racing,
+                        most_trials: None,
+                    };
                     let Some(run) = a_match.run(stop) else { break };
                     if let Ok(mut slots) = slots.lock() {
                         slots[job] = Some(run);

@@ -67,7 +67,7 @@ fn replies(file: &Path, model: Option<&Arc<AtomicU32>>) -> Agents {
 }
 
 fn run(method: &str, agents: &Agents, arenas: &[Arena], evaluations: f64) -> Vec<Run> {
-    let options = Options { seeds: 2, budget: Some(evaluations), threads: 2 };
+    let options = Options { seeds: 2, budget: Some(evaluations), threads: 2, racing: false };
     let contestants = [contestant_with(method, agents).unwrap()];
     let series = play(arenas, &contestants, &options, &AtomicBool::new(false), &|_, _| {}).unwrap().unwrap();
     series.into_iter().flat_map(|s| s.runs).map(|run| Run { seconds: 0.0, ..run }).collect()

@@ -78,7 +78,16 @@ impl Peer for Playing<'_> {
 fn run_script(arena: &Arena, plans: Vec<Plan>, examples: u32, budget: f64, at: &[f64]) -> (Run, Vec<Option<f64>>) {
     let told = Mutex::new(Vec::new());
     let script = Outside(Script { plans, told: &told }, Sizes::BestOf);
-    let of = Match { arena, contestant: &script, seed: 1, examples: Some(examples), budget, checkpoints: at };
+    let of = Match {
+        arena,
+        contestant: &script,
+        seed: 1,
+        examples: Some(examples),
+        budget,
+        checkpoints: at,
+        racing: false,
+        most_trials: None,
+    };
     let run = of.run(&AtomicBool::new(false)).unwrap();
     (run, told.into_inner().unwrap())
 }
@@ -163,7 +172,7 @@ fn where_all_plans_score_alike_nobody_regrets_anything() {
 
 fn compare(arenas: &[Arena], methods: &[&str], seeds: u32, budget: Option<f64>, threads: usize) -> (Results, usize) {
     let contestants: Vec<Box<dyn Contestant>> = methods.iter().map(|m| contestant(m).unwrap()).collect();
-    let options = Options { seeds, budget, threads };
+    let options = Options { seeds, budget, threads, racing: false };
     let calls = std::sync::atomic::AtomicUsize::new(0);
     let progress = |_: usize, _: usize| {
         calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -208,7 +217,7 @@ fn the_field_gets_its_best_number_of_examples_and_differences_are_paired_with_it
 fn nothing_to_compare_is_said() {
     let error = |seeds, budget| {
         let contestants = vec![contestant("random").unwrap()];
-        let options = Options { seeds, budget: Some(budget), threads: 1 };
+        let options = Options { seeds, budget: Some(budget), threads: 1, racing: false };
         play(&[arena(&[0.5])], &contestants, &options, &AtomicBool::new(false), &|_, _| {}).unwrap_err().to_string()
     };
     assert!(error(5, 0.0).contains("zero evaluations") && error(0, 10.0).contains("zero seeds"));
@@ -219,7 +228,7 @@ fn nothing_to_compare_is_said() {
 #[test]
 fn a_comparison_stops_when_asked() {
     let contestants = vec![contestant("random").unwrap()];
-    let options = Options { seeds: 3, budget: None, threads: 2 };
+    let options = Options { seeds: 3, budget: None, threads: 2, racing: false };
     assert_eq!(play(&[arena(&[0.5])], &contestants, &options, &AtomicBool::new(true), &|_, _| {}), Ok(None));
 }
 

@@ -132,6 +132,23 @@ pub struct Measurement {
     pub drawn: Usage,
     /// Wall-clock seconds that it took.
     pub seconds: f64,
+    /// Why the trial ended before its last example; absent where it ran on all that it was meant for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raced_out: Option<RacedOut>,
+}
+
+/// A trial that ended early because its plan had fallen behind the leading one beyond doubt. Its scores are a censored
+/// observation: the first examples of more that would have followed, stopped because they were low.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RacedOut {
+    /// One past the last example that it was meant to run on, in the study's order of examples.
+    pub planned_end: u32,
+    /// The first trial of the plan that it was compared with.
+    pub leader: u32,
+    /// How far it was behind the leader per example, on the examples that both ran on.
+    pub behind: f64,
+    /// The score that this lets expect on all planned examples: the leader's there, less what the plan was behind.
+    pub expected: f64,
 }
 
 impl Measurement {
@@ -150,6 +167,7 @@ impl Measurement {
             fresh: Usage::default(),
             drawn: Usage::default(),
             seconds: 0.0,
+            raced_out: None,
         }
     }
 }

@@ -26,7 +26,9 @@ mod space;
 mod summary;
 pub mod text;
 
-pub use archive::{Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, Span, Trial, TrialState};
+pub use archive::{
+    Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, RacedOut, Span, Trial, TrialState,
+};
 pub use calibration::Calibration;
 pub use compare::{Comparison, Finding, holm};
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::archive::{Archive, Measurement, Trial};
+use crate::archive::{Archive, Measurement, RacedOut, Span, Trial};
 use crate::estimate::Estimate;
 use crate::plan::Plan;
 use crate::request::Usage;
@@ -34,6 +34,17 @@ impl PooledPlan<'_> {
         self.trials.first().map_or(0, |(t, _)| t.number)
     }
 
+    /// Why the plan has fewer examples than it was meant to have: its newest trial that was raced out, unless a later one
+    /// has come as far as that one was meant to.
+    pub fn raced_out(&self) -> Option<&RacedOut> {
+        let last = self.trials.iter().rposition(|(_, m)| m.raced_out.is_some())?;
+        let (trial, measured) = self.trials[last];
+        let mark = measured.raced_out.as_ref()?;
+        let end = |t: &Trial| (t.stream, t.span.map_or(u32::MAX, Span::end));
+        let is_made_up = self.trials[last + 1..].iter().any(|(t, _)| end(t) >= (trial.stream, mark.planned_end));
+        (!is_made_up).then_some(mark)
+    }
+
     /// Tokens that one query takes from nothing, on average.
     pub fn tokens_per_query(&self) -> f64 {
         let fresh: Usage = self.trials.iter().map(|(_, m)| m.fresh).sum();
@@ -56,9 +67,16 @@ impl Archive {
     }
 
     /// The measured plan that leads by its own scores: highest [`PooledPlan::cautious_mean`]; the cheaper, then the
-    /// earlier one among equals. What is recommended in the end also pools what related plans tell.
+    /// earlier one among equals. Plans that were raced out do not lead. What is recommended in the end also pools what
+    /// related plans tell.
     pub fn best(&self) -> Option<PooledPlan<'_>> {
-        let plans = self.plans();
+        self.best_of(|_| true)
+    }
+
+    /// As [`Archive::best`], of the plans that are fit to lead.
+    pub fn best_of(&self, is_fit: impl Fn(&PooledPlan<'_>) -> bool) -> Option<PooledPlan<'_>> {
+        let mut plans = self.plans();
+        plans.retain(|p| p.raced_out().is_none() && is_fit(p));
         let scores: f64 = plans.iter().map(|p| p.objective.mean).sum();
         let average = scores / plans.len().max(1) as f64;
         plans.into_iter().max_by(|a, b| {
@@ -109,7 +127,7 @@ fn pool<'a>(trials: Vec<(&'a Trial, &'a Measurement)>) -> Option<PooledPlan<'a>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::{Origin, Span, TrialState};
+    use crate::archive::{Origin, TrialState};
     use crate::cost::Cost;
     use crate::plan::{Aggregator, Choice};
     use crate::request::Temperature;
@@ -141,6 +159,7 @@ mod tests {
                 fresh: Usage { decode: 10 * scores.len() as u64, ..Usage::default() },
                 drawn: Usage::default(),
                 seconds: 0.0,
+                raced_out: None,
             })),
         };
         Archive { trials: (1..).zip(trials).map(trial).collect(), ..Archive::default() }
@@ -178,5 +197,22 @@ mod tests {
         let trials: [(&str, u32, u32, &[f64], f64); 3] =
             [("a", 0, 0, &[1.0, 0.0], 2.0), ("b", 0, 0, &[0.0, 1.0], 1.0), ("c", 0, 0, &[0.0, 0.0], 0.5)];
         assert_eq!(archive(&trials).best().unwrap().plan, &plan("b"));
+    }
+
+    #[test]
+    fn a_plan_that_was_raced_out_does_not_lead_until_its_trial_is_made_up_for() {
+        let mut all = archive(&[
+            ("a", 0, 0, &[0.0, 0.0, 1.0, 1.0], 1.0),
+            ("b", 0, 0, &[1.0, 1.0], 1.0),
+            ("b", 0, 2, &[1.0, 1.0], 1.0),
+        ]);
+        if let TrialState::Measured(m) = &mut all.trials[1].state {
+            m.raced_out = Some(RacedOut { planned_end: 4, leader: 1, behind: 0.5, expected: 0.0 });
+        }
+        assert!(all.plans()[1].raced_out().is_none());
+        assert_eq!(all.best().unwrap().plan, &plan("b"));
+        all.trials.truncate(2);
+        assert_eq!(all.plans()[1].raced_out().unwrap().leader, 1);
+        assert_eq!(all.best().unwrap().plan, &plan("a"));
     }
 }

@@ -8,7 +8,7 @@ use crate::event::{Event, Observers};
 use crate::execute::Executor;
 use crate::source::{Halt, Source};
 use crate::streams::{Purpose, stream};
-use crate::trial::{PlanRun, run_plan};
+use crate::trial::{PlanRun, With, run_plan};
 use crate::verdict::judged;
 
 /// What a confirmation needs.
@@ -82,7 +82,8 @@ impl Confirm<'_> {
         let total = examples.len() as u32;
         let progress = |done| (self.progress)(done, total);
         let stream = stream(self.seed, purpose);
-        run_plan(self.executor, plan, examples, stream, self.source, self.width, &progress).await
+        let with = With { executor: self.executor, source: self.source, stream, width: self.width };
+        run_plan(with, plan, examples, None, &progress).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agenttts_core::{Archive, Estimate, Plan, Purpose, Span, Usage};
+use agenttts_core::{Archive, Estimate, Plan, Purpose, RacedOut, Span, Usage};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened in a study.
@@ -101,6 +101,9 @@ pub enum Event {
         leader: Option<Leader>,
         /// Failed examples.
         failures: u32,
+        /// Why it ended before its last example, where it did.
+        #[serde(default)]
+        raced_out: Option<Box<RacedOut>>,
         /// What was spent so far.
         spent: Spent,
     },

@@ -25,6 +25,9 @@ pub struct SearchOptions {
     pub history: Option<String>,
     /// How much the method `agent` is left to its language model.
     pub agent_style: AgentStyle,
+    /// Whether trials end early once their plan has fallen behind the leading one beyond doubt; where absent, as the
+    /// pipeline says.
+    pub racing: Option<bool>,
 }
 
 /// What changes when a study goes on.
@@ -50,6 +53,9 @@ pub(crate) struct StudySettings {
     /// The order of the examples.
     #[serde(default)]
     pub(crate) order: ExampleOrder,
+    /// Whether trials are raced; not in studies from before they could be.
+    #[serde(default)]
+    pub(crate) racing: bool,
     /// The earlier study that the method learns from.
     #[serde(default)]
     pub(crate) history: Option<String>,
@@ -66,9 +72,10 @@ pub(crate) struct StudySettings {
 
 pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<StudySettings, EngineError> {
     let search = &loaded.pipeline.search;
-    let method =
+    let method: String =
         options.method.clone().or(search.method.clone()).unwrap_or_else(|| usual_method(search.agent.is_some()));
-    searcher(&method).map_err(|e| EngineError::input(e.to_string(), "see `agenttts search --help`"))?;
+    let races =
+        searcher(&method).map_err(|e| EngineError::input(e.to_string(), "see `agenttts search --help`"))?.races();
     if needs_agent(&method) && search.agent.is_none() {
         return Err(EngineError::input(
             format!("the method `{method}` needs a model to ask"),
@@ -89,6 +96,7 @@ pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<Study
     }
     let insights =
         options.without_insights.iter().fold(Settings::default().insights, |insights, &n| insights.without(n));
+    let racing = options.racing.or(search.racing);
     Ok(StudySettings {
         version: SETTINGS_VERSION,
         agent: search.agent.clone().filter(|_| needs_agent(&method)),
@@ -104,6 +112,7 @@ pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<Study
         },
         search_budget: loaded.pipeline.search_budget,
         order: ExampleOrder::Seeded,
+        racing: races && racing.unwrap_or(false),
         history: None,
         program: env!("CARGO_PKG_VERSION").into(),
         models: BTreeMap::new(),

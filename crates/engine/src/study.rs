@@ -9,7 +9,9 @@ use agenttts_core::{
     Archive, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Pipeline, Purpose as AgentPurpose,
     Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState,
 };
-use agenttts_search::{Ask, DrawPrices, History, Proposal, Question, Searcher, Step, needs_history, place, searcher};
+use agenttts_search::{
+    Ask, DrawPrices, History, Proposal, Question, Race, Searcher, Step, needs_history, place, searcher,
+};
 use agenttts_store::{ExampleOutcome, ItemOutcome, NewStudy, StageOutcome, StepOutcome, Store, Study};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -34,7 +36,7 @@ use crate::steps::{StepRun, changed_programs};
 use crate::stop::StopHandle;
 use crate::streams::{Purpose, stream};
 use crate::summary::{StudyResult, recommended, task_text};
-use crate::trial::run_plan;
+use crate::trial::{With, run_plan};
 use crate::workshop::{ModelSet, Workshop};
 
 /// What a study runs with.
@@ -395,7 +397,10 @@ impl Session {
         let progress = |done| self.progress(done, span.count);
         let seed = self.loaded.pipeline.search.seed;
         let draws = stream(seed, Purpose::Trial(trial.stream));
-        let run = run_plan(&self.executor, &trial.plan, examples, draws, &self.bank, self.width, &progress).await;
+        let race = || Race::new(&self.loaded.space, &self.archive, number, &trial.plan, span);
+        let race = self.settings.racing.then(race).flatten();
+        let with = With { executor: &self.executor, source: &self.bank, stream: draws, width: self.width };
+        let run = run_plan(with, &trial.plan, examples, race.as_ref(), &progress).await;
         self.save_elapsed().await?;
         let run = match run {
             Ok(run) => run,
@@ -403,7 +408,10 @@ impl Session {
         };
         let outcomes =
             run.executions.iter().zip(places).map(|(e, &place)| outcome(e, &self.loaded.pipeline, place)).collect();
-        let Measurement { objective, failures, .. } = run.measurement;
+        let Measurement { objective, failures, raced_out, .. } = run.measurement;
+        if raced_out.is_some() {
+            trial.span = Some(Span { first: span.first, count: run.executions.len() as u32 });
+        }
         let cost = run.measurement.cost.mean;
         trial.state = TrialState::Measured(Box::new(run.measurement));
         self.study.put_trial(trial.clone(), outcomes).await?;
@@ -420,6 +428,7 @@ impl Session {
             plan: trial.plan,
             leader,
             failures,
+            raced_out: raced_out.map(Box::new),
             spent: self.spent(),
         });
         Ok(Ok(()))

@@ -1,11 +1,12 @@
 //! A plan over a split: every example through all stages, side by side, and what that measures.
 
 use std::borrow::Borrow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use agenttts_core::{CurvePoint, Estimate, Example, Fitting, Measurement, Plan, Usage};
+use agenttts_search::Race;
 use futures::StreamExt;
 
 use crate::execute::{Execution, Executor, ItemRun};
@@ -26,51 +27,81 @@ const OUTAGE_SHARE: f64 = 0.5;
 /// The most reasons of failure that a measurement lists.
 const REASONS: usize = 3;
 
-/// Runs a plan over examples, `width` of them at once. `progress` hears how many are done.
+/// What a plan runs with.
+#[derive(Clone, Copy)]
+pub(crate) struct With<'a> {
+    pub(crate) executor: &'a Executor,
+    /// Where samples come from.
+    pub(crate) source: &'a dyn Source,
+    /// Which draws.
+    pub(crate) stream: u64,
+    /// Examples that run at once.
+    pub(crate) width: usize,
+}
+
+/// Runs a plan over examples, several at once; in a race block by block, until it is raced out. `progress` hears
+/// how many are done.
 ///
 /// # Errors
 /// [`Halt`] when a call was refused or cannot succeed; what was drawn until then is kept by the source. Calls under way
 /// are awaited first, so nothing that was paid for is lost.
 pub(crate) async fn run_plan(
-    executor: &Executor,
+    with: With<'_>,
     plan: &Plan,
     examples: &[Example],
-    stream: u64,
-    source: &dyn Source,
-    width: usize,
+    race: Option<&Race>,
     progress: &(dyn Fn(u32) + Send + Sync),
 ) -> Result<PlanRun, Halt> {
     let start = Instant::now();
     let done = AtomicU32::new(0);
-    let mut runs = futures::stream::iter(examples.iter().enumerate())
-        .map(|(index, example)| {
-            let done = &done;
-            async move {
-                let result = executor.execute(plan, example, stream, source).await;
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                (index, result)
-            }
+    let progress = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+    let mut executions: Vec<Execution> = Vec::with_capacity(examples.len());
+    let mut raced_out = None;
+    while executions.len() < examples.len() && raced_out.is_none() {
+        let scores: Vec<f64> = executions.iter().map(|e| e.objective).collect();
+        let block = race.map_or(examples.len(), |race| race.next_block(&scores) as usize).max(1);
+        let block = examples.iter().skip(executions.len()).take(block);
+        executions.extend(run_block(with, plan, block, &progress).await?);
+        // A provider that is down says nothing of the plan.
+        if outage(&executions).is_none() {
+            let scores: Vec<f64> = executions.iter().map(|e| e.objective).collect();
+            raced_out = race.and_then(|race| race.verdict(&scores));
+        }
+    }
+    if let Some(error) = outage(&executions) {
+        return Err(error);
+    }
+    let measurement = measure(with.executor, &executions, start.elapsed().as_secs_f64());
+    Ok(PlanRun { measurement: Measurement { raced_out, ..measurement }, executions })
+}
+
+/// Runs a plan over some examples side by side; their executions in the order of the examples, whichever ends first.
+async fn run_block<'a>(
+    with: With<'_>,
+    plan: &Plan,
+    examples: impl Iterator<Item = &'a Example>,
+    progress: &(dyn Fn() + Send + Sync),
+) -> Result<Vec<Execution>, Halt> {
+    let mut runs = futures::stream::iter(examples.enumerate().collect::<Vec<_>>())
+        .map(|(index, example)| async move {
+            let result = with.executor.execute(plan, example, with.stream, with.source).await;
+            progress();
+            (index, result)
         })
-        .buffer_unordered(width.max(1));
-    let mut executions: Vec<Option<Execution>> = examples.iter().map(|_| None).collect();
+        .buffer_unordered(with.width.max(1));
+    let mut executions: BTreeMap<usize, Execution> = BTreeMap::new();
     let mut halt = None;
     while let Some((index, result)) = runs.next().await {
         match result {
-            Ok(execution) => executions[index] = Some(execution),
+            Ok(execution) => drop(executions.insert(index, execution)),
             // Others under way go on to their next call, are refused there too, and so drain.
             Err(reason) => reason.note(&mut halt),
         }
     }
-    drop(runs);
-    if let Some(reason) = halt {
-        return Err(reason);
+    match halt {
+        Some(reason) => Err(reason),
+        None => Ok(executions.into_values().collect()),
     }
-    let executions: Vec<Execution> = executions.into_iter().flatten().collect();
-    if let Some(error) = outage(&executions) {
-        return Err(error);
-    }
-    let measurement = measure(executor, &executions, start.elapsed().as_secs_f64());
-    Ok(PlanRun { measurement, executions })
 }
 
 /// A halt where most examples failed because of a provider.
@@ -119,6 +150,7 @@ pub(crate) fn measure<E: Borrow<Execution>>(executor: &Executor, executions: &[E
         fresh: executions.iter().map(|e| e.fresh).sum(),
         drawn: executions.iter().map(|e| e.drawn).sum::<Usage>(),
         seconds,
+        raced_out: None,
     }
 }
 

@@ -43,6 +43,7 @@ fn pooled(plan: &PooledPlan<'_>) -> Option<Trial> {
         failures: all().map(|m| m.failures).sum(),
         drawn: all().map(|m| m.drawn).sum(),
         fresh: all().map(|m| m.fresh).sum(),
+        raced_out: plan.raced_out().copied(),
         ..(*only).clone()
     };
     Some(Trial { span: None, stream: 0, state: TrialState::Measured(Box::new(measured)), ..(*first).clone() })

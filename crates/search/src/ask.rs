@@ -16,6 +16,12 @@ pub trait Searcher: Send + Sync {
     /// proposed.
     fn ask(&self, ask: &Ask<'_>) -> Step;
 
+    /// Whether its trials may be raced (see [`Race`](crate::Race)). Not those of a method that is a race itself, and
+    /// compares plans on equally many examples.
+    fn races(&self) -> bool {
+        true
+    }
+
     /// The plan that the method would have used after this archive; `None` when nothing was measured. Unless a method
     /// says otherwise, the one with the highest shrunken estimate (see [`recommend`]).
     fn recommend(&self, ask: &Ask<'_>) -> Option<Recommendation> {

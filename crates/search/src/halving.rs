@@ -35,6 +35,10 @@ impl Searcher for Halving {
         NAME
     }
 
+    fn races(&self) -> bool {
+        false
+    }
+
     fn ask(&self, ask: &Ask<'_>) -> Step {
         if let Some(finished) = ask.limit_reached() {
             return finished;

@@ -5,7 +5,7 @@ use crate::recommend::Recommendation;
 use crate::tried::{Tried, tried};
 
 /// The measured plan with the highest mean over all its examples, of those within the budget by their measured cost;
-/// where none is, of all. `None` when nothing was measured.
+/// where none is, of all. Plans that were raced out are left out. `None` when nothing was measured.
 pub(crate) fn best_observed(ask: &Ask<'_>) -> Option<Recommendation> {
     let plans = tried(ask.space, ask.archive);
     let count = plans.len();
@@ -14,7 +14,7 @@ pub(crate) fn best_observed(ask: &Ask<'_>) -> Option<Recommendation> {
 
 /// The same of some of the measured plans, which `whom` tells in words.
 pub(crate) fn best_of(ask: &Ask<'_>, plans: Vec<Tried>, whom: &str) -> Option<Recommendation> {
-    let best = plans.into_iter().max_by(|a, b| {
+    let best = plans.into_iter().filter(|t| !t.is_raced_out).max_by(|a, b| {
         let fits = |t: &Tried| within_budget(ask, t);
         let by_score = fits(a).cmp(&fits(b)).then(a.mean.total_cmp(&b.mean));
         by_score.then(b.cost.total_cmp(&a.cost)).then(b.trial.cmp(&a.trial))

@@ -175,6 +175,7 @@ mod tests {
             fresh: Usage::default(),
             drawn: Usage::default(),
             seconds: 0.0,
+            raced_out: None,
         };
         let plan = space.plan(&[samples - 1]);
         Trial {

@@ -1,6 +1,6 @@
 //! Which measured plan to confirm and use, and which plans trade quality against cost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use agenttts_core::{Archive, Plan, PooledPlan, Space};
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -82,7 +82,8 @@ pub fn pareto(space: &Space, archive: &Archive) -> Vec<Recommendation> {
     all
 }
 
-/// All measured plans of the space: those within the budget first, then by estimate; the cheaper of equals first.
+/// All measured plans of the space but those that were raced out: within the budget first, then by estimate; the cheaper
+/// of equals first.
 pub fn estimates(space: &Space, archive: &Archive) -> Vec<Recommendation> {
     ranked(space, archive, &Beliefs::new(space, archive))
 }
@@ -100,7 +101,10 @@ pub(crate) fn ranked(space: &Space, archive: &Archive, beliefs: &Beliefs<'_>) ->
         let within_budget = cost <= budget * (1.0 + 1e-9) + 1e-9;
         Recommendation { trial, plan, mean, sd, cost, within_budget, why: String::new() }
     };
+    let plans = archive.plans();
+    let raced_out: HashSet<&Plan> = plans.iter().filter(|p| p.raced_out().is_some()).map(|p| p.plan).collect();
     let mut all: Vec<Recommendation> = surrogate.observations.iter().map(judge).collect();
+    all.retain(|r| !raced_out.contains(&r.plan));
     all.sort_by(|a, b| {
         b.within_budget
             .cmp(&a.within_budget)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use agenttts_core::{Archive, Estimate, Measurement, Plan, Space, Trial, TrialState, by_plan};
+use agenttts_core::{Archive, Estimate, Plan, PooledPlan, Space, TrialState};
 
 use crate::ask::Ask;
 
@@ -13,21 +13,25 @@ pub(crate) struct Tried {
     pub(crate) options: Vec<usize>,
     /// The number of its first measured trial.
     pub(crate) trial: u32,
-    /// Mean objective over all its examples.
+    /// Mean objective over all its examples; of a plan that was raced out what it would be expected to be.
     pub(crate) mean: f64,
     /// Examples behind that mean, over all its trials.
     pub(crate) examples: u32,
     /// What one query costs, in units of the cost model: as measured, or nominally where no measurement says.
     pub(crate) cost: f64,
+    /// Whether it was raced out: its examples are fewer than it was meant to have.
+    pub(crate) is_raced_out: bool,
 }
 
 /// The measured plans in the order of their first measured trials.
 pub(crate) fn tried(space: &Space, archive: &Archive) -> Vec<Tried> {
-    let usable = archive.measured().filter(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite());
-    by_plan(usable).iter().filter_map(|trials| pool(space, trials)).collect()
+    let mut plans = archive.plans();
+    plans.iter_mut().for_each(|p| p.trials.retain(|(_, m)| m.objective.n > 0 && m.objective.mean.is_finite()));
+    plans.iter().filter_map(|plan| pool(space, plan)).collect()
 }
 
-fn pool(space: &Space, trials: &[(&Trial, &Measurement)]) -> Option<Tried> {
+fn pool(space: &Space, plan: &PooledPlan<'_>) -> Option<Tried> {
+    let trials = &plan.trials;
     let first = trials.first()?.0;
     let options = space.indices(&first.plan)?;
     let weighted = |estimates: &[Estimate]| {
@@ -37,12 +41,14 @@ fn pool(space: &Space, trials: &[(&Trial, &Measurement)]) -> Option<Tried> {
     let scores: Vec<Estimate> = trials.iter().map(|(_, m)| m.objective).collect();
     let costs: Vec<Estimate> = trials.iter().map(|(_, m)| m.cost).filter(|c| c.mean.is_finite()).collect();
     let nominal = || space.cost(&options).map_or(f64::INFINITY, |c| space.cost_model().units(c));
+    let raced_out = plan.raced_out();
     Some(Tried {
         trial: first.number,
-        mean: weighted(&scores)?,
+        mean: raced_out.map_or(weighted(&scores)?, |r| r.expected),
         examples: scores.iter().map(|e| e.n).sum(),
         cost: weighted(&costs).unwrap_or_else(nominal),
         options,
+        is_raced_out: raced_out.is_some(),
     })
 }
 

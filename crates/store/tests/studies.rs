@@ -44,6 +44,7 @@ fn measured(scores: Vec<f64>, seconds: f64) -> TrialState {
         fresh: Usage { prompt: 10, cached_prompt: 2, decode: 3, calls: 4 },
         drawn: Usage::default(),
         seconds,
+        raced_out: None,
     }))
 }
 

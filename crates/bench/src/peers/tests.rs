@@ -237,7 +237,16 @@ fn arena_within(budget: f64) -> Arena {
 }
 
 fn run(contestant: &dyn Contestant, arena: &Arena) -> Run {
-    let one = Match { arena, contestant, seed: 1, examples: Some(10), budget: 200.0, checkpoints: &[200.0] };
+    let one = Match {
+        arena,
+        contestant,
+        seed: 1,
+        examples: Some(10),
+        budget: 200.0,
+        checkpoints: &[200.0],
+        racing: false,
+        most_trials: None,
+    };
     one.run(&AtomicBool::new(false)).unwrap()
 }
 

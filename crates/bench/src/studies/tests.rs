@@ -20,7 +20,7 @@ fn run(study: &Study, methods: &str, budget: Option<f64>) -> StudyResults {
     let methods = names(methods);
     let contestants = study.contestants(&methods).unwrap();
     let contestants = contestants.iter().map(|name| contestant(name).unwrap()).collect();
-    let options = Options { seeds: 3, budget, threads: 2 };
+    let options = Options { seeds: 3, budget, threads: 2, racing: false };
     study.run(&methods, contestants, &options, &AtomicBool::new(false), &|_, _| {}).unwrap().unwrap()
 }
 

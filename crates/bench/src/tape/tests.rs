@@ -124,7 +124,7 @@ fn seeds_have_orders_of_their_own_and_whole_pools_agree_with_the_truth() {
 fn methods_compare_on_a_tape_by_tokens() {
     let arenas = [arena(&tape()).unwrap()];
     let contestants = [contestant("random").unwrap(), contestant("rules").unwrap()];
-    let options = Options { seeds: 3, budget: Some(1e9), threads: 2 };
+    let options = Options { seeds: 3, budget: Some(1e9), threads: 2, racing: false };
     let play = || play(&arenas, &contestants, &options, &AtomicBool::new(false), &|_, _| {}).unwrap().unwrap();
     let first = play();
     let judged = |all: &[crate::Series]| -> Vec<_> {
@@ -144,7 +144,7 @@ fn methods_compare_on_a_tape_by_tokens() {
 fn recommended_plans_are_also_judged_on_examples_that_no_trial_used() {
     let arenas = [arena(&tape()).unwrap()];
     let contestants = [contestant("random@10").unwrap(), contestant("tpe@10").unwrap()];
-    let options = Options { seeds: 3, budget: Some(1e9), threads: 2 };
+    let options = Options { seeds: 3, budget: Some(1e9), threads: 2, racing: false };
     let series = play(&arenas, &contestants, &options, &AtomicBool::new(false), &|_, _| {}).unwrap().unwrap();
     let results = crate::Results::new(&arenas, &contestants, &options, &series);
     let best = results.summary[0].best_on_test.unwrap();

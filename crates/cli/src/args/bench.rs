@@ -25,6 +25,9 @@ pub(crate) struct BenchArgs {
     /// Runs at once; the outcome does not depend on it [default: one for every core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
+    /// End trials early once their plan has fallen behind, as `agenttts search` does; not those of outside methods
+    #[arg(long)]
+    pub(crate) racing: bool,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
     /// Print JSON

@@ -198,6 +198,12 @@ pub(crate) struct SearchArgs {
     /// For the method agent: the loop as the released code of AgentTTS runs it, with its faults
     #[arg(long, conflicts_with = "faithful")]
     pub(crate) released: bool,
+    /// End a trial early once its plan has fallen behind the leading one beyond doubt
+    #[arg(long)]
+    pub(crate) racing: bool,
+    /// Run every trial on all of its examples, also where the pipeline says racing = true
+    #[arg(long, conflicts_with = "racing")]
+    pub(crate) no_racing: bool,
     /// Leave one of the paper's insights out of every rule and prompt (1, 2 or 3; repeatable)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub(crate) without_insight: Vec<u8>,
@@ -217,7 +223,7 @@ fn method_help() -> String {
 }
 
 /// A study keeps what it was started with; only its search budget and its trials can change.
-const NOT_ON_RESUME: [&str; 13] = [
+const NOT_ON_RESUME: [&str; 15] = [
     "profile",
     "data",
     "name",
@@ -229,6 +235,8 @@ const NOT_ON_RESUME: [&str; 13] = [
     "without_insight",
     "faithful",
     "released",
+    "racing",
+    "no_racing",
     "examples_per_trial",
     "history",
 ];

@@ -98,6 +98,7 @@ async fn start_with(
             (_, true) => AgentStyle::Released,
             _ => AgentStyle::Portfolio,
         },
+        racing: (args.racing || args.no_racing).then_some(args.racing),
     };
     let options = match as_before {
         // Another method is another search, whatever else is typed.
@@ -109,6 +110,7 @@ async fn start_with(
                 without_insights: if typed.is_empty() { before.without_insights } else { typed },
                 agent_style: if styled { as_typed.agent_style } else { before.agent_style },
                 history: as_typed.history,
+                racing: as_typed.racing.or(before.racing),
                 method: before.method,
             }
         }
@@ -160,6 +162,7 @@ fn overridden(loaded: Loaded, args: &SearchArgs) -> Result<Loaded, Failure> {
         trials: args.trials.unwrap_or(loaded.pipeline.search.trials),
         batch: args.batch.unwrap_or(loaded.pipeline.search.batch),
         examples_per_trial: args.examples_per_trial.or(loaded.pipeline.search.examples_per_trial),
+        racing: loaded.pipeline.search.racing,
         seed: args.seed.unwrap_or(loaded.pipeline.search.seed),
         agent: match &args.agent_model {
             Some(name) => Some(agent(name, &loaded.pipeline)?),

@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-use agenttts_core::{CostModel, Estimate, Span};
+use agenttts_core::{CostModel, Estimate, RacedOut, Span};
 
 /// `27,186`.
 pub(crate) fn grouped(value: u128) -> String {
@@ -86,6 +86,11 @@ pub(crate) fn of_limit(what: &str, amount: f64) -> String {
 /// `$0.42`, with more digits for small sums.
 pub(crate) fn usd(amount: f64) -> String {
     if amount == 0.0 || amount >= 0.01 { format!("${amount:.2}") } else { format!("${amount:.6}") }
+}
+
+/// `0.210 behind trial 3`.
+pub(crate) fn behind(raced_out: &RacedOut) -> String {
+    format!("{:.3} behind trial {}", raced_out.behind, raced_out.leader)
 }
 
 /// `98 MB`.

@@ -65,12 +65,14 @@ fn head(screen: &Screen, s: &StudySummary) -> String {
     let measured = s.archive.measured().count();
     let open = s.archive.trials.len() - measured;
     let open = if open > 0 { format!(" ({open} more proposed)") } else { String::new() };
+    let raced_out = s.archive.measured().filter(|(_, m)| m.raced_out.is_some()).count();
+    let early = if raced_out > 0 { format!("; {raced_out} raced out") } else { String::new() };
     let partly = s.archive.trials.iter().any(|t| t.span.is_some());
     let on = match s.archive.plans().len() {
         plans if partly => format!(" of {plans} plans, on parts of the {} search examples", s.search_examples),
         _ => format!(", each on {} examples", s.search_examples),
     };
-    line("trials", format!("{measured} measured{open}{on}"));
+    line("trials", format!("{measured} measured{open}{on}{early}"));
     for enforced in &s.sandbox {
         line("sandbox", enforced.words());
     }

@@ -2,7 +2,7 @@
 
 use agenttts_core::{Plan, StudySummary, Trial, TrialState};
 
-use super::number::{cost, examples, score};
+use super::number::{behind, cost, examples, score};
 use super::table::Columns;
 
 /// The choices of a plan, one stage a line.
@@ -65,7 +65,10 @@ fn row(trial: &Trial, summary: &StudySummary) -> [String; 7] {
     let on = trial.span.map(|s| format!("on {}", examples(s)));
     let fresh = (trial.stream != 0).then(|| "on fresh draws".to_owned());
     let fitting = trial.measurement().map_or(&[][..], |m| &m.fitting);
-    let how: Vec<String> = on.into_iter().chain(fresh).chain(summary.fitting_words(&trial.plan, fitting)).collect();
+    let raced_out = trial.measurement().and_then(|m| m.raced_out.as_ref());
+    let out = raced_out.map(|r| format!("raced out, {}", behind(r)));
+    let how: Vec<String> =
+        on.into_iter().chain(fresh).chain(out).chain(summary.fitting_words(&trial.plan, fitting)).collect();
     if !how.is_empty() {
         why.push_str(&format!(" ({})", how.join(", ")));
     }

@@ -1,5 +1,5 @@
-//! kill -9 at ten moments of a search over a real server on loopback, resumed each time: nothing that was stored is
-//! drawn again, nothing is lost, and the result is that of a search that was never interrupted.
+//! kill -9 at moments of a search over a real server on loopback, resumed each time: nothing that was stored is drawn
+//! again, nothing is lost, no limit is passed, and the result is that of a search that was never interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use agenttts_core::RequestKey;
-use agenttts_testkit::{Config, Served};
+use agenttts_testkit::{Config, Fault, Served};
 use serde_json::Value;
 
 use crate::support::{Bench, Server, store, trials};
@@ -42,22 +42,52 @@ fn served(now: &Served, before: &Served) -> BTreeMap<u32, u32> {
 
 #[test]
 fn ten_kills_lose_nothing_and_draw_nothing_twice() {
-    kills(10, "");
+    assert_eq!(kills(10, 11, "", Config { latency: LATENCY, ..Config::default() }, 2), 10);
 }
 
 /// The same where trials run on part of the examples: which part comes next follows from the store alone.
 #[test]
 fn kills_between_parts_of_the_examples_lose_nothing() {
-    kills(5, "\nexamples_per_trial = 4");
+    assert_eq!(kills(5, 11, "\nexamples_per_trial = 4", Config { latency: LATENCY, ..Config::default() }, 2), 5);
 }
 
-/// So many kills of a search with more settings, and what comes out against a search that was never interrupted.
-fn kills(wanted: u32, settings: &str) {
-    let server = Server::start(Config { latency: Duration::from_millis(25), ..Config::default() });
+/// Trials that are raced end where they would have.
+#[test]
+fn kills_within_blocks_of_a_race_lose_nothing() {
+    kills(5, 11, "\nracing = true", Config { latency: LATENCY, ..Config::default() }, 2);
+}
+
+/// As `docs/results/budgets.md` reports it.
+#[test]
+#[ignore = "takes minutes"]
+fn a_hundred_kills_over_a_faulty_server_lose_nothing() {
+    let (mut made, mut searches) = (0, 0);
+    while made < 100 {
+        let each = 0.3 / Fault::transient().len() as f64;
+        let faults = Fault::transient().into_iter().map(|fault| (fault, each)).collect();
+        let config = Config { latency: LATENCY, faults, fault_seed: searches, ..Config::default() };
+        made += kills(100 - made, 100 + searches, "", config, 8);
+        searches += 1;
+        eprintln!("{made} kills in {searches} searches");
+    }
+}
+
+const LATENCY: Duration = Duration::from_millis(25);
+
+/// The search's limit in tokens: more than it needs, so that it ends as it would without.
+const LIMIT: u64 = 2_000_000;
+
+/// At most so many kills of a search with more settings, and what comes out against a search that was never interrupted.
+/// Tells how many were made before the search was over.
+fn kills(wanted: u32, seed: u64, settings: &str, config: Config, concurrency: u32) -> u32 {
+    let server = Server::start(config);
     let prepared = || {
         let bench = Bench::new();
-        bench.on_server(&server.base_url(), "concurrency = 2");
+        // So many faults in a row are no accident, so that none ends a sample.
+        bench.on_server(&server.base_url(), &format!("concurrency = {concurrency}"));
         bench
+            .edit_pipeline("retries = 2", "retries = 12")
+            .edit_pipeline("[search]\n", &format!("[search_budget]\ntokens = {LIMIT}\n\n[search]\n"))
             .edit_pipeline("trials = 6", &format!("trials = 16{settings}"))
             .edit_pipeline("method = \"grid\"", "method = \"rules\"");
         bench
@@ -67,7 +97,7 @@ fn kills(wanted: u32, settings: &str) {
     assert_eq!(before.repeated(), 0);
 
     let bench = prepared();
-    let mut moments = Moments(11);
+    let mut moments = Moments(seed);
     let mut known = BTreeSet::new();
     // For every kill, the stored samples and how often each had been sent until then.
     let mut frozen: Vec<Vec<(u32, u32)>> = Vec::new();
@@ -77,8 +107,9 @@ fn kills(wanted: u32, settings: &str) {
             if known.is_empty() && !exists_study(&bench) { "search p --name killed" } else { "search --resume killed" };
         let mut child = bench.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         sleep(moments.next());
-        let ended = child.try_wait().unwrap();
-        assert!(ended.is_none(), "the search was over after {kills} kills: make it longer");
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         kills += 1;
@@ -104,6 +135,12 @@ fn kills(wanted: u32, settings: &str) {
     assert_eq!(trials(&done), trials(&whole));
     assert_eq!(done["recommended"]["plan"], whole["recommended"]["plan"]);
     assert_eq!(confirmed(&done), confirmed(&whole));
+    assert!(bench.run("store verify").exits(0).stdout.ends_with("the store holds together\n"));
+    // A call that was under way at a kill counts as spent in full, so the ledger has at least what the server decoded.
+    let used = done["spend"]["limits"][0]["used"].as_f64().unwrap();
+    let decoded: f64 = (server.get().served().decoded - before.decoded) as f64;
+    assert!(decoded <= used && used <= LIMIT as f64, "{decoded} decoded, {used} booked");
+    kills
 }
 
 fn exists_study(bench: &Bench) -> bool {

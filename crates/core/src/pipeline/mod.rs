@@ -226,6 +226,9 @@ pub struct SearchSettings {
     /// Examples of a trial, for methods that do not choose it themselves; absent = the whole search split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub examples_per_trial: Option<u32>,
+    /// Whether trials end early once their plan has fallen behind the leading one beyond doubt; absent = they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub racing: Option<bool>,
     /// The seed of all choices.
     pub seed: u32,
     /// The agent's model, by name.

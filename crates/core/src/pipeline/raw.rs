@@ -59,6 +59,7 @@ pub(crate) struct RawSearch {
     pub trials: Option<Spanned<u32>>,
     pub batch: Option<Spanned<u32>>,
     pub examples_per_trial: Option<Spanned<u32>>,
+    pub racing: Option<bool>,
     pub seed: Option<u32>,
     pub agent: Option<Spanned<String>>,
     #[serde(default)]

@@ -78,6 +78,7 @@ impl Studied {
             method: Some(self.settings.method.clone()),
             without_insights: (1..=3).filter(|&n| insights.without(n) == insights).collect(),
             agent_style: self.settings.search.agent,
+            racing: Some(self.settings.racing),
             ..SearchOptions::default()
         }
     }

@@ -59,6 +59,9 @@ pub(crate) fn rows(summary: &StudySummary) -> Vec<Row> {
                 badges.push("■ front".to_owned());
             }
             badges.extend(trial.span.map(span_words));
+            if let Some(out) = m.and_then(|m| m.raced_out) {
+                badges.push(format!("raced out, {:.3} behind trial {}", out.behind, out.leader));
+            }
             if trial.stream != 0 {
                 badges.push("fresh draws".to_owned());
             }

@@ -6,7 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
-use agenttts_core::{Archive, Choice, Cost, CostModel, Estimate, Guideline, Plan, PricedStage, Space, TrialState};
+use agenttts_core::{
+    Archive, Choice, Cost, CostModel, Estimate, Guideline, Plan, PooledPlan, PricedStage, Space, TrialState,
+};
 
 use crate::ask::TaskText;
 use crate::initial::adds_up;
@@ -49,6 +51,7 @@ pub(super) fn trials(space: &Space, archive: &Archive) -> String {
     let mut text = String::from("Trials (number: one choice per stage, in order = score ± error, cost):\n");
     for trial in &archive.trials {
         let score = match &trial.state {
+            TrialState::Measured(m) if m.raced_out.is_some() => format!("{}, given up as too low", score(&m.objective)),
             TrialState::Measured(m) => score(&m.objective),
             TrialState::Pending | TrialState::Abandoned(_) => "not measured".to_owned(),
         };
@@ -61,7 +64,8 @@ pub(super) fn trials(space: &Space, archive: &Archive) -> String {
 pub(super) fn best_plans(space: &Space, archive: &Archive, most: usize) -> String {
     let mut text = String::from("Plans tried, best first (one choice per stage, in order = score ± error, cost):\n");
     let mut plans = archive.plans();
-    plans.sort_by(|a, b| b.objective.mean.total_cmp(&a.objective.mean));
+    let known = |p: &PooledPlan<'_>| p.raced_out().map_or(p.objective.mean, |r| r.expected);
+    plans.sort_by(|a, b| known(b).total_cmp(&known(a)));
     for plan in plans.iter().take(most) {
         let _ = writeln!(text, "{}", line(space, plan.plan, &score(&plan.objective)));
     }

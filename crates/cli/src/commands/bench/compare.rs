@@ -25,8 +25,12 @@ pub(super) async fn compare(context: &Context, args: BenchArgs) -> Result<Exit, 
     let methods = if args.methods.is_empty() { default_methods().map(str::to_owned).collect() } else { args.methods };
     let contestants = contestants(&methods, &agents(context, &args.agent)?)?;
     let started = Instant::now();
-    let options =
-        Options { seeds: args.seeds, budget: args.evaluations.map(f64::from), threads: threads(args.threads) };
+    let options = Options {
+        seeds: args.seeds,
+        budget: args.evaluations.map(f64::from),
+        threads: threads(args.threads),
+        racing: args.racing,
+    };
     let made = watched(context, move |stop, progress| results(&arenas, &contestants, &options, stop, progress));
     let Some(results) = made.await? else { return Err(stopped(context)) };
     if let Some(folder) = &args.output {

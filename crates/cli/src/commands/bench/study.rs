@@ -54,7 +54,8 @@ async fn run(context: &Context, study: Study, of: StudyOf, usual: &[&str]) -> Re
         false => of.methods.iter().map(|m| m.trim().to_owned()).collect(),
     };
     let contestants = contestants(&study.contestants(&methods)?, &agents(context, &of.agent)?)?;
-    let options = Options { seeds: of.seeds, budget: of.evaluations.map(f64::from), threads: threads(of.threads) };
+    let options =
+        Options { seeds: of.seeds, budget: of.evaluations.map(f64::from), threads: threads(of.threads), racing: false };
     let made = watched(context, move |stop, progress| study.run(&methods, contestants, &options, stop, progress));
     let Some(results) = made.await? else { return Err(stopped(context)) };
     if let Some(folder) = &of.output {

@@ -4,7 +4,7 @@ use agenttts_core::Purpose;
 use agenttts_engine::Event;
 
 use super::state::State;
-use crate::output::number::{cost, examples, grouped, score};
+use crate::output::number::{behind, cost, examples, grouped, score};
 use crate::output::{Paint, Screen};
 
 /// The line of an event, for those that are worth one. No times: two runs of one search read the same.
@@ -49,14 +49,17 @@ pub(super) fn of(event: &Event, state: &State, screen: &Screen) -> Option<String
         Event::AgentAnswered { error: Some(error) } => {
             format!("{} the agent's answer cannot be used: {error}", screen.paint_err(Paint::Warn, "warning:"))
         }
-        Event::TrialMeasured { trial, plan, objective, cost: units, span, pooled, best, failures, .. } => {
+        Event::TrialMeasured {
+            trial, plan, objective, cost: units, span, pooled, best, failures, raced_out, ..
+        } => {
             let on = span.map_or_else(String::new, |s| format!(" on {}", examples(s)));
             let failed = if *failures > 0 { format!(", {failures} failed") } else { String::new() };
             let mark = if *best { screen.paint_err(Paint::Good, "  best so far") } else { String::new() };
             let with =
                 pooled.map_or_else(String::new, |p| format!("; with its earlier trials {} (n={})", score(&p), p.n));
             let price = cost(state.cost_model, *units);
-            format!("trial {trial}: {}{on}, {price}{failed}, {plan}{with}{mark}", score(objective))
+            let out = raced_out.as_ref().map_or_else(String::new, |r| format!("; raced out: {}", behind(r)));
+            format!("trial {trial}: {}{on}, {price}{failed}, {plan}{with}{out}{mark}", score(objective))
         }
         Event::Confirming { label, plan } => format!("test split: {label}, {plan} ..."),
         Event::Warning { message } => format!("{} {message}", screen.paint_err(Paint::Warn, "warning:")),
