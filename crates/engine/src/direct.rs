@@ -90,7 +90,7 @@ impl Source for Direct<'_> {
         let connected = self.models.get(want.model)?;
         let bound = upper_bound(connected, want.request, want.n).map_err(DrawError::of_model)?;
         let call = self.meter.open(amounts(&connected.spec, &bound), &self.limits)?;
-        let first_seed = want.request.key(connected.model.identity()).seed(want.stream, 0);
+        let first_seed = want.request.key(connected.model.identity()).seed(want.stream, want.first);
         let reply = connected.model.draw(Call { request: want.request, n: want.n, first_seed }).await;
         call.settle(&connected.spec, reply.billed, want.n);
         let mut samples = Vec::with_capacity(reply.draws.len());

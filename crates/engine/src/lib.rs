@@ -2,6 +2,7 @@
 //!
 //! The only owner of the clock and of concurrency. It never prints: observers do.
 
+mod adaptive;
 mod aside;
 mod bank;
 mod books;
@@ -39,11 +40,13 @@ mod trial;
 mod verdict;
 mod workshop;
 
+pub use adaptive::{ADAPTIVE_VERSION, AdaptiveReport, AdaptiveRow, adaptive};
 pub use agenttts_search::{AgentStyle, METHODS};
 pub use agenttts_store::{Amounts, Limits};
 pub use direct::{Meter, Reading};
 pub use error::{EngineError, EngineErrorKind};
 pub use event::{Event, Leader, Limit, Observer, Observers, Spent};
+pub use execute::Adaptive;
 pub use expected::{Expected, Spread};
 pub use fit::LeftOut;
 pub use forecast::{Forecast, forecast};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::direct::{Direct, Meter};
 use crate::error::EngineError;
-use crate::execute::{Executor, ItemRun, StageRun};
+use crate::execute::{Adaptive, Executor, ItemRun, StageRun};
 use crate::fit::LeftOut;
 use crate::plan_file::PlanFile;
 use crate::source::Halt;
@@ -38,6 +38,8 @@ pub struct RunOptions {
     pub limits: Limits,
     /// Counts what answering takes.
     pub meter: Meter,
+    /// Whether votes may be ended early; absent = all samples of the plan are drawn, as was measured.
+    pub adaptive: Option<Adaptive>,
 }
 
 /// An answer.
@@ -226,7 +228,8 @@ impl Runner {
         let example = Example { id: "input".into(), line: 0, fields };
         let source = Direct { models: &self.models, meter: &options.meter, limits: options.limits };
         let stream = RUN_STREAM - u64::from(options.draw);
-        let execution = match self.executor.execute(&self.plan, &example, stream, &source).await {
+        let executor = self.executor.clone().with_adaptive(options.adaptive);
+        let execution = match executor.execute(&self.plan, &example, stream, &source).await {
             Ok(execution) => execution,
             Err(Halt::Fatal(error)) => return Err(error),
             Err(Halt::Limit { limit, detail }) => {

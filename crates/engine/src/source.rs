@@ -10,7 +10,7 @@ use crate::event::Limit;
 /// Gives samples of requests.
 #[async_trait]
 pub(crate) trait Source: Send + Sync {
-    /// The first `n` samples of the request in a stream.
+    /// The samples `first..first + n` of the request in a stream.
     async fn samples(&self, want: Want<'_>) -> Result<Got, DrawError>;
 }
 
@@ -21,6 +21,8 @@ pub(crate) struct Want<'a> {
     pub(crate) model: &'a str,
     /// The request.
     pub(crate) request: &'a Request,
+    /// From which on: sources that keep what they drew are asked from 0 only.
+    pub(crate) first: u32,
     /// How many.
     pub(crate) n: u32,
     /// Of which stream.

@@ -455,7 +455,7 @@ impl Session {
             },
         };
         let draws = stream(self.loaded.pipeline.search.seed, Purpose::Agent(round * 2 + attempt));
-        let want = Want { model: &agent, request: &request, n: 1, stream: draws, kind: CallKind::Agent };
+        let want = Want { model: &agent, request: &request, first: 0, n: 1, stream: draws, kind: CallKind::Agent };
         let (reply, error) = match self.bank.samples(want).await {
             Ok(got) => (got.samples.into_iter().next().map(|s| s.draw.text), None),
             Err(DrawError::Failed(error)) => (None, Some(error.to_string())),

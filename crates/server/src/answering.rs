@@ -79,8 +79,10 @@ impl Admitted {
         let left = self.deadline.saturating_sub(self.arrived.elapsed());
         let Asked { plan, fields, answers, first_draw, limits, id, .. } = &self.asked;
         let meter = &self.booking.meter;
+        let adaptive = self.booking.app.adaptive;
         let one = |index: u32| {
-            let options = RunOptions { draw: first_draw.wrapping_add(index), limits: *limits, meter: meter.clone() };
+            let draw = first_draw.wrapping_add(index);
+            let options = RunOptions { draw, limits: *limits, meter: meter.clone(), adaptive };
             let fields = fields.clone();
             async move { plan.runner.run_with(fields, &options).await }
         };

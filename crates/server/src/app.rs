@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agenttts_engine::Adaptive;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
     pub(crate) limits: AppLimits,
+    pub(crate) adaptive: Option<Adaptive>,
     pub(crate) access: Arc<Access>,
     pub(crate) dashboard: DashboardState,
 }

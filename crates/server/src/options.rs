@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use agenttts_engine::Workshop;
+use agenttts_engine::{Adaptive, Workshop};
 
 use crate::plans::PlanSource;
 
@@ -33,6 +33,8 @@ pub struct ServeOptions {
     pub deadline: Duration,
     /// The largest body, in bytes.
     pub body: usize,
+    /// Whether votes are ended as soon as they are decided.
+    pub adaptive: Option<Adaptive>,
     /// How often plan files are looked at for changes; `None` = only when asked to.
     pub reload: Option<Duration>,
 }

@@ -72,6 +72,7 @@ impl Server {
             catalogue: Catalogue::load(options.plans, options.workshop).await?,
             gate: Gate::new(options.at_once, options.queue),
             metrics: Metrics::new(),
+            adaptive: options.adaptive,
             limits: AppLimits { body: options.body, deadline: options.deadline },
             access: Arc::new(Access::new(keys, options.behind_proxy)),
         };

@@ -153,6 +153,17 @@ impl<'a> Tally<'a> {
         best.map_or(0, |(_, position)| *position)
     }
 
+    /// The votes of the leading answer, and the most that another has, one more where that one would win a tie. Nothing of no
+    /// ballots.
+    pub(crate) fn lead(&self) -> (usize, usize) {
+        let winner = self.winner();
+        let of_winner = |(_, position): &&(usize, usize)| *position == winner;
+        let leader = self.groups.values().find(of_winner).map_or(0, |(votes, _)| *votes);
+        let others = self.groups.values().filter(|group| !of_winner(group));
+        let threat = others.map(|(votes, position)| votes + usize::from(*position < winner)).max().unwrap_or(0);
+        (leader, threat)
+    }
+
     /// The share of ballots for an answer.
     pub(crate) fn support(&self, key: &str) -> f64 {
         let votes = self.groups.get(key).map_or(0, |(votes, _)| *votes);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::number::error_rate;
+
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(override_usage = "agenttts bench [OPTIONS] LANDSCAPE...\n       agenttts bench COMMAND")]
@@ -56,10 +58,26 @@ pub(crate) struct AgentArgs {
 pub(crate) enum BenchCommand {
     /// Study how robust methods are: one of search examples, plan budgets, insights, prices
     Study(super::study::StudyArgs),
+    /// Measure on tapes what ending votes early saves, and what it does to the answers
+    Adaptive(AdaptiveArgs),
     /// Write a simulated landscape as CSV and TOML files
     Simulate(SimulateArgs),
     /// Draw all that the plans of a pipeline need with its live models, into a tape; the same command goes on after a stop
     Record(super::tape::RecordArgs),
+}
+
+/// What `bench adaptive` takes.
+#[derive(Debug, Args)]
+pub(crate) struct AdaptiveArgs {
+    /// Tapes of grids, as `bench record` writes them
+    #[arg(required = true, value_name = "FILE.tape")]
+    pub(crate) tapes: Vec<PathBuf>,
+    /// The accepted probability for a vote to come out otherwise than with all samples; several are compared
+    #[arg(long, value_name = "RATE", value_delimiter = ',', default_value = "0", value_parser = error_rate)]
+    pub(crate) error: Vec<f64>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

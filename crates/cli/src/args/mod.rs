@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use agenttts_engine::METHODS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use bench::{AgentArgs, BenchArgs, BenchCommand, SimulateArgs};
+pub(crate) use bench::{AdaptiveArgs, AgentArgs, BenchArgs, BenchCommand, SimulateArgs};
 pub(crate) use budget::BudgetArg;
 pub(crate) use data::{DataArgs, DataCommand, InspectArgs, PrepareArgs, ReadArgs};
 use number::{amount, signed_amount};

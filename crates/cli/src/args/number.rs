@@ -6,6 +6,14 @@ pub(super) fn amount(text: &str) -> Result<f64, String> {
     if value < 0.0 { Err("must not be below 0".into()) } else { Ok(value) }
 }
 
+/// A probability below one half.
+pub(super) fn error_rate(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(rate) if (0.0..0.5).contains(&rate) => Ok(rate),
+        _ => Err("must be a probability from 0 to below 0.5".into()),
+    }
+}
+
 /// A whole number such as `2048` or `2k`.
 pub(super) fn count(text: &str) -> Result<u64, String> {
     let value = amount(text)?;

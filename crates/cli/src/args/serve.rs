@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::number::error_rate;
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Plan files to serve, each as the model of its study's name, or of the name before a `=`
@@ -24,6 +26,10 @@ pub(crate) struct ServeArgs {
     /// The longest that a request may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) deadline: u32,
+    /// End a vote as soon as it is decided: exactly, or with this probability that it comes out otherwise than with all
+    /// samples. `agenttts bench adaptive` measures what that saves
+    #[arg(long, value_name = "ERROR", num_args = 0..=1, default_missing_value = "0", value_parser = error_rate)]
+    pub(crate) adaptive: Option<f64>,
     /// The largest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_body: u32,

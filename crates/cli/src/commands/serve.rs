@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use agenttts_engine::Adaptive;
 use agenttts_server::{PlanSource, ServeOptions, Server, Tls};
 use tokio::sync::oneshot;
 
@@ -29,6 +30,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, F
         queue: args.queue as usize,
         deadline: seconds(args.deadline),
         body: args.max_body as usize,
+        adaptive: args.adaptive.map(|error| Adaptive { error }),
         reload: (!args.no_reload).then_some(LOOK),
     };
     let server = Server::bind(options).await?;

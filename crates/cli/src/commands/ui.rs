@@ -36,6 +36,7 @@ pub(super) async fn ui(context: &Context, args: &UiArgs) -> Result<Exit, Failure
         queue: 16,
         deadline: DEADLINE,
         body: 4 << 20,
+        adaptive: None,
         reload: None,
     };
     let server = Server::bind(options).await?;

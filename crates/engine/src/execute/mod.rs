@@ -41,6 +41,15 @@ pub(crate) struct Executor {
     code: Option<Arc<Code>>,
     /// How prompts fit the contexts of their models.
     fits: Arc<Fits>,
+    /// Whether votes may be ended early.
+    adaptive: Option<Adaptive>,
+}
+
+/// Drawing the samples of a vote until it is decided, not all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adaptive {
+    /// The probability that is accepted for a vote to come out otherwise than with all samples; 0 = none.
+    pub error: f64,
 }
 
 /// An example's way through all stages.
@@ -134,6 +143,7 @@ impl Executor {
             cost_model: loaded.pipeline.cost_model,
             code: None,
             fits: Arc::default(),
+            adaptive: None,
         }
     }
 
@@ -147,6 +157,13 @@ impl Executor {
     /// The fields that an input must have to be answered.
     pub(crate) fn inputs(&self) -> BTreeSet<String> {
         self.stages.iter().flat_map(CompiledStage::input_fields).map(str::to_owned).collect()
+    }
+
+    /// Votes may be ended early, or not. Sources that keep what they drew want all: only [`crate::direct`] takes parts.
+    #[must_use]
+    pub(crate) fn with_adaptive(mut self, adaptive: Option<Adaptive>) -> Self {
+        self.adaptive = adaptive;
+        self
     }
 
     pub(crate) fn code(&self) -> Result<&Code, EngineError> {

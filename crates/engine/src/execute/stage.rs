@@ -6,15 +6,15 @@ use agenttts_core::{
     Aggregator, Choice, CostModel, Decoding, Example, JUDGE_MAX_TOKENS, Message, Request, StageSpec, Temperature, Usage,
 };
 use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Aggregate, Combine, CompiledStage, Flow, NoOutput, Sample};
+use agenttts_stage::{Aggregate, Combine, CompiledStage, Flow, NoOutput, Sample, more_samples};
 use futures::StreamExt;
 use serde_json::Value;
 
 use super::tally::{Taken, Tally, call_tokens};
-use super::{Executor, ItemRun, StageRun};
+use super::{Adaptive, Executor, ItemRun, StageRun};
 use crate::error::EngineError;
 use crate::fit::{FitError, Fitted, Prompt};
-use crate::source::{CallKind, DrawError, Got, Halt, Source, Want};
+use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
 
 /// A stage's end: its output, or why it has none, or why everything must stop.
 pub(super) enum StageEnd {
@@ -104,11 +104,10 @@ impl StageContext<'_> {
         let request = self.request(messages, self.choice.temperature);
         // Greedy draws are all alike, so one stands for all.
         let n = if self.choice.temperature.is_greedy() { 1 } else { self.choice.samples };
-        let got = match self.draw(&self.choice.model, &request, n, CallKind::Sample, tally).await {
-            Ok(got) => got,
+        let drawn = match self.draw_until_decided(&request, n, tally).await {
+            Ok(drawn) => drawn,
             Err(error) => return failed(error),
         };
-        let drawn = got.samples;
         let mut samples: Vec<Sample<'_>> = drawn.iter().map(|s| stage.read(&s.draw.text, self.example)).collect();
         let aggregator = self.choice.aggregator;
         if aggregator.runs_code() && samples.len() > 1 {
@@ -129,6 +128,32 @@ impl StageContext<'_> {
         run.support = Some(aggregate.support);
         run.fallback = aggregate.fallback;
         Ok(StageEnd::Output(aggregate.output))
+    }
+
+    /// All samples at once; or, where the executor may, only as many as it takes until the vote is decided.
+    async fn draw_until_decided(
+        &self,
+        request: &Request,
+        n: u32,
+        tally: &mut Tally,
+    ) -> Result<Vec<GotSample>, DrawError> {
+        let model = &self.choice.model;
+        let Some(Adaptive { error }) = self.executor.adaptive else {
+            return Ok(self.draw(model, request, (0, n), CallKind::Sample, tally).await?.samples);
+        };
+        let stage = &self.executor.stages[self.index];
+        let (mut drawn, mut parsed) = (Vec::new(), Vec::new());
+        loop {
+            let more = more_samples(self.choice.aggregator, &parsed, n as usize, error) as u32;
+            if more == 0 {
+                return Ok(drawn);
+            }
+            // A second look comes after all: each further call pays for the prompt and waits once more.
+            let more = if drawn.is_empty() { more } else { n - drawn.len() as u32 };
+            let got = self.draw(model, request, (drawn.len() as u32, more), CallKind::Sample, tally).await?;
+            parsed.extend(got.samples.iter().map(|s| stage.read(&s.draw.text, self.example).parsed));
+            drawn.extend(got.samples);
+        }
     }
 
     /// Fuses or judges the samples by a call; where that cannot be, the stage's end.
@@ -152,7 +177,7 @@ impl StageContext<'_> {
             }
             Err(error) => return Err(unfitted(error)),
         }
-        let got = self.draw(&model, &request, 1, kind, tally).await.map_err(failed)?;
+        let got = self.draw(&model, &request, (0, 1), kind, tally).await.map_err(failed)?;
         run.combined = got.samples.into_iter().next();
         let reply = run.combined.as_ref().map_or("", |s| s.draw.text.as_str());
         Ok(stage.conclude(aggregator, self.example, samples, reply))
@@ -221,11 +246,11 @@ impl StageContext<'_> {
         &self,
         model: &str,
         request: &Request,
-        n: u32,
+        (first, n): (u32, u32),
         kind: CallKind,
         tally: &mut Tally,
     ) -> Result<Got, DrawError> {
-        let got = self.source.samples(Want { model, request, n, stream: self.stream, kind }).await?;
+        let got = self.source.samples(Want { model, request, first, n, stream: self.stream, kind }).await?;
         if got.samples.len() != n as usize {
             let message = format!("{model}: asked for {n} samples, got {}", got.samples.len());
             return Err(DrawError::Failed(ModelError::new(ModelErrorKind::BadReply, message)));

@@ -125,6 +125,7 @@ impl Found {
             queue: 8,
             deadline: Duration::from_secs(60),
             body: 100_000,
+            adaptive: None,
             reload: None,
         }
     }

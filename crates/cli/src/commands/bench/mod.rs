@@ -1,5 +1,6 @@
 //! `agenttts bench`: search methods compared on landscapes.
 
+mod adaptive;
 mod agent;
 mod compare;
 mod files;
@@ -16,6 +17,7 @@ pub(super) async fn bench(context: &Context, args: BenchArgs) -> Result<Exit, Fa
     match args.command {
         None => compare::compare(context, args).await,
         Some(BenchCommand::Study(args)) => study::study(context, args).await,
+        Some(BenchCommand::Adaptive(args)) => adaptive::measure(context, &args).await,
         Some(BenchCommand::Simulate(args)) => simulate::simulate(context, &args),
         Some(BenchCommand::Record(args)) => super::tape::record(context, &args).await,
     }
