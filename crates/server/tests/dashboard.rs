@@ -65,6 +65,7 @@ impl Bench {
             queue: 4,
             deadline: Duration::from_secs(60),
             body: 1 << 20,
+            adaptive: None,
             reload: None,
         };
         let server = Server::bind(options).await.unwrap();
