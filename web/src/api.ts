@@ -63,13 +63,21 @@ export function faultFrom(error: unknown): Fault {
   return { status: 0, message: error instanceof Error ? error.message : 'Something went wrong.', hint: 'Load the page again.' };
 }
 
+/** Whether the server says that there is more to come. */
+export function isIncomplete(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && 'complete' in data && data.complete === false;
+}
+
 export interface Asked<T> {
   data: T | undefined;
   fault: Fault | undefined;
   again: () => void;
 }
 
-/** What an address answers; asked again when `tick` changes, with the old answer shown meanwhile. */
+/** How long to wait for what the server is still working out. */
+const SOON_MS = 700;
+
+/** What an address answers; asked again when `tick` changes or the answer is not complete, with the old one shown meanwhile. */
 export function useApi<T>(url: string | null, tick = 0): Asked<T> {
   const [state, setState] = useState<{ url: string | null; data?: T; fault?: Fault }>({ url: null });
   const [tries, setTries] = useState(0);
@@ -77,8 +85,12 @@ export function useApi<T>(url: string | null, tick = 0): Asked<T> {
   useEffect(() => {
     if (url === null) return;
     const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
     ask<T>(url, { signal: stop.signal })
-      .then((data) => setState({ url, data }))
+      .then((data) => {
+        setState({ url, data });
+        if (isIncomplete(data)) timer = setTimeout(again, SOON_MS);
+      })
       .catch((error: unknown) => {
         if (stop.signal.aborted) return;
         setState((before) => {
@@ -86,8 +98,11 @@ export function useApi<T>(url: string | null, tick = 0): Asked<T> {
           return before.url === url && before.data !== undefined ? { url, data: before.data, fault } : { url, fault };
         });
       });
-    return () => stop.abort();
-  }, [url, tick, tries]);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [url, tick, tries, again]);
   const fresh = state.url === url;
   return { data: fresh ? state.data : undefined, fault: fresh ? state.fault : undefined, again };
 }

@@ -3,11 +3,14 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Fault, ask, faultFrom } from './api';
+import { type Fault, ask, faultFrom, isIncomplete } from './api';
 import type { Page } from './types';
 import { Nothing, Wrong } from './ui';
 
 const PAGE = 100;
+
+/** How long to wait for what the server is still reading. */
+const SOON_MS = 700;
 
 export interface Column<Row> {
   name: string;
@@ -59,17 +62,21 @@ export function Table<Row>(props: TableProps<Row>) {
   told.current = onPage;
   const known = useRef(shown.pages);
   known.current = shown.pages;
-  const ticked = useRef(tick);
+  const [tries, setTries] = useState(0);
+  const ticked = useRef('');
   useEffect(() => {
     const stop = new AbortController();
-    const isStale = ticked.current !== tick;
-    ticked.current = tick;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const now = `${tick} ${tries}`;
+    const isStale = ticked.current !== now;
+    ticked.current = now;
     const load = async (page: number) => {
       const joint = url.includes('?') ? '&' : '?';
       const answer = await ask<Page<Row>>(`${url}${joint}offset=${page * PAGE}&limit=${PAGE}`, { signal: stop.signal });
       if (stop.signal.aborted) return;
       setFault(undefined);
       told.current?.(answer);
+      if (isIncomplete(answer)) timer ??= setTimeout(() => setTries((n) => n + 1), SOON_MS);
       setRows((before) => {
         const pages = new Map(before.url === url ? before.pages : []);
         pages.set(page, answer.rows);
@@ -82,8 +89,11 @@ export function Table<Row>(props: TableProps<Row>) {
         if (!stop.signal.aborted) setFault(faultFrom(error));
       });
     }
-    return () => stop.abort();
-  }, [url, tick, first, last]);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [url, tick, tries, first, last]);
   const tracks = columns.map((c) => c.width).join(' ');
   const grid = { gridTemplateColumns: tracks };
   if (fault !== undefined && shown.pages.size === 0) return <Wrong fault={fault} />;

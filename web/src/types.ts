@@ -116,6 +116,8 @@ export interface Study {
   glance: Glance;
   summary: Summary;
   resume_fault: string | null;
+  /** Whether all that it spent is added up. */
+  complete: boolean;
 }
 
 export type Fate = 'pending' | 'measured' | 'abandoned';
@@ -134,6 +136,8 @@ export interface TrialRow {
 }
 
 export interface Page<Row> {
+  /** Whether all was looked through; absent = yes. */
+  complete?: boolean;
   total: number;
   all: number;
   rows: Row[];
@@ -233,6 +237,7 @@ export interface Trace {
 }
 
 export interface Progress {
+  complete: boolean;
   measured: number;
   trials: { trial: number; round: number; mean: number; low: number | null; high: number | null }[];
   leads: { since: number; trial: number; mean: number; low: number | null; high: number | null; cost: number }[];
@@ -247,6 +252,7 @@ export interface PlanPoint {
 }
 
 export interface Plans {
+  complete: boolean;
   measured: number;
   front: PlanPoint[];
   is_believed: boolean;
@@ -313,12 +319,14 @@ export interface ScalingCurve {
 }
 
 export interface Insights {
+  complete: boolean;
   missing: string | null;
   curves: ScalingCurve[];
   explanation: Explanation | null;
 }
 
 export interface Timeline {
+  complete: boolean;
   total: number;
   rounds: {
     round: number;

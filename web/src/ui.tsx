@@ -1,7 +1,7 @@
 // Small parts that pages are made of.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { Link, useLocation } from 'wouter-preact';
 import type { Fault } from './api';
 import { choiceWords, interval, planWords, score, valueText } from './format';
@@ -145,8 +145,35 @@ export function Tabs({ label, tabs }: { label: string; tabs: [string, string][] 
 }
 
 /** A value of data or of a model: as it is, never as HTML. */
-export function Value({ value }: { value: Json }) {
-  return <pre class="value-text">{valueText(value)}</pre>;
+export function Value({ value, label = 'Text' }: { value: Json; label?: string }) {
+  return (
+    <Scroll class="value-text" label={label}>
+      {valueText(value)}
+    </Scroll>
+  );
+}
+
+/** Something that scrolls where it does not fit; reachable by keyboard then, and only then. */
+export function Scroll({ class: kind, label, children, height }: { class: string; label: string; children: ComponentChildren; height?: number }) {
+  const box = useRef<HTMLDivElement>(null);
+  const [scrolls, setScrolls] = useState(false);
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    const see = () => setScrolls(element.scrollHeight > element.clientHeight + 1 || element.scrollWidth > element.clientWidth + 1);
+    const watch = new ResizeObserver(see);
+    watch.observe(element);
+    for (const child of element.children) watch.observe(child);
+    see();
+    return () => watch.disconnect();
+  }, [children]);
+  const reach = scrolls ? { role: 'region' as const, 'aria-label': label, tabIndex: 0 } : {};
+  const style = height === undefined ? {} : { maxHeight: `${height}px` };
+  return (
+    <div ref={box} class={kind} style={style} {...reach}>
+      {children}
+    </div>
+  );
 }
 
 /** A command to copy. */

@@ -13,6 +13,7 @@ mod setup;
 mod summary;
 mod supply_chain;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,10 @@ enum Command {
     Paper(paper::PaperArgs),
     /// Check formatting and lints, with warnings as errors.
     Lint,
+    /// Build the dashboard's pages into the server's crate; needs node.
+    Web(web::WebArgs),
+    /// Test the dashboard's pages in a headless Chromium; skipped with a message where node or Chromium are not to be had.
+    TestWeb,
     /// Check what is built upon: licences, advisories and sources of all dependencies, and that each is used.
     SupplyChain,
 }
@@ -57,6 +62,8 @@ fn main() -> ExitCode {
         Command::TestClients { required } => clients::test_clients(required),
         Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Paper(args) => paper::paper(&args),
+        Command::Web(args) => web::web(&args),
+        Command::TestWeb => web::test_web(),
         Command::Lint => lint::lint(),
         Command::SupplyChain => supply_chain::supply_chain(),
     };

@@ -11,6 +11,7 @@ use std::{env, fs};
 use anyhow::{Result, bail};
 
 use crate::run::{run, say, succeeds};
+use crate::web::has_chromium;
 
 /// Something that must be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,10 @@ pub(crate) enum Need {
     Clang,
     /// Python with pip.
     Pip,
+    /// What builds the dashboard's pages.
+    Node,
+    /// The browser that tries them.
+    Chromium,
 }
 
 impl Need {
@@ -38,6 +43,8 @@ impl Need {
             }
             Need::Clang => has_libclang(),
             Need::Pip => succeeds("python3", &["-m", "pip", "--version"]),
+            Need::Node => succeeds("node", &["--version"]) && succeeds("npm", &["--version"]),
+            Need::Chromium => has_chromium(),
         }
     }
 
@@ -49,6 +56,8 @@ impl Need {
             Need::Compiler => &["g++"],
             Need::Clang => &["libclang-dev"],
             Need::Pip => &["python3", "python3-pip"],
+            Need::Node => &["nodejs", "npm"],
+            Need::Chromium => &["chromium"],
         }
     }
 
@@ -59,6 +68,8 @@ impl Need {
             Need::Compiler => "a C++ compiler",
             Need::Clang => "libclang with clang's headers",
             Need::Pip => "python3 with pip",
+            Need::Node => "node with npm",
+            Need::Chromium => "chromium",
         }
     }
 }

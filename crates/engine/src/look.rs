@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use agenttts_core::pipeline::{SearchBudget, Snapshot};
+use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{Choice, Example, Finish, Message, StudyState, StudySummary};
 use agenttts_stage::{CompiledStage, vote_key};
-use agenttts_store::{DrawnSample, ItemOutcome, StageOutcome, StepOutcome, Store};
+use agenttts_store::{DrawnSample, ItemOutcome, SpendTotals, StageOutcome, StepOutcome, Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -122,19 +122,13 @@ impl Looked {
     }
 
     /// Its summary without trials, guidelines, exchanges, and without what is said of them: quick, however many there are.
-    /// The recommended plan is in it once the study has ended.
-    pub fn outline(&self, store: &Store) -> Result<StudySummary, EngineError> {
+    /// The recommended plan is in it once the study has ended. `totals` is what it spent.
+    pub fn outline(&self, store: &Store, totals: &SpendTotals) -> Result<StudySummary, EngineError> {
         let row = store.study(&self.name)?;
         let settings: StudySettings = parse(&row.settings)?;
         let result: Option<StudyResult> = row.result.as_deref().map(parse).transpose()?;
         let (recommended, confirmation) = result.map(StudyResult::into_parts).unzip();
-        let totals = store.spend(row.id)?;
-        outline(store, &row, &self.loaded, &settings, (recommended, confirmation.flatten()), &totals)
-    }
-
-    /// The search budget as it is now.
-    pub fn search_budget(&self, store: &Store) -> Result<SearchBudget, EngineError> {
-        Ok(parse::<StudySettings>(&store.study(&self.name)?.settings)?.search_budget)
+        outline(store, &row, &self.loaded, &settings, (recommended, confirmation.flatten()), totals)
     }
 
     /// Why a trial gave an example the answer that it has; `None` where the trial did not run on it.

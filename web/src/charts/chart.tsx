@@ -3,6 +3,7 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { Scroll } from '../ui';
 import type { Drawn } from './draw';
 import { type Palette, palette } from './palette';
 
@@ -58,24 +59,14 @@ export function Chart({ title, label, note, height = 320, option, of, table, onP
         </button>
       </div>
       {asTable ? (
-        <Scroll label={`${title}, as a table`} height={height}>{table}</Scroll>
+        <Scroll class="scroll" label={`${title}, as a table`} height={height}>
+          {table}
+        </Scroll>
       ) : (
         <div ref={box} class="chart-box" role="img" aria-label={label} style={{ height: `${height}px` }} />
       )}
       {note !== undefined && <figcaption>{note}</figcaption>}
     </figure>
-  );
-}
-
-/** A region that scrolls, by keyboard too. */
-export function Scroll({ label, height, children }: { label: string; height?: number; children: ComponentChildren }) {
-  const style = height === undefined ? {} : { maxHeight: `${height}px` };
-  return (
-    // A region that scrolls must be reachable by keyboard.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div class="scroll" role="region" aria-label={label} tabIndex={0} style={style}>
-      {children}
-    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import { Link, useSearch } from 'wouter-preact';
 import { studyApi, useApi } from '../api';
 import { interval, pValue, score, signed } from '../format';
 import type { Compared, Study, Trial } from '../types';
-import { Crumbs, Loading, PlanChips, Score, Tile, Wrong, studyPath, useTitle } from '../ui';
+import { Crumbs, Loading, PlanChips, Score, Scroll, Tile, Wrong, studyPath, useTitle } from '../ui';
 
 const FINDINGS: Record<string, string> = {
   better: 'A is better than B.',
@@ -66,7 +66,7 @@ function Two({ study: { glance, summary }, two }: { study: Study; two: Compared 
           {two.different.length > 0 && (
             <section class="panel" aria-labelledby="differ">
               <h2 id="differ">Where they differ</h2>
-              <div class="scroll-x">
+              <Scroll class="scroll-x" label="Examples at which they differ">
                 <table>
                   <thead>
                     <tr>
@@ -95,7 +95,7 @@ function Two({ study: { glance, summary }, two }: { study: Study; two: Compared 
                     })}
                   </tbody>
                 </table>
-              </div>
+              </Scroll>
             </section>
           )}
         </>

@@ -191,7 +191,7 @@ function SampleView({ sample, number }: { sample: Sample; number: number }) {
           {sample.finish !== 'stop' && `, ended by ${sample.finish}`}
         </span>
       </div>
-      <pre class="value-text">{sample.text}</pre>
+      <Value value={sample.text} label="Sample" />
       {sample.unread !== null ? (
         <p class="bad">Not read: {sample.unread}</p>
       ) : (

@@ -3,12 +3,13 @@
 import { studyApi, useApi } from '../api';
 import { choiceWords, interval, signed } from '../format';
 import type { Credible, Insights, Interplay as Pair, Study } from '../types';
-import { Loading, Nothing, Wrong } from '../ui';
+import { Loading, Nothing, Scroll, Wrong } from '../ui';
 import { Words } from './stages';
 
 export function Interplay({ study, tick }: { study: Study; tick: number }) {
   const { data, fault, again } = useApi<Insights>(`${studyApi(study.glance.name)}/insights`, tick);
   if (data === undefined) return fault === undefined ? <Loading what="interactions" rows={10} /> : <Wrong fault={fault} again={again} />;
+  if (!data.complete && data.explanation === null) return <Loading what="what the trials tell" rows={10} />;
   if (data.missing !== null) return <Nothing>{data.missing}</Nothing>;
   const pairs = data.explanation?.interplay ?? [];
   if (pairs.length === 0) {
@@ -38,7 +39,7 @@ function Map({ pairs, stages }: { pairs: Pair[]; stages: string[] }) {
     <section class="panel" aria-labelledby="map">
       <h2 id="map">Interaction map</h2>
       <p class="soft">The share of what distinguishes plans that choices of two stages explain together, beyond what each explains alone. Darker is more; a ring marks what the trials show for sure.</p>
-      <div class="scroll-x">
+      <Scroll class="scroll-x" label="Interaction map">
         <table class="heat">
           <thead>
             <tr>
@@ -67,7 +68,7 @@ function Map({ pairs, stages }: { pairs: Pair[]; stages: string[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }
@@ -90,7 +91,7 @@ function PairView({ pair }: { pair: Pair }) {
       <p class="soft">{pair.measurable ? 'They move each other measurably.' : 'Nothing between them can be told from noise.'}</p>
       <div class="pair">
         {pair.departures.length > 0 && (
-          <div class="scroll-x">
+          <Scroll class="scroll-x" label="How far scores are from the sum">
             <table class="heat">
               <caption class="soft">How far the score is from the sum of what both models do</caption>
               <thead>
@@ -112,10 +113,10 @@ function PairView({ pair }: { pair: Pair }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         )}
         {pair.rows.length > 0 && (
-          <div class="scroll-x">
+          <Scroll class="scroll-x" label="What is best">
             <table>
               <caption class="soft">What is best in {pair.downstream} for each model of {pair.upstream}</caption>
               <thead>
@@ -137,7 +138,7 @@ function PairView({ pair }: { pair: Pair }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         )}
       </div>
     </section>

@@ -7,7 +7,7 @@ import { Chart } from '../charts/chart';
 import { pareto, progress } from '../charts/options';
 import { cost, score } from '../format';
 import type { PlanPoint, Plans, Progress, Study } from '../types';
-import { Loading, Nothing, PlanChips, Score, Wrong, studyPath } from '../ui';
+import { Loading, Nothing, PlanChips, Score, Scroll, Wrong, studyPath } from '../ui';
 
 export function Overview({ study, tick, below }: { study: Study; tick: number; below: ComponentChildren }) {
   const { glance, summary } = study;
@@ -63,19 +63,22 @@ export function Overview({ study, tick, below }: { study: Study; tick: number; b
 function frontNote(plans: Plans): string {
   const by = plans.is_believed
     ? 'Judged by what is believed of each plan, what related plans tell included'
-    : 'So many plans are judged by their own means';
+    : plans.complete
+      ? 'So many plans are judged by their own means'
+      : 'Judged by their own means until what is believed of them is worked out';
   return `No measured plan is both cheaper and better than one of these. ${by}. Click a plan to look at it.`;
 }
 
 function Progressed({ data, objective, pick, study }: { data: Progress; objective: string; pick: (t: number) => void; study: string }) {
   const last = data.leads.at(-1);
   const words = last === undefined ? '' : ` The plan of trial ${last.trial} leads with ${score(last.mean)}.`;
+  const reading = data.complete ? '' : ` ${data.measured.toLocaleString('en-US')} trials are read so far.`;
   const thinned = data.trials.length < data.measured ? ` ${data.trials.length} of the ${data.measured.toLocaleString('en-US')} trials are drawn, evenly.` : '';
   return (
     <Chart
       title="Best so far"
       label={`${objective} by trial.${words} The table lists each change of the leading plan.`}
-      note={`The line is the leading plan with all its trials pooled; it may fall when a plan that led by luck is tried again.${thinned}`}
+      note={`The line is the leading plan with all its trials pooled; it may fall when a plan that led by luck is tried again.${reading}${thinned}`}
       option={(p) => progress(data, objective, p)}
       of={data}
       onPick={pick}
@@ -132,7 +135,7 @@ function FrontTable({ study: { glance, summary }, plans }: { study: Study; plans
   );
   const chosen = plans.others.filter((plan) => plan.trial === plans.chosen);
   return (
-    <div class="scroll-x">
+    <Scroll class="scroll-x" label="Plans worth their cost">
       <table>
         <thead>
           <tr>
@@ -145,6 +148,6 @@ function FrontTable({ study: { glance, summary }, plans }: { study: Study; plans
         </thead>
         <tbody>{[...plans.front, ...chosen].map(row)}</tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

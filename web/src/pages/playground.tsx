@@ -153,7 +153,7 @@ function ReplyView({ reply, name }: { reply: Reply; name: string }) {
           <ol class="samples">
             {stage.samples.map((sample, i) => (
               <li key={i}>
-                <pre class="value-text">{sample}</pre>
+                <Value value={sample} label="Sample" />
                 <p class="soft">Read as {stage.parsed[i] === null || stage.parsed[i] === undefined ? 'nothing' : valueText(stage.parsed[i])}</p>
               </li>
             ))}

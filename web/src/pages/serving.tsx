@@ -5,7 +5,7 @@ import { Link } from 'wouter-preact';
 import { useApi } from '../api';
 import { amount, cost, duration } from '../format';
 import type { CostModel, Estimate, Usage } from '../types';
-import { Command, Loading, Tile, Wrong, studyPath, useTitle } from '../ui';
+import { Command, Loading, Scroll, Tile, Wrong, studyPath, useTitle } from '../ui';
 
 interface Spread {
   mean: number;
@@ -106,7 +106,7 @@ function PlanView({ plan }: { plan: Served }) {
         )}
       </dl>
       {drift.compared.length > 0 && (
-        <div class="scroll-x">
+        <Scroll class="scroll-x" label="Compared">
           <table>
             <caption>The last requests against what was measured</caption>
             <thead>
@@ -130,7 +130,7 @@ function PlanView({ plan }: { plan: Served }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {front.length > 0 && (
         <details>

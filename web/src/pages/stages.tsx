@@ -5,11 +5,12 @@ import { Chart } from '../charts/chart';
 import { type Curve, preferences, scaling } from '../charts/options';
 import { interval, score } from '../format';
 import type { Explanation, FittedCurve, Insights, Study } from '../types';
-import { Loading, Nothing, Wrong } from '../ui';
+import { Loading, Nothing, Scroll, Wrong } from '../ui';
 
 export function Stages({ study, tick }: { study: Study; tick: number }) {
   const { data, fault, again } = useApi<Insights>(`${studyApi(study.glance.name)}/insights`, tick);
   if (data === undefined) return fault === undefined ? <Loading what="the stages" rows={10} /> : <Wrong fault={fault} again={again} />;
+  if (!data.complete && data.explanation === null) return <Loading what="what the trials tell" rows={10} />;
   if (data.missing !== null) return <Nothing>{data.missing}</Nothing>;
   const { explanation } = data;
   return (
@@ -154,7 +155,7 @@ function Importance({ explanation }: { explanation: Explanation }) {
   return (
     <section class="panel" aria-labelledby="importance">
       <h2 id="importance">What matters</h2>
-      <div class="scroll-x">
+      <Scroll class="scroll-x" label="What matters">
         <table>
           <caption class="soft">The share of what distinguishes plans that each choice explains</caption>
           <thead>
@@ -185,7 +186,7 @@ function Importance({ explanation }: { explanation: Explanation }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }

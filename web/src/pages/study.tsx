@@ -5,7 +5,7 @@ import { type Asked, change, faultFrom, studyApi, useApi, type Fault } from '../
 import { amount, cost, duration, estimateWords, interval, pValue, score, signed } from '../format';
 import { type Live, useLive } from '../live';
 import type { Study } from '../types';
-import { Command, Crumbs, Loading, Meter, PlanChips, Score, StateBadge, Tabs, Tile, Wrong, studyPath, useTitle } from '../ui';
+import { Command, Crumbs, Loading, Meter, PlanChips, Score, Scroll, StateBadge, Tabs, Tile, Wrong, studyPath, useTitle } from '../ui';
 import { Guidelines } from './guidelines';
 import { Interplay } from './interplay';
 import { Overview } from './overview';
@@ -96,8 +96,8 @@ function Head({ study, live, asked }: { study: Study; live: Live; asked: Asked<S
         />
         <Tile
           name="Spent"
-          value={spend.usd !== null && spend.usd > 0 ? `$${spend.usd.toFixed(3)}` : `${amount(spend.total.prompt + spend.total.decode)} tokens`}
-          more={`${amount(spend.total.calls)} calls in ${duration(spend.seconds)}`}
+          value={study.complete ? (spend.usd !== null && spend.usd > 0 ? `$${spend.usd.toFixed(3)}` : `${amount(spend.total.prompt + spend.total.decode)} tokens`) : '…'}
+          more={study.complete ? `${amount(spend.total.calls)} calls in ${duration(spend.seconds)}` : 'being added up'}
         />
         {spend.limits.length > 0 && (
           <div class="tile meters">
@@ -173,7 +173,7 @@ function Answer({ study: { summary } }: { study: Study }) {
       <PlanChips plan={recommended.plan} stages={names} />
       <p>{recommended.why}</p>
       {confirmation !== null && (
-        <div class="scroll-x">
+        <Scroll class="scroll-x" label="The recommended plan and the baselines">
           <table>
             <caption>On the {confirmation.examples} test examples, which the search did not see</caption>
             <thead>
@@ -209,7 +209,7 @@ function Answer({ study: { summary } }: { study: Study }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
     </section>
   );

@@ -6,7 +6,7 @@ import { studyApi, useApi } from '../api';
 import { amount, cost, duration, score } from '../format';
 import { type Column, type Sorting, Table } from '../table';
 import type { ExamplePage, ExampleRow, Study, TrialPage } from '../types';
-import { Command, Crumbs, Loading, Score, Tile, Wrong, studyPath, useTitle } from '../ui';
+import { Command, Crumbs, Loading, Score, Scroll, Tile, Wrong, studyPath, useTitle } from '../ui';
 
 export function TrialPageView({ study, trial }: { study: string; trial: number }) {
   useTitle(`Trial ${trial} of ${study}`);
@@ -89,7 +89,7 @@ function One({ study, page }: { study: Study; page: TrialPage }) {
       {trial.state === 'pending' && <p class="note">It has not run yet.</p>}
       <section class="panel" aria-labelledby="plan">
         <h2 id="plan">Plan</h2>
-        <div class="scroll-x">
+        <Scroll class="scroll-x" label="The plan">
           <table>
             <thead>
               <tr>
@@ -117,7 +117,7 @@ function One({ study, page }: { study: Study; page: TrialPage }) {
               })}
             </tbody>
           </table>
-        </div>
+        </Scroll>
         <p class="soft">
           {page.span === null ? 'On all examples of the search split.' : `On examples ${page.span} of the study's order.`} To write its plan file elsewhere:{' '}
           <Command text={`agenttts plan ${glance.name} --trial ${trial.number}`} />

@@ -60,6 +60,7 @@ export function Trials({ study: { glance, summary }, tick }: { study: Study; tic
           </select>
         </label>
         <span class="soft" role="status">
+          {count?.complete === false && 'reading… '}
           {count !== undefined && (count.total === count.all ? `${count.all.toLocaleString('en-US')} trials` : `${count.total.toLocaleString('en-US')} of ${count.all.toLocaleString('en-US')} trials`)}
         </span>
         <button type="button" disabled={a === undefined || b === undefined} onClick={() => go(studyPath(glance.name, `/compare?a=${a ?? 0}&b=${b ?? 0}`))}>

@@ -27,3 +27,4 @@ mod store;
 mod support;
 mod tape;
 mod too_long;
+mod ui;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
 use super::index::{Fate, Index, Line, PlanLine, thinned};
-use super::view::{DashboardState, MOST_EXPLAINED};
+use super::view::{DashboardState, MOST_EXPLAINED, PATIENCE, Said};
 
 /// Points of a plot at the most.
 const MOST: usize = 1_200;
@@ -23,6 +23,8 @@ const ROUNDS: usize = 50;
 /// How a search went.
 #[derive(Serialize)]
 pub(super) struct Progress {
+    /// Whether all trials are in it; if not, ask again.
+    complete: bool,
     /// Trials measured.
     measured: usize,
     /// Some or all measured trials, by number.
@@ -70,6 +72,7 @@ fn progress_of(index: &Index) -> Progress {
         LeadPoint { since: lead.since, trial, mean, low, high, cost: lead.cost }
     });
     Progress {
+        complete: index.is_complete,
         measured: measured.len(),
         leads: leads.collect(),
         trials: thinned(&measured, MOST).into_iter().map(point).collect(),
@@ -79,6 +82,8 @@ fn progress_of(index: &Index) -> Progress {
 /// Plans by cost and quality.
 #[derive(Serialize)]
 pub(super) struct Plans {
+    /// Whether all is in it; if not, ask again.
+    complete: bool,
     /// Measured plans.
     measured: usize,
     /// The plans that no other beats in both, cheapest first.
@@ -109,13 +114,15 @@ pub(super) async fn plans(
     Path(study): Path<String>,
 ) -> Result<Json<Plans>, Fault> {
     let plans = state.look(study, |view| {
-        let summary = view.summary()?;
-        let outline = view.outline()?;
-        let recommended = summary.as_deref().unwrap_or(&outline).recommended.as_ref();
-        let front: Option<Vec<u32>> = summary.as_ref().map(|s| s.pareto.clone());
+        let said = view.summary(PATIENCE)?;
+        let (front, recommended) = match &said {
+            Said::Summary(summary) => (Some(summary.pareto.clone()), summary.recommended.clone()),
+            Said::Soon | Said::TooMuch => (None, view.outline()?.0.recommended),
+        };
         view.index(|index| {
-            let mut plans = plans_of(index, front, recommended.map(|r| r.trial));
+            let mut plans = plans_of(index, front, recommended.as_ref().map(|r| r.trial));
             plans.is_recommended = recommended.is_some();
+            plans.complete = index.is_complete && !matches!(said, Said::Soon);
             Ok(plans)
         })
     });
@@ -149,6 +156,7 @@ fn plans_of(index: &Index, believed: Option<Vec<u32>>, chosen: Option<u32>) -> P
     let lone = measured.iter().filter(|p| chosen == Some(first(p)) && !front.iter().any(|f| first(f) == first(p)));
     others.extend(lone.map(|p| point(p, 1)));
     Plans {
+        complete: index.is_complete,
         measured: measured.len(),
         front: front.iter().map(|p| point(p, 1)).collect(),
         is_believed,
@@ -197,6 +205,8 @@ fn rastered(plans: &[&PlanLine], point: &dyn Fn(&PlanLine, usize) -> PlanPoint) 
 /// What the trials tell of stages: scaling, preference, interplay.
 #[derive(Serialize)]
 pub(super) struct Insights {
+    /// Whether they are worked out; if not, ask again.
+    complete: bool,
     /// Why there is nothing, where there is nothing.
     missing: Option<String>,
     curves: Vec<ScalingCurve>,
@@ -208,21 +218,17 @@ pub(super) async fn insights(
     Path(study): Path<String>,
 ) -> Result<Json<Insights>, Fault> {
     let insights = state.look(study, |view| {
-        Ok(match view.summary()? {
-            Some(summary) => Insights {
-                missing: None,
-                curves: summary.curves.clone(),
-                explanation: summary.explanation.clone(),
-            },
-            None => Insights {
-                missing: Some(format!(
-                    "This study has more than {MOST_EXPLAINED} measured plans: explaining them takes too long for a page. \
-                     `agenttts show {} --why` does it.",
-                    view.name
-                )),
-                curves: Vec::new(),
-                explanation: None,
-            },
+        let nothing = |missing| Insights { complete: true, missing, curves: Vec::new(), explanation: None };
+        Ok(match view.summary(PATIENCE)? {
+            Said::Summary(summary) => {
+                Insights { curves: summary.curves.clone(), explanation: summary.explanation.clone(), ..nothing(None) }
+            }
+            Said::Soon => Insights { complete: false, ..nothing(None) },
+            Said::TooMuch => nothing(Some(format!(
+                "This study has more than {MOST_EXPLAINED} measured plans: explaining them takes too long for a page. \
+                 `agenttts show {} --why` does it.",
+                view.name
+            ))),
         })
     });
     Ok(Json(insights.await?))
@@ -237,6 +243,8 @@ pub(super) struct From {
 /// Rounds of proposals, the newest first.
 #[derive(Serialize)]
 pub(super) struct Timeline {
+    /// Whether all trials are in it; if not, ask again.
+    complete: bool,
     /// Rounds in all.
     total: usize,
     rounds: Vec<Round>,
@@ -319,7 +327,7 @@ fn timeline_of(index: &Index, guidelines: &[Guideline], offset: usize) -> Timeli
             led: [led, led],
         })
     });
-    Timeline { total: rounds.len(), rounds: next.into_iter().chain(shown).collect() }
+    Timeline { complete: index.is_complete, total: rounds.len(), rounds: next.into_iter().chain(shown).collect() }
 }
 
 fn steering(guidelines: &[Guideline], round: u32) -> Vec<Guideline> {

@@ -5,12 +5,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use agenttts_core::{Archive, Estimate, Plan, Span, Usage};
+use agenttts_core::{Archive, Estimate, Plan, Span, Trial, Usage};
 use agenttts_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 /// Trials that are read at once; others may read the store in between.
-const CHUNK: u32 = 5_000;
+const CHUNK: u32 = 2_000;
 
 /// The weight of the average plan in a leader's score, as in `Archive::best`.
 const CAUTION: f64 = 10.0;
@@ -76,6 +76,8 @@ pub(super) struct Index {
     pub(super) methods: Vec<String>,
     /// Who led since when.
     pub(super) leads: Vec<Lead>,
+    /// Whether all trials of the store were in it when it was last brought up to date.
+    pub(super) is_complete: bool,
     places: HashMap<Plan, u32>,
     /// Trials of which all earlier ones are settled too: they are never read again.
     settled: usize,
@@ -139,28 +141,48 @@ struct StoredMeasurement {
 }
 
 impl Index {
-    /// Takes in what the store holds beyond what is known. Returns whether anything was new.
-    pub(super) fn update(&mut self, store: &Store, study: i64) -> Result<bool, StoreError> {
-        let before = (self.lines.len(), self.settled);
-        self.lines.truncate(self.settled);
-        loop {
-            let from = self.lines.last().map_or(1, |l| l.number + 1);
-            let mut read: Vec<StoredTrial> = Vec::new();
-            store.visit_trials(study, from, CHUNK, &mut |json| {
-                read.push(serde_json::from_str(json)?);
-                Ok(())
-            })?;
-            let count = read.len();
-            for trial in read {
-                self.add(store, study, trial)?;
-            }
-            if count < CHUNK as usize {
-                return Ok(before != (self.lines.len(), self.settled));
-            }
+    /// Takes in some of what the store holds beyond what is known. Returns whether there is more.
+    ///
+    /// The first step of an update forgets the trials that were not settled: it reads them again.
+    pub(super) fn step(&mut self, store: &Store, study: i64, is_first: bool) -> Result<bool, StoreError> {
+        if is_first {
+            self.lines.truncate(self.settled);
         }
+        let from = self.lines.last().map_or(1, |l| l.number + 1);
+        let mut read: Vec<StoredTrial> = Vec::new();
+        store.visit_trials(study, from, CHUNK, &mut |json| {
+            read.push(serde_json::from_str(json)?);
+            Ok(())
+        })?;
+        let count = read.len();
+        let again = self.tried_again(store, study, &read)?;
+        for trial in read {
+            self.add(trial, &again);
+        }
+        self.is_complete = count < CHUNK as usize;
+        Ok(!self.is_complete)
     }
 
-    fn add(&mut self, store: &Store, study: i64, trial: StoredTrial) -> Result<(), StoreError> {
+    /// All trials of the plans of which these are not the first measured trials.
+    fn tried_again(&self, store: &Store, study: i64, read: &[StoredTrial]) -> Result<HashMap<u32, Trial>, StoreError> {
+        let mut seen: HashMap<&Plan, Vec<u32>> = HashMap::new();
+        let mut wanted = BTreeSet::new();
+        for trial in read.iter().filter(|t| matches!(t.state, StoredState::Measured(_))) {
+            let known = || {
+                let place = self.places.get(&trial.plan);
+                place.map(|&place| self.plans[place as usize].trials.clone()).unwrap_or_default()
+            };
+            let trials = seen.entry(&trial.plan).or_insert_with(known);
+            trials.push(trial.number);
+            if trials.len() > 1 {
+                wanted.extend(trials.iter().copied());
+            }
+        }
+        let wanted: Vec<u32> = wanted.into_iter().collect();
+        Ok(store.trials_of(study, &wanted)?.into_iter().map(|t| (t.number, t)).collect())
+    }
+
+    fn add(&mut self, trial: StoredTrial, again: &HashMap<u32, Trial>) {
         let StoredTrial { number, round, plan, origin, state } = trial;
         let plan = self.plan(plan);
         let method = match self.methods.iter().position(|m| *m == origin.method) {
@@ -195,7 +217,7 @@ impl Index {
                 line.drawn = m.drawn.tokens();
                 line.seconds = m.seconds;
                 if all_settled {
-                    self.measure(store, study, number, plan, &m)?;
+                    self.measure(number, plan, &m, again);
                 }
             }
         }
@@ -203,7 +225,6 @@ impl Index {
         if all_settled && line.fate != Fate::Pending {
             self.settled = self.lines.len();
         }
-        Ok(())
     }
 
     fn plan(&mut self, plan: Plan) -> u32 {
@@ -223,14 +244,7 @@ impl Index {
     }
 
     /// Counts a measured trial in, and sees who leads then.
-    fn measure(
-        &mut self,
-        store: &Store,
-        study: i64,
-        number: u32,
-        place: u32,
-        measured: &StoredMeasurement,
-    ) -> Result<(), StoreError> {
+    fn measure(&mut self, number: u32, place: u32, measured: &StoredMeasurement, again: &HashMap<u32, Trial>) {
         let line = &mut self.plans[place as usize];
         let before = (!line.trials.is_empty()).then(|| rank(line, place));
         let n_before = line.objective.n;
@@ -238,7 +252,8 @@ impl Index {
         if line.trials.len() == 1 {
             (line.objective, line.cost) = (measured.objective, measured.cost);
         } else {
-            let archive = Archive { trials: store.trials_of(study, &line.trials)?, ..Archive::default() };
+            let trials = line.trials.iter().filter_map(|n| again.get(n).cloned()).collect();
+            let archive = Archive { trials, ..Archive::default() };
             if let Some(pooled) = archive.plans().first() {
                 (line.objective, line.cost) = (pooled.objective, pooled.cost);
             }
@@ -264,7 +279,6 @@ impl Index {
                 self.leads.push(lead);
             }
         }
-        Ok(())
     }
 
     /// What `Archive::best` says, without going through all plans: within plans on equally many examples the order is that

@@ -1,7 +1,9 @@
 //! Things that are dear to make and change now and then.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::error::Fault;
 
 /// A thing that was made of a state of the store, and how long that took.
 struct Made<T> {
@@ -11,27 +13,64 @@ struct Made<T> {
     took: Duration,
 }
 
+struct Slot<T> {
+    made: Option<Made<T>>,
+    /// Why the last try to make it failed.
+    fault: Option<Fault>,
+    is_making: bool,
+}
+
 /// Keeps a thing until the store has moved on; and then for five times as long as making it takes, so that a study under
 /// way does not keep this process busy.
-pub(super) struct Kept<T>(Mutex<Option<Made<T>>>);
+pub(super) struct Kept<T> {
+    slot: Arc<(Mutex<Slot<T>>, Condvar)>,
+}
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Kept(Mutex::new(None))
+        let slot = Slot { made: None, fault: None, is_making: false };
+        Kept { slot: Arc::new((Mutex::new(slot), Condvar::new())) }
     }
 }
 
-impl<T> Kept<T> {
-    /// The thing of this state of the store, or a recent one. Others who ask meanwhile wait, and get the same.
-    pub(super) fn get<E>(&self, state: i64, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
-        let mut kept = lock(&self.0);
-        if let Some(made) = kept.as_ref().filter(|m| m.of == state || is_recent(m.at.elapsed(), m.took)) {
-            return Ok(made.thing.clone());
+impl<T: Send + Sync + 'static> Kept<T> {
+    /// The thing of this state of the store, or the last one where making it takes longer than `patience`; `None` where
+    /// there is none yet. It is made all the same, once for all who ask meanwhile.
+    pub(super) fn get(
+        &self,
+        state: i64,
+        patience: Duration,
+        make: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Option<Arc<T>>, Fault> {
+        let (slot, changed) = &*self.slot;
+        let mut kept = lock(slot);
+        if let Some(made) = kept.made.as_ref().filter(|m| m.of == state || is_recent(m.at.elapsed(), m.took)) {
+            return Ok(Some(made.thing.clone()));
         }
-        let start = Instant::now();
-        let thing = Arc::new(make()?);
-        *kept = Some(Made { of: state, thing: thing.clone(), at: Instant::now(), took: start.elapsed() });
-        Ok(thing)
+        if !kept.is_making {
+            kept.is_making = true;
+            let slot = self.slot.clone();
+            std::thread::spawn(move || {
+                let start = Instant::now();
+                let made = make();
+                let mut kept = lock(&slot.0);
+                kept.is_making = false;
+                match made {
+                    Ok(thing) => {
+                        let (thing, at, took) = (Arc::new(thing), Instant::now(), start.elapsed());
+                        (kept.made, kept.fault) = (Some(Made { of: state, thing, at, took }), None);
+                    }
+                    Err(fault) => kept.fault = Some(fault),
+                }
+                slot.1.notify_all();
+            });
+        }
+        let waited = changed.wait_timeout_while(kept, patience, |kept| kept.is_making);
+        let kept = waited.unwrap_or_else(PoisonError::into_inner).0;
+        match &kept.fault {
+            Some(fault) if !kept.is_making => Err(fault.clone()),
+            _ => Ok(kept.made.as_ref().map(|m| m.thing.clone())),
+        }
     }
 }
 
@@ -49,12 +88,28 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     #[test]
     fn a_thing_is_made_once_for_a_state() {
         let kept = Kept::default();
-        assert_eq!(kept.get(1, || Err::<u32, _>("no")), Err("no"));
-        let get = |thing| *kept.get::<()>(1, || Ok(thing)).unwrap();
+        assert!(kept.get(1, LONG, || Err(Fault::bad("no", "try again"))).is_err());
+        let get = |thing: u32| *kept.get(1, LONG, move || Ok(thing)).unwrap().unwrap();
         assert_eq!((get(10), get(11)), (10, 10));
+    }
+
+    #[test]
+    fn who_is_impatient_is_not_held_up() {
+        let kept = Kept::default();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let make = move || {
+            let _ = wait.recv();
+            Ok(7)
+        };
+        assert_eq!(kept.get(1, Duration::ZERO, make).unwrap(), None);
+        assert_eq!(kept.get(1, Duration::ZERO, || Ok(8)).unwrap(), None, "it is being made already");
+        go.send(()).unwrap();
+        assert_eq!(*kept.get(1, LONG, || Ok(9)).unwrap().unwrap(), 7);
     }
 
     #[test]

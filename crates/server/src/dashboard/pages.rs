@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use agenttts_core::text::escaped;
 use agenttts_engine::{Glance, glances};
@@ -11,7 +12,10 @@ use axum::response::{Html, IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
-use super::view::{DashboardState, blocking};
+use super::view::{DashboardState, Said, blocking};
+
+/// How long a report may take: nobody looks at half of one.
+const REPORT: Duration = Duration::from_secs(60);
 
 /// Where the shell has the list for browsers without JavaScript.
 const PLAIN: &str = "<!--plain-->";
@@ -95,10 +99,10 @@ fn plain_row(study: &Glance) -> String {
 /// A study's report: the page that `agenttts report` writes.
 pub(super) async fn report(State(state): State<DashboardState>, Path(study): Path<String>) -> Result<Response, Fault> {
     let page = state.look(study, |view| {
-        let summary = view.summary()?.ok_or_else(|| {
+        let Said::Summary(summary) = view.summary(REPORT)? else {
             let hint = format!("`agenttts report {}` writes its report", view.name);
-            Fault::conflict(format!("the study {} has too many plans to report on here", view.name), hint)
-        })?;
+            return Err(Fault::conflict(format!("the study {} is too large to report on here", view.name), hint));
+        };
         Ok(agenttts_report::html(&summary))
     });
     let page = page.await?;

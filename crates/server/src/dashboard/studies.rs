@@ -33,6 +33,8 @@ pub(super) struct Study {
     glance: Glance,
     /// Its summary without trials.
     summary: StudySummary,
+    /// Whether all that it spent is added up; if not, ask again.
+    complete: bool,
     /// What became of it when it was resumed here, where that was an error.
     resume_fault: Option<String>,
 }
@@ -41,12 +43,12 @@ pub(super) async fn one(State(state): State<DashboardState>, Path(study): Path<S
     let run = lock(state.runs()).get(&study).cloned();
     let resume_fault = run.and_then(|run| run.fault).map(|fault| fault.words());
     let looked = state.look(study, move |view| {
-        let mut summary = (*view.outline()?).clone();
+        let (mut summary, complete) = view.outline()?;
         // As many as there are test examples, and no page shows them.
         for plan in summary.confirmation.iter_mut().flat_map(|c| &mut c.plans) {
             plan.scores.clear();
         }
-        Ok(Study { glance: view.glance()?, summary, resume_fault })
+        Ok(Study { glance: view.glance()?, summary, complete, resume_fault })
     });
     Ok(Json(looked.await?))
 }

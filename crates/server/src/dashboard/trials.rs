@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use agenttts_core::{Comparison, Estimate, Finding, Plan, Trial};
+use agenttts_core::{Comparison, Estimate, Finding, Plan, Trial, TrialState};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
@@ -16,6 +16,9 @@ use super::view::{DashboardState, View};
 
 /// Trials of a page at the most.
 const MOST: usize = 500;
+
+/// Trials of a page where nobody says how many.
+const USUAL: usize = 100;
 
 /// The examples at which two trials differ that a comparison lists.
 const MOST_DIFFERENT: usize = 200;
@@ -51,6 +54,8 @@ enum Sort {
 
 #[derive(Serialize)]
 pub(super) struct Page {
+    /// Whether all trials were looked through; if not, ask again.
+    complete: bool,
     /// Trials that fit.
     total: usize,
     /// All trials.
@@ -78,8 +83,57 @@ pub(super) async fn page(
     Path(study): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page>, Fault> {
-    let page = state.look(study, move |view| view.index(|index| Ok(paged(index, &wanted))));
+    let page = state.look(study, move |view| {
+        let (page, is_complete) = view.index(|index| Ok((paged(index, &wanted), index.is_complete)))?;
+        if is_complete || !wanted.is_plain() { Ok(page) } else { in_order(view, &wanted) }
+    });
     Ok(Json(page.await?))
+}
+
+impl Wanted {
+    /// Whether all trials are wanted in their order: that page can be read without the others.
+    fn is_plain(&self) -> bool {
+        self.sort == Sort::Number && self.q.trim().is_empty() && self.fate.is_none() && self.round.is_none()
+    }
+}
+
+/// A page of all trials in their order, from the store.
+fn in_order(view: &View, wanted: &Wanted) -> Result<Page, Fault> {
+    let all = view.glance()?.trials;
+    let limit = wanted.limit.unwrap_or(USUAL).min(MOST) as u32;
+    let offset = u32::try_from(wanted.offset).unwrap_or(all).min(all);
+    // Trials are numbered from 1 without gaps.
+    let numbers: Vec<u32> = match wanted.down {
+        true => (all.saturating_sub(offset + limit) + 1..=all - offset).collect(),
+        false => (offset + 1..=(offset + limit).min(all)).collect(),
+    };
+    let mut trials = view.stores.pages.trials_of(view.looked.id(), &numbers)?;
+    if wanted.down {
+        trials.reverse();
+    }
+    let rows = trials.into_iter().map(row_of).collect();
+    Ok(Page { complete: false, total: all as usize, all: all as usize, rows })
+}
+
+fn row_of(trial: Trial) -> Row {
+    let measured = trial.measurement();
+    let fate = match &trial.state {
+        TrialState::Pending => Fate::Pending,
+        TrialState::Measured(_) => Fate::Measured,
+        TrialState::Abandoned(_) => Fate::Abandoned,
+    };
+    Row {
+        number: trial.number,
+        round: trial.round,
+        fate,
+        objective: measured.map(|m| m.objective),
+        cost: measured.map(|m| m.cost.mean),
+        failures: measured.map_or(0, |m| m.failures),
+        drawn: measured.map_or(0, |m| m.drawn.tokens()),
+        seconds: measured.map_or(0.0, |m| m.seconds),
+        method: trial.origin.method,
+        plan: trial.plan,
+    }
 }
 
 fn paged(index: &Index, wanted: &Wanted) -> Page {
@@ -114,9 +168,9 @@ fn paged(index: &Index, wanted: &Wanted) -> Page {
             measured_first(a, b).then_with(|| directed(by(a, b))).then_with(|| a.number.cmp(&b.number))
         });
     }
-    let limit = wanted.limit.unwrap_or(100).min(MOST);
+    let limit = wanted.limit.unwrap_or(USUAL).min(MOST);
     let rows = found.iter().skip(wanted.offset).take(limit).map(|line| row(index, line)).collect();
-    Page { total: found.len(), all: index.lines.len(), rows }
+    Page { complete: index.is_complete, total: found.len(), all: index.lines.len(), rows }
 }
 
 fn row(index: &Index, line: &Line) -> Row {
@@ -144,7 +198,7 @@ pub(super) struct One {
     nominal: f64,
     /// Its examples, in the study's order, where they are not all.
     span: Option<String>,
-    /// All measured trials of its plan, and what they say together.
+    /// All measured trials of its plan that are known so far, and what they say together.
     trials: Vec<u32>,
     pooled: Option<Estimate>,
     /// The trials before and after it.
@@ -158,11 +212,13 @@ pub(super) async fn one(
 ) -> Result<Json<One>, Fault> {
     let found = state.look(study, move |view| {
         let mut found = trial_of(view, trial)?;
-        if let agenttts_core::TrialState::Measured(m) = &mut found.state {
+        let all = view.glance()?.trials;
+        if let TrialState::Measured(m) = &mut found.state {
             m.scores.clear();
         }
         view.index(|index| {
-            let plan = index.lines.iter().find(|l| l.number == trial).map(|l| &index.plans[l.plan as usize]);
+            let line = (trial as usize).checked_sub(1).and_then(|place| index.lines.get(place));
+            let plan = line.map(|l| &index.plans[l.plan as usize]);
             let pooled = plan.filter(|p| p.trials.len() > 1);
             Ok(One {
                 nominal: view.looked.loaded().pipeline.cost_model.units(found.nominal_cost),
@@ -170,7 +226,7 @@ pub(super) async fn one(
                 trials: plan.map(|p| p.trials.clone()).unwrap_or_default(),
                 pooled: pooled.map(|p| p.objective),
                 before: (trial > 1).then(|| trial - 1),
-                after: index.lines.iter().any(|l| l.number == trial + 1).then_some(trial + 1),
+                after: (trial < all).then_some(trial + 1),
                 trial: found,
             })
         })
@@ -247,7 +303,7 @@ fn compared(view: &View, two: &Two) -> Result<Compared, Fault> {
     different.sort_by(|x, y| (y.a - y.b).abs().total_cmp(&(x.a - x.b).abs()));
     different.truncate(MOST_DIFFERENT);
     for trial in [&mut a, &mut b] {
-        if let agenttts_core::TrialState::Measured(m) = &mut trial.state {
+        if let TrialState::Measured(m) = &mut trial.state {
             m.scores.clear();
         }
     }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use agenttts_core::StudySummary;
-use agenttts_engine::{EngineError, Glance, Looked, StopHandle, Workshop};
-use agenttts_store::{Store, StoreError};
+use agenttts_engine::{Glance, Looked, StopHandle, Workshop};
+use agenttts_store::{SpendTotals, Store, StoreError};
 
 use super::error::Fault;
 use super::index::Index;
@@ -14,6 +15,9 @@ use super::kept::{Kept, lock};
 
 /// Plans that are explained at the most: what is believed of plans takes time that grows with the cube of their number.
 pub(super) const MOST_EXPLAINED: usize = 600;
+
+/// How long a page waits for what takes longer; then it gets what is there, and asks again.
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What the dashboard needs. Clones share it.
 #[derive(Clone)]
@@ -52,8 +56,25 @@ pub(super) struct View {
     pub(super) looked: Looked,
     pub(super) name: String,
     index: Mutex<Index>,
-    outline: Kept<StudySummary>,
+    /// Whether a thread brings the index up to date, and why it last could not.
+    update: (Mutex<Update>, Condvar),
+    totals: Kept<SpendTotals>,
     summary: Kept<StudySummary>,
+}
+
+#[derive(Default)]
+struct Update {
+    is_under_way: bool,
+    fault: Option<Fault>,
+}
+
+/// What is said of a study beyond its trials.
+pub(super) enum Said {
+    Summary(Arc<StudySummary>),
+    /// It is being worked out.
+    Soon,
+    /// It has too many plans.
+    TooMuch,
 }
 
 impl DashboardState {
@@ -81,7 +102,7 @@ impl DashboardState {
     /// Waits until the studies that were resumed here have ended.
     pub(crate) async fn drain(&self) {
         while lock(&self.inner.runs).values().any(|run| !run.is_over) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -132,7 +153,8 @@ impl DashboardState {
             looked,
             name: study.to_owned(),
             index: Mutex::default(),
-            outline: Kept::default(),
+            update: Default::default(),
+            totals: Kept::default(),
             summary: Kept::default(),
         });
         Ok(lock(&self.inner.views).entry(study.to_owned()).or_insert(view).clone())
@@ -142,10 +164,10 @@ impl DashboardState {
     pub(super) async fn look<T: Send + 'static>(
         &self,
         study: String,
-        see: impl FnOnce(&View) -> Result<T, Fault> + Send + 'static,
+        see: impl FnOnce(&Arc<View>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let state = self.clone();
-        blocking(move || see(&*state.view(&study)?)).await
+        blocking(move || see(&state.view(&study)?)).await
     }
 }
 
@@ -172,26 +194,65 @@ impl View {
         })
     }
 
-    /// Its trials as they are now.
-    pub(super) fn index<T>(&self, see: impl FnOnce(&Index) -> Result<T, Fault>) -> Result<T, Fault> {
-        let mut index = lock(&self.index);
-        index.update(&self.stores.bulk, self.looked.id())?;
-        see(&index)
-    }
-
-    /// What is said of it without its trials.
-    pub(super) fn outline(&self) -> Result<Arc<StudySummary>, Fault> {
-        Ok(self.outline.get(self.state()?, || self.looked.outline(&self.stores.bulk))?)
-    }
-
-    /// All that is said of it; `None` where it has too many plans for that.
-    pub(super) fn summary(&self) -> Result<Option<Arc<StudySummary>>, Fault> {
-        let plans = self.index(|index| Ok(index.plans.iter().filter(|p| !p.trials.is_empty()).count()))?;
-        if plans > MOST_EXPLAINED {
-            return Ok(None);
+    /// Its trials as they are now; or, where reading them takes longer than a page should wait, those that are read so far.
+    pub(super) fn index<T>(self: &Arc<Self>, see: impl FnOnce(&Index) -> Result<T, Fault>) -> Result<T, Fault> {
+        let (update, changed) = &self.update;
+        let mut state = lock(update);
+        if !state.is_under_way {
+            state.is_under_way = true;
+            let view = self.clone();
+            std::thread::spawn(move || view.bring_up_to_date());
         }
-        let make = || -> Result<StudySummary, EngineError> { agenttts_engine::summary(&self.stores.bulk, &self.name) };
-        Ok(Some(self.summary.get(self.state()?, make)?))
+        let waited = changed.wait_timeout_while(state, PATIENCE, |state| state.is_under_way);
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if let Some(fault) = state.fault.clone().filter(|_| !state.is_under_way) {
+            return Err(fault);
+        }
+        drop(state);
+        see(&lock(&self.index))
+    }
+
+    fn bring_up_to_date(&self) {
+        let mut is_first = true;
+        let fault = loop {
+            let step = lock(&self.index).step(&self.stores.bulk, self.looked.id(), is_first);
+            is_first = false;
+            match step {
+                // Whoever waits for the index gets it now.
+                Ok(true) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(false) => break None,
+                Err(error) => break Some(error.into()),
+            }
+        };
+        let (update, changed) = &self.update;
+        *lock(update) = Update { is_under_way: false, fault };
+        changed.notify_all();
+    }
+
+    /// What is said of it without its trials. What it spent is absent as long as adding it up takes longer than a page
+    /// should wait.
+    pub(super) fn outline(self: &Arc<Self>) -> Result<(StudySummary, bool), Fault> {
+        let view = self.clone();
+        let totals =
+            self.totals.get(self.state()?, PATIENCE, move || Ok(view.stores.bulk.spend(view.looked.id())?))?;
+        let is_complete = totals.is_some();
+        let totals = totals.unwrap_or_default();
+        Ok((self.looked.outline(&self.stores.pages, &totals)?, is_complete))
+    }
+
+    /// All that is said of it.
+    pub(super) fn summary(self: &Arc<Self>, patience: Duration) -> Result<Said, Fault> {
+        let measured = |index: &Index| index.plans.iter().filter(|p| !p.trials.is_empty()).count();
+        let (plans, is_complete) = self.index(|index| Ok((measured(index), index.is_complete)))?;
+        if plans > MOST_EXPLAINED {
+            return Ok(Said::TooMuch);
+        }
+        if !is_complete {
+            return Ok(Said::Soon);
+        }
+        let view = self.clone();
+        let make = move || Ok(agenttts_engine::summary(&view.stores.bulk, &view.name)?);
+        Ok(self.summary.get(self.state()?, patience, make)?.map_or(Said::Soon, Said::Summary))
     }
 
     /// A number that changes when something happens in the study.
