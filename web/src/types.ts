@@ -149,6 +149,8 @@ export interface Measurement {
   cost: Estimate;
   failures: number;
   failure_reasons?: string[];
+  /** Why it ended before its last example; absent where it did not. */
+  raced_out?: unknown;
   fresh: Usage;
   drawn: Usage;
   seconds: number;

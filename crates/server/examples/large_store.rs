@@ -60,7 +60,7 @@ async fn begin(store: &Store) -> String {
     let counts: Vec<String> = (1..=64).map(|n: u32| n.to_string()).collect();
     let stage = |name: &str, metric: &str| {
         format!(
-            "[[stages]]\nname = \"{name}\"\nmodels = [\"a\", \"b\", \"c\", \"d\"]\nsamples = [{}]\nprompt = \"{name}.j2\"\n\
+            "[[stages]]\nname = \"{name}\"\nmodels = [\"a\", \"b\", \"c\", \"d\"]\ntemperature = 0.7\nsamples = [{}]\nprompt = \"{name}.j2\"\n\
              max_tokens = 8\n{metric}\nexpected = {{ prompt_tokens = 20, decode_tokens = 4 }}\n",
             counts.join(", ")
         )

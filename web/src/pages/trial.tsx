@@ -85,6 +85,7 @@ function One({ study, page }: { study: Study; page: TrialPage }) {
           <Tile name="Failed examples" value={measured.failures} more={measured.failure_reasons?.[0] ?? 'of ' + String(measured.objective.n)} />
         </dl>
       )}
+      {measured?.raced_out !== undefined && <p class="note">It ended early: its plan had fallen behind beyond doubt.</p>}
       {abandoned !== null && <p class="note">Given up: {abandoned}</p>}
       {trial.state === 'pending' && <p class="note">It has not run yet.</p>}
       <section class="panel" aria-labelledby="plan">

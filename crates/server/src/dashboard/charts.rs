@@ -15,7 +15,7 @@ use super::view::{DashboardState, MOST_EXPLAINED, PATIENCE, Said};
 const MOST: usize = 1_200;
 
 /// Columns and rows of the raster on which plans that lie together are drawn as one.
-const RASTER: (usize, usize) = (80, 50);
+const RASTER: (usize, usize) = (40, 30);
 
 /// Rounds of a page of the timeline.
 const ROUNDS: usize = 50;
