@@ -2,6 +2,7 @@
 //!
 //! They do all set-up themselves, so that a fresh machine needs nothing but Rust and this checkout.
 
+mod bench_serve;
 mod clients;
 mod demo;
 mod demo_data;
@@ -40,6 +41,8 @@ enum Command {
         #[arg(long)]
         required: bool,
     },
+    /// Measure what serving adds to a call, beside litellm's proxy, on one mock model server.
+    BenchServe(bench_serve::BenchServeArgs),
     /// Set up the outside optimisers of `agenttts bench`: Optuna and SMAC, in a Python environment of their own.
     BenchPeers(peers::PeersArgs),
     /// Record the paper's tasks with small models on tapes, and compare all search methods on them.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::DemoData => demo_data::demo_data(),
         Command::Test(args) => test::test(&args),
         Command::TestClients { required } => clients::test_clients(required),
+        Command::BenchServe(args) => bench_serve::bench_serve(&args),
         Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Paper(args) => paper::paper(&args),
         Command::Web(args) => web::web(&args),

@@ -1,0 +1,119 @@
+//! What a server adds to a call: a mock model server, and a load that is sent to it directly and through others.
+//!
+//! `cargo xtask bench-serve` starts all that and calls this.
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+#[tokio::main]
+async fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["upstream", port, latency_ms] => upstream(port.parse().unwrap(), latency_ms.parse().unwrap()).await,
+        ["load", requests, connections, name, url, model, key] => {
+            let target = Target { url: (*url).into(), model: (*model).into(), key: (*key).into() };
+            let line = load(Arc::new(target), requests.parse().unwrap(), connections.parse().unwrap()).await;
+            println!("{}", json!({"name": name, "connections": connections, "load": line}));
+        }
+        ["eight", requests, url] => println!("{}", eight(requests.parse().unwrap(), url).await),
+        _ => panic!("upstream PORT LATENCY_MS | load REQUESTS CONNECTIONS NAME URL MODEL KEY | eight REQUESTS URL"),
+    }
+}
+
+/// Answers every call alike after a while: after `latency_ms`, or for a call that names a seed up to half as long again, by
+/// the seed.
+async fn upstream(port: u16, latency_ms: u64) {
+    let answer = move |Json(body): Json<Value>| async move {
+        let seed = body["seed"].as_u64().unwrap_or(0);
+        let spread = latency_ms * (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) / 512;
+        tokio::time::sleep(Duration::from_millis(latency_ms + spread)).await;
+        let message = json!({"role": "assistant", "content": "4"});
+        Json(json!({
+            "id": "x", "object": "chat.completion", "created": 1, "model": body["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 20, "completion_tokens": 1, "total_tokens": 21},
+        }))
+    };
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await.unwrap();
+}
+
+struct Target {
+    url: String,
+    model: String,
+    key: String,
+}
+
+/// Latencies of many requests in milliseconds, and how many were answered a second.
+async fn load(target: Arc<Target>, requests: u64, connections: u64) -> Value {
+    let client = client();
+    let next = Arc::new(AtomicU64::new(0));
+    let warm = connections.min(32);
+    futures::future::join_all((0..warm).map(|_| one(&client, &target))).await;
+    let begin = Instant::now();
+    let workers = (0..connections).map(|_| {
+        let (client, target, next) = (client.clone(), target.clone(), next.clone());
+        tokio::spawn(async move {
+            let (mut times, mut failed) = (Vec::new(), 0u64);
+            while next.fetch_add(1, Ordering::Relaxed) < requests {
+                let start = Instant::now();
+                match one(&client, &target).await {
+                    true => times.push(start.elapsed().as_secs_f64() * 1e3),
+                    false => failed += 1,
+                }
+            }
+            (times, failed)
+        })
+    });
+    let done = futures::future::join_all(workers).await;
+    let seconds = begin.elapsed().as_secs_f64();
+    let (mut times, mut failed) = (Vec::new(), 0);
+    for (some, bad) in done.into_iter().map(Result::unwrap) {
+        times.extend(some);
+        failed += bad;
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().max(1) - 1)).copied();
+    json!({"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "per_second": times.len() as f64 / seconds, "failed": failed})
+}
+
+async fn one(client: &reqwest::Client, target: &Target) -> bool {
+    let body = json!({"model": target.model, "messages": [{"role": "user", "content": "two and two\nanswer: 4"}]});
+    let sent = client.post(&target.url).bearer_auth(&target.key).json(&body).send().await;
+    match sent {
+        Ok(reply) if reply.status().is_success() => {
+            reply.bytes().await.is_ok_and(|b| b.windows(3).any(|w| w == b"\"4\""))
+        }
+        _ => false,
+    }
+}
+
+/// The slowest of eight direct calls at once, many times: what eight samples of one stage take at least. The seeds spread over
+/// the mock's latencies.
+async fn eight(requests: u64, url: &str) -> Value {
+    let client = client();
+    let mut times = Vec::new();
+    for round in 0..requests {
+        let start = Instant::now();
+        let calls = (0..8u64).map(|j| {
+            let body = json!({"model": "m", "seed": round * 8 + j, "messages": [{"role": "user", "content": "x"}]});
+            let call = client.post(url).json(&body).send();
+            async move { call.await.unwrap().bytes().await.unwrap() }
+        });
+        futures::future::join_all(calls).await;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    json!({"p50": times[times.len() / 2], "p95": times[times.len() * 95 / 100]})
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().pool_max_idle_per_host(512).timeout(Duration::from_secs(60)).build().unwrap()
+}

@@ -1,0 +1,234 @@
+//! What serving adds to a call, beside other proxies, on one mock model server.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::peers::environment;
+use crate::run::{cargo, run, say, target_dir};
+
+#[derive(Args)]
+pub(crate) struct BenchServeArgs {
+    /// Leave litellm's proxy out, which is installed from PyPI
+    #[arg(long)]
+    alone: bool,
+    /// The mock's latency in milliseconds
+    #[arg(long, default_value_t = 20)]
+    latency_ms: u32,
+}
+
+/// litellm's proxy, as its registry has it.
+const LITELLM: &str = "litellm[proxy]==1.110.2";
+
+/// Connections, and requests that are sent over them.
+const LOADS: [(u32, u32); 3] = [(1, 200), (32, 3_000), (256, 6_000)];
+
+/// Prints a table: latency added to a direct call, requests a second, memory.
+pub(crate) fn bench_serve(args: &BenchServeArgs) -> Result<()> {
+    run(&mut cargo(&["build", "--release", "--package", "agenttts", "--no-default-features"]))?;
+    run(&mut cargo(&["build", "--release", "--package", "agenttts-server", "--example", "overhead"]))?;
+    let folder = target_dir().join("bench-serve");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    let slow = Started::upstream(args.latency_ms)?;
+    let fast = Started::upstream(0)?;
+    let mut proxies = vec![("direct", None, slow.url(), fast.url(), "m")];
+    let ours = [Started::agenttts(&folder, "slow", &slow)?, Started::agenttts(&folder, "fast", &fast)?];
+    proxies.push(("agenttts", Some(ours[1].child.id()), ours[0].url(), ours[1].url(), "bench"));
+    let theirs = if args.alone { Vec::new() } else { litellm(&folder, &[&slow, &fast])? };
+    if let [of_slow, of_fast] = theirs.as_slice() {
+        proxies.push(("litellm", Some(of_fast.child.id()), of_slow.url(), of_fast.url(), "m"));
+    }
+    say(
+        "| server | connections | p50 ms | p95 ms | p99 ms | added to direct at p50 | failed | requests/s, mock without latency | memory MB |",
+    );
+    say("|---|---|---|---|---|---|---|---|---|");
+    for (connections, requests) in LOADS {
+        let mut direct = 0.0;
+        for (name, process, url, fast_url, model) in &proxies {
+            let line = load(requests, connections, name, url, model)?;
+            let most = load(requests, connections, name, fast_url, model)?;
+            if *name == "direct" {
+                direct = number(&line, "p50");
+            }
+            let p50 = number(&line, "p50");
+            say(&format!(
+                "| {name} | {connections} | {p50:.2} | {:.2} | {:.2} | {:+.2} | {:.0} | {:.0} | {} |",
+                number(&line, "p95"),
+                number(&line, "p99"),
+                p50 - direct,
+                number(&line, "failed") + number(&most, "failed"),
+                number(&most, "per_second"),
+                process.map_or_else(|| "-".into(), |id| format!("{:.0}", memory(id))),
+            ));
+        }
+    }
+    let eight = Started::agenttts_n(&folder, "eight", &slow, 8)?;
+    let through = load(200, 1, "agenttts", &eight.url(), "bench")?;
+    let direct = output(&["eight", "200", &slow.url()])?;
+    say(&format!(
+        "eight samples of one stage: p50 {:.2} ms, p95 {:.2} ms; the slowest of eight direct calls: p50 {:.2} ms, p95 {:.2} ms",
+        number(&through, "p50"),
+        number(&through, "p95"),
+        number(&direct, "p50"),
+        number(&direct, "p95"),
+    ));
+    Ok(())
+}
+
+/// A server that is ended when it is dropped.
+struct Started {
+    child: Child,
+    port: u16,
+}
+
+impl Started {
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1/chat/completions", self.port)
+    }
+
+    fn new(command: &mut Command, port: u16) -> Result<Self> {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut started = Started { child, port };
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(120) {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(started);
+            }
+            if let Some(status) = started.child.try_wait()? {
+                bail!("a server ended at once ({status})");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        bail!("a server did not begin to listen")
+    }
+
+    fn upstream(latency_ms: u32) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(example());
+        Started::new(command.args(["upstream", &port.to_string(), &latency_ms.to_string()]), port)
+    }
+
+    fn agenttts(folder: &Path, name: &str, upstream: &Started) -> Result<Self> {
+        Started::agenttts_n(folder, name, upstream, 1)
+    }
+
+    /// A plan of one stage with so many samples, over a mock.
+    fn agenttts_n(folder: &Path, name: &str, upstream: &Started, samples: u32) -> Result<Self> {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder)?;
+        let base = upstream.url().replace("/chat/completions", "");
+        fs::write(folder.join("pipeline.toml"), pipeline(&base, samples))?;
+        fs::write(folder.join("answer.j2"), "{{ question }}\n")?;
+        fs::write(folder.join("search.jsonl"), "{\"question\": \"one\", \"answer\": \"4\"}\n")?;
+        fs::write(folder.join("test.jsonl"), "{\"question\": \"two\", \"answer\": \"4\"}\n")?;
+        let program = target_dir().join("release").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX));
+        let mut search = Command::new(&program);
+        search.args(["search", ".", "--name", "bench", "--store", "store.db"]).current_dir(&folder);
+        run(search.stdout(Stdio::null()).stderr(Stdio::null()))?;
+        let port = free_port()?;
+        let mut serve = Command::new(&program);
+        let listen = format!("127.0.0.1:{port}");
+        serve.args(["serve", "bench.plan.toml", "--store", "store.db", "--at-once", "1024", "--listen", &listen]);
+        Started::new(serve.current_dir(&folder), port)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn litellm(folder: &Path, upstreams: &[&Started]) -> Result<Vec<Started>> {
+    let home = target_dir().join("clients").join("litellm");
+    let python = environment(&home, None)?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet", LITELLM]))?;
+    let program = python.with_file_name("litellm");
+    let start = |upstream: &&Started| {
+        let port = free_port()?;
+        let base = upstream.url().replace("/chat/completions", "");
+        let config = format!(
+            "model_list:\n  - model_name: m\n    litellm_params:\n      model: openai/m\n      api_base: {base}\n      api_key: none\n"
+        );
+        let file = folder.join(format!("litellm-{port}.yaml"));
+        fs::write(&file, config)?;
+        let mut command = Command::new(&program);
+        command.arg("--config").arg(&file).args(["--port", &port.to_string(), "--host", "127.0.0.1"]);
+        Started::new(command.args(["--num_workers", "1"]), port)
+    };
+    upstreams.iter().map(start).collect()
+}
+
+fn pipeline(base_url: &str, samples: u32) -> String {
+    format!(
+        r#"version = 1
+name = "bench"
+description = "One call."
+[plan_budget]
+cost_model = "flops"
+limit = 1000
+[search]
+method = "random"
+trials = 1
+[data]
+search = "search.jsonl"
+test = "test.jsonl"
+[providers.mock]
+kind = "openai"
+base_url = "{base_url}"
+concurrency = 1024
+max_n = 1
+[models.m]
+provider = "mock"
+params_b = 1
+[[stages]]
+name = "answer"
+models = ["m"]
+samples = {samples}
+prompt = "answer.j2"
+max_tokens = 20
+metric = {{ kind = "exact-match", gold = "answer" }}
+expected = {{ prompt_tokens = 20, decode_tokens = 4 }}
+"#
+    )
+}
+
+fn load(requests: u32, connections: u32, name: &str, url: &str, model: &str) -> Result<String> {
+    output(&["load", &requests.to_string(), &connections.to_string(), name, url, model, "none"])
+}
+
+fn output(args: &[&str]) -> Result<String> {
+    let output = Command::new(example()).args(args).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("the load failed");
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A number of the one flat object that the load prints; xtask has no JSON library, and needs none for this.
+fn number(json: &str, key: &str) -> f64 {
+    let after = json.split(&format!("\"{key}\":")).nth(1).unwrap_or_default();
+    after.split([',', '}']).next().and_then(|text| text.trim().parse().ok()).unwrap_or(f64::NAN)
+}
+
+fn example() -> PathBuf {
+    target_dir().join("release").join("examples").join(format!("overhead{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr().context("no free port")?.port())
+}
+
+/// Resident memory in megabytes.
+fn memory(process: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+}
