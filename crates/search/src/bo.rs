@@ -18,7 +18,7 @@ use crate::draw::{Use, rng};
 use crate::encoding::Encoding;
 use crate::observed::{recommendation, within_budget};
 use crate::opening::Opening;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::recommend::Recommendation;
 use crate::tried::{Tried, pending, tried};
 use process::{Candidates, Process};
@@ -96,7 +96,7 @@ impl Searcher for Bo {
             proposals.push(Proposal::new(space.plan(&options), NAME, reason));
         }
         if proposals.is_empty() {
-            return all_tried(taken.len());
+            return nothing_left(ask);
         }
         Step::Propose { guidelines: Vec::new(), proposals }
     }

@@ -13,7 +13,7 @@ use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::{Use, rng};
 use crate::encoding::Encoding;
 use crate::observed::best_observed;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::recommend::Recommendation;
 use crate::tried::{Purse, proposed, tried};
 
@@ -50,7 +50,7 @@ impl Searcher for Coordinate {
             plans = purse.choose(walk.encoding.plans(ask.space, &taken, ask.room(), &mut rng), ask.room());
         }
         if plans.is_empty() {
-            return all_tried(taken.len());
+            return nothing_left(ask);
         }
         let proposals = plans.into_iter().map(|p| Proposal::new(p, NAME, reason.clone())).collect();
         Step::Propose { guidelines: Vec::new(), proposals }

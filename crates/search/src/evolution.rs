@@ -13,7 +13,7 @@ use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::Use;
 use crate::observed::best_observed;
 use crate::opening::Opening;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::recommend::Recommendation;
 use crate::tried::Tried;
 
@@ -73,7 +73,7 @@ impl Searcher for Evolution {
             proposals.extend(refused);
         }
         if proposals.is_empty() {
-            return all_tried(taken.len());
+            return nothing_left(ask);
         }
         Step::Propose { guidelines: Vec::new(), proposals }
     }

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use crate::ask::{Ask, GridOrder, Proposal, Searcher, Step};
 use crate::draw::{Use, rng};
 use crate::observed::best_observed;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::recommend::Recommendation;
 use crate::tried::Purse;
 
@@ -71,7 +71,7 @@ impl Searcher for Grid {
         }
         if next.is_empty() {
             return if order.len() as u128 == feasible {
-                all_tried(order.len())
+                nothing_left(ask)
             } else {
                 Step::Finished(format!("the even spread of {} of {feasible} plans has been tried", order.len()))
             };

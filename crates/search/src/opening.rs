@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::ask::{Ask, Proposal, Step};
 use crate::draw::{Use, rng};
 use crate::encoding::Encoding;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::tried::{Purse, Tried, proposed, tried};
 
 /// Plans drawn for each that is proposed, where some may be too dear for what is left.
@@ -47,7 +47,7 @@ impl<'a> Opening<'a> {
         let drawn = self.encoding.plans(ask.space, &self.taken, drawn, &mut self.rng);
         let plans = self.purse.choose(drawn, ask.room());
         if plans.is_empty() {
-            return all_tried(self.taken.len());
+            return nothing_left(ask);
         }
         let reason = "one of the first plans, drawn at random";
         let proposals = plans.into_iter().map(|p| Proposal::new(p, method, reason)).collect();

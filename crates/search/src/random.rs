@@ -1,5 +1,9 @@
 //! The baseline: plans drawn uniformly from those within the budget.
 
+use std::collections::HashSet;
+
+use agenttts_core::Plan;
+
 use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::{Use, rng, uniform_plans};
 use crate::observed::best_observed;
@@ -34,7 +38,7 @@ impl Searcher for Random {
             .map(|plan| Proposal::new(plan, NAME, "drawn uniformly"))
             .collect();
         if proposals.is_empty() {
-            return all_tried(taken.len());
+            return nothing_left(ask);
         }
         Step::Propose { guidelines: Vec::new(), proposals }
     }
@@ -44,7 +48,17 @@ impl Searcher for Random {
     }
 }
 
-/// The end of a search that has tried everything.
-pub(crate) fn all_tried(plans: usize) -> Step {
-    Step::Finished(format!("all {plans} plans within the budget have been tried"))
+/// The end of a search that proposes nothing more: everything was tried, or what is left of the search budget pays for none of
+/// the rest.
+pub(crate) fn nothing_left(ask: &Ask<'_>) -> Step {
+    let tried: HashSet<&Plan> = ask.archive.trials.iter().map(|t| &t.plan).collect();
+    let feasible = ask.space.feasible();
+    Step::Finished(if tried.len() as u128 >= feasible {
+        format!("all {feasible} plans within the budget have been tried")
+    } else {
+        format!(
+            "what is left of the search budget does not pay for another trial ({} of {feasible} plans within the plan budget were tried)",
+            tried.len()
+        )
+    })
 }

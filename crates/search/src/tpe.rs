@@ -17,7 +17,7 @@ use crate::draw::{Use, uniform_plans};
 use crate::encoding::{Code, Encoding, draw, normalise};
 use crate::observed::best_observed;
 use crate::opening::Opening;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::recommend::Recommendation;
 use crate::tried::pending;
 
@@ -79,7 +79,7 @@ impl Searcher for Tpe {
             proposals.push(Proposal::new(plan, NAME, reason));
         }
         if proposals.is_empty() {
-            return all_tried(taken.len());
+            return nothing_left(ask);
         }
         Step::Propose { guidelines: Vec::new(), proposals }
     }

@@ -14,7 +14,7 @@ use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::{Use, rng, uniform_plans};
 use crate::initial::opening;
 use crate::observed::best_observed;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::recommend::Recommendation;
 
 /// A method that is nothing but its language model.
@@ -105,7 +105,7 @@ impl Unaided {
 /// The end, once every plan was tried: a model that proposes old plans only would go on for ever.
 pub(super) fn nothing_new(ask: &Ask<'_>) -> Option<Step> {
     let tried: HashSet<&Plan> = ask.archive.trials.iter().map(|t| &t.plan).collect();
-    (tried.len() as u128 >= ask.space.feasible()).then(|| all_tried(tried.len()))
+    (tried.len() as u128 >= ask.space.feasible()).then(|| nothing_left(ask))
 }
 
 /// What the agent wants, as far as it can be run.

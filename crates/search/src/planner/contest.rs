@@ -6,7 +6,7 @@ use super::{Offer, SIZES, offers, price, round, shortlist, usual_price, worth};
 use crate::ask::{Ask, Proposal, Step};
 use crate::draw::{Use, rng};
 use crate::portfolio::Round;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::surrogate::{Joint, Surrogate};
 
 /// The share of a trial's worth that the planner gives up for another's: the knowledge gradient counts on the model's
@@ -78,7 +78,7 @@ impl<'a> Contest<'a> {
 impl Round for Contest<'_> {
     fn own(&self) -> Step {
         if self.own.is_empty() {
-            return all_tried(self.ask.archive.trials.len());
+            return nothing_left(self.ask);
         }
         Step::Propose { guidelines: Vec::new(), proposals: self.own.clone() }
     }

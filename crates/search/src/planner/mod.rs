@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::ask::{Ask, Proposal, Searcher, Step, place};
 use crate::draw::{Use, rng, uniform_plans};
 use crate::initial::initial_plans;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::surrogate::{Joint, Pool, Surrogate};
 use crate::words;
 pub(crate) use contest::Contest;
@@ -85,7 +85,7 @@ fn step(ask: &Ask<'_>, learned: impl FnOnce(&mut ChaCha8Rng) -> Surrogate) -> St
         round(ask, &surrogate, plans)
     };
     if proposals.is_empty() {
-        return all_tried(ask.archive.trials.len());
+        return nothing_left(ask);
     }
     Step::Propose { guidelines: Vec::new(), proposals }
 }

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::ask::{Ask, Proposal, Searcher, Step};
 use crate::draw::{Use, rng};
 use crate::initial::opening;
-use crate::random::all_tried;
+use crate::random::nothing_left;
 use crate::surrogate::{Pool, Surrogate};
 use candidates::{Candidate, Rule, candidates};
 use guideline::guideline;
@@ -53,7 +53,7 @@ impl Searcher for Rules {
         let surrogate = Surrogate::new(ask.space, ask.archive, ask.settings.insights, &mut rng);
         let proposals = propose(ask, &surrogate, ask.room(), &mut rng);
         if proposals.is_empty() {
-            return all_tried(ask.archive.trials.len());
+            return nothing_left(ask);
         }
         Step::Propose { guidelines: guideline(ask, &surrogate).into_iter().collect(), proposals }
     }
