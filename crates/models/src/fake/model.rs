@@ -95,7 +95,10 @@ impl Model for FakeModel {
     }
 
     fn prompt_tokens(&self, request: &Request) -> Result<PromptTokens, ModelError> {
-        Ok(PromptTokens::Exact(FakeName::prompt_tokens(request)))
+        let tokens = FakeName::prompt_tokens(request);
+        // As with a provider that may turn out to ignore `n`: whoever reserves must count the prompt once for each sample.
+        let surely_shared = !matches!(self.name.behaviour, Behaviour::IgnoresN | Behaviour::CapsN);
+        Ok(if surely_shared { PromptTokens::Exact(tokens) } else { PromptTokens::AtMost(tokens) })
     }
 
     async fn draw(&self, call: Call<'_>) -> Reply {
