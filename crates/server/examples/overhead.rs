@@ -26,11 +26,10 @@ async fn main() {
     }
 }
 
-/// Answers every call alike after a while: after `latency_ms`, or for a call that names a seed up to half as long again, by
-/// the seed.
+/// Answers every call alike after `latency_ms`; the model `spread` takes up to half as long again, by the seed.
 async fn upstream(port: u16, latency_ms: u64) {
     let answer = move |Json(body): Json<Value>| async move {
-        let seed = body["seed"].as_u64().unwrap_or(0);
+        let seed = if body["model"] == "spread" { body["seed"].as_u64().unwrap_or(0) } else { 0 };
         let spread = latency_ms * (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) / 512;
         tokio::time::sleep(Duration::from_millis(latency_ms + spread)).await;
         let message = json!({"role": "assistant", "content": "4"});
@@ -102,7 +101,8 @@ async fn eight(requests: u64, url: &str) -> Value {
     for round in 0..requests {
         let start = Instant::now();
         let calls = (0..8u64).map(|j| {
-            let body = json!({"model": "m", "seed": round * 8 + j, "messages": [{"role": "user", "content": "x"}]});
+            let body =
+                json!({"model": "spread", "seed": round * 8 + j, "messages": [{"role": "user", "content": "x"}]});
             let call = client.post(url).json(&body).send();
             async move { call.await.unwrap().bytes().await.unwrap() }
         });
