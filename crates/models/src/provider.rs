@@ -46,10 +46,14 @@ impl ConnectOptions {
     }
 }
 
+/// A model's file and its context.
+#[cfg(feature = "embedded")]
+type Place = (PathBuf, Option<u32>);
+
 #[cfg(feature = "embedded")]
 fn embedded_from(registry: Registry) -> Option<EmbeddedFactory> {
     // Two pipelines that use one file share its weights while both are there.
-    let loaded: Mutex<HashMap<(PathBuf, Option<u32>), Weak<crate::LazyEmbedded>>> = Mutex::default();
+    let loaded: Mutex<HashMap<Place, Weak<crate::LazyEmbedded>>> = Mutex::default();
     Some(Arc::new(move |_, spec| {
         let file = registry.find(&spec.id).map_err(|error| {
             let kind = match error {

@@ -1,7 +1,7 @@
 //! What a server adds to a call: a mock model server, and a load that is sent to it directly and through others.
 //!
 //! `cargo xtask bench-serve` starts all that and calls this.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
