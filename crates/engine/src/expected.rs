@@ -85,17 +85,18 @@ fn seconds(outcome: &ExampleOutcome, takings: &HashMap<i64, Taking>) -> f64 {
     outcome.stages.iter().map(|s| s.runs().into_iter().map(run).max().unwrap_or(0)).sum::<u64>() as f64 / 1e6
 }
 
-/// Over the stages and items of which several samples were drawn: one sample always agrees with itself.
 fn agreement(stages: &[StageOutcome]) -> Option<f64> {
-    let mut supports = Vec::new();
-    for stage in stages {
-        match &stage.items {
-            Some(items) => supports.extend(items.iter().filter(|i| i.samples.len() > 1).filter_map(|i| i.support)),
-            None if stage.samples.len() > 1 => supports.extend(stage.support),
-            None => {}
-        }
-    }
-    (!supports.is_empty()).then(|| supports.iter().sum::<f64>() / supports.len() as f64)
+    mean_support(stages.iter().flat_map(|stage| match &stage.items {
+        Some(items) => items.iter().map(|item| (item.samples.len(), item.support)).collect(),
+        None => vec![(stage.samples.len(), stage.support)],
+    }))
+}
+
+/// How far samples agree: the mean support over the runs that drew several, as one sample always agrees with itself. Of each
+/// run the number of its samples and its support; `None` where no run drew several.
+pub(crate) fn mean_support(runs: impl Iterator<Item = (usize, Option<f64>)>) -> Option<f64> {
+    let supports: Vec<f64> = runs.filter(|(samples, _)| *samples > 1).filter_map(|(_, support)| support).collect();
+    Spread::of(&supports).map(|spread| spread.mean)
 }
 
 #[cfg(test)]

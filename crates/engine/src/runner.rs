@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::direct::{Direct, Meter};
 use crate::error::EngineError;
 use crate::execute::{Adaptive, Executor, ItemRun, StageRun};
+use crate::expected::mean_support;
 use crate::fit::LeftOut;
 use crate::plan_file::PlanFile;
 use crate::source::Halt;
@@ -63,6 +64,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The share of samples that agree, mean over the stages and items that drew several: as
+    /// [`Expected::agreement`](crate::Expected::agreement) has it.
+    pub fn agreement(&self) -> Option<f64> {
+        mean_support(self.stages.iter().flat_map(|stage| match &stage.items {
+            Some(items) => items.iter().map(|item| (item.samples.len(), item.support)).collect(),
+            None => vec![(stage.samples.len(), stage.support)],
+        }))
+    }
+
     /// The stages of which a prompt was too long for its model and was shortened.
     pub fn shortened(&self) -> impl Iterator<Item = &StageTrace> {
         let items = |stage: &StageTrace| stage.items.iter().flatten().any(|item| item.left_out.is_some());

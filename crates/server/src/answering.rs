@@ -97,7 +97,7 @@ impl Admitted {
             }
             Err(_) => ("deadline", Err(ApiError::deadline(self.deadline.as_secs_f64()))),
         };
-        let of_answer = |answer: &Answer| (answer.cost, agreement(answer));
+        let of_answer = |answer: &Answer| (answer.cost, answer.agreement());
         let answers = result.iter().flatten().map(of_answer).collect();
         self.booking.end(outcome, answers);
         result
@@ -112,19 +112,6 @@ fn outcome(error: &EngineError) -> &'static str {
         EngineErrorKind::Model(kind) if kind.is_transient() => "upstream",
         _ => "failed",
     }
-}
-
-/// How far samples agree, over the stages and items that drew several.
-fn agreement(answer: &Answer) -> Option<f64> {
-    let mut supports = Vec::new();
-    for stage in &answer.stages {
-        match &stage.items {
-            Some(items) => supports.extend(items.iter().filter(|i| i.samples.len() > 1).filter_map(|i| i.support)),
-            None if stage.samples.len() > 1 => supports.extend(stage.support),
-            None => {}
-        }
-    }
-    (!supports.is_empty()).then(|| supports.iter().sum::<f64>() / supports.len() as f64)
 }
 
 /// Books the request when it ends: by what became of it, or as cancelled where nobody waited for that.

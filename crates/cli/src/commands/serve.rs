@@ -37,18 +37,25 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, F
     let address = server.address()?;
     let scheme = if args.access.tls_cert.is_some() { "https" } else { "http" };
     context.screen.say(&format!("serving {} at {scheme}://{address}/v1 (Ctrl-C ends it)", server.plans().join(", ")));
+    let words = "ending: requests under way are answered (Ctrl-C again exits at once)";
+    until_stopped(context, server, words, seconds(args.grace)).await
+}
+
+/// Answers requests until the first signal, then says so and gives those under way `grace` to end.
+pub(super) async fn until_stopped(
+    context: &Context,
+    server: Server,
+    words: &'static str,
+    grace: Duration,
+) -> Result<Exit, Failure> {
     let (stop, stopped) = oneshot::channel::<()>();
     let screen = context.screen;
-    let _watch = watch_with(
-        move || drop(stop),
-        "ending: requests under way are answered (Ctrl-C again exits at once)",
-        move |text| screen.say(text),
-    );
+    let _watch = watch_with(move || drop(stop), words, move |text| screen.say(text));
     let wait = async {
         // The sender is dropped at the first signal.
         let _ = stopped.await;
     };
-    server.run(wait, seconds(args.grace)).await?;
+    server.run(wait, grace).await?;
     Ok(Exit::Ok)
 }
 

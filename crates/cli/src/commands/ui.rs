@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use agenttts_server::{ServeOptions, Server};
-use tokio::sync::oneshot;
 
+use super::serve::until_stopped;
 use crate::args::UiArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::watch_with;
 
 /// How long pages that follow a study may take to hear that the server ends.
 const GRACE: Duration = Duration::from_millis(200);
@@ -43,14 +42,6 @@ pub(super) async fn ui(context: &Context, args: &UiArgs) -> Result<Exit, Failure
     context.screen.say(&format!("the studies of {} are at", context.store_path().display()));
     context.screen.print(&format!("http://{}\n", server.address()?))?;
     context.screen.say("Ctrl-C ends it");
-    let (stop, stopped) = oneshot::channel::<()>();
-    let screen = context.screen;
     let words = "ending: studies that were resumed here await their calls and keep them (Ctrl-C again exits at once)";
-    let _watch = watch_with(move || drop(stop), words, move |text| screen.say(text));
-    let wait = async {
-        // The sender is dropped at the first signal.
-        let _ = stopped.await;
-    };
-    server.run(wait, GRACE).await?;
-    Ok(Exit::Ok)
+    until_stopped(context, server, words, GRACE).await
 }

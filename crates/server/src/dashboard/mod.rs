@@ -25,7 +25,6 @@ use axum::routing::{get, post};
 pub(crate) use view::DashboardState;
 
 /// What may be looked at: pages, their files, and all data of studies.
-///
 pub(crate) fn views<S: Clone + Send + Sync + 'static>(state: DashboardState) -> Router<S> {
     let study = Router::new()
         .route("/", get(studies::one))
