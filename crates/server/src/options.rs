@@ -39,6 +39,27 @@ pub struct ServeOptions {
     pub reload: Option<Duration>,
 }
 
+impl ServeOptions {
+    /// A server without plans, keys and TLS for this machine alone, that looks at no file again.
+    pub fn local(address: SocketAddr, workshop: Workshop, store: PathBuf) -> Self {
+        ServeOptions {
+            address,
+            plans: Vec::new(),
+            workshop,
+            store,
+            keys: None,
+            tls: None,
+            behind_proxy: false,
+            at_once: 16,
+            queue: 16,
+            deadline: Duration::from_secs(600),
+            body: 4 << 20,
+            adaptive: None,
+            reload: None,
+        }
+    }
+}
+
 /// The files of a TLS certificate.
 #[derive(Clone, Debug)]
 pub struct Tls {

@@ -53,21 +53,8 @@ impl Bench {
     /// A dashboard; there is no store yet.
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let options = ServeOptions {
-            address: "127.0.0.1:0".parse().unwrap(),
-            plans: Vec::new(),
-            workshop: Workshop::new("no-models".into()),
-            store: folder.path().join("store.db"),
-            keys: None,
-            tls: None,
-            behind_proxy: false,
-            at_once: 4,
-            queue: 4,
-            deadline: Duration::from_secs(60),
-            body: 1 << 20,
-            adaptive: None,
-            reload: None,
-        };
+        let address = "127.0.0.1:0".parse().unwrap();
+        let options = ServeOptions::local(address, Workshop::new("no-models".into()), folder.path().join("store.db"));
         let server = Server::bind(options).await.unwrap();
         let base = format!("http://{}", server.address().unwrap());
         tokio::spawn(server.run(std::future::pending(), Duration::ZERO));

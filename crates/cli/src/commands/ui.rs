@@ -13,9 +13,6 @@ use crate::failure::Failure;
 /// How long pages that follow a study may take to hear that the server ends.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// The longest that a plan that is tried may take.
-const DEADLINE: Duration = Duration::from_secs(600);
-
 pub(super) async fn ui(context: &Context, args: &UiArgs) -> Result<Exit, Failure> {
     if !args.listen.ip().is_loopback() {
         return Err(Failure::Usage {
@@ -23,21 +20,7 @@ pub(super) async fn ui(context: &Context, args: &UiArgs) -> Result<Exit, Failure
             hint: "listen on 127.0.0.1, and reach it from elsewhere through `ssh -L`".into(),
         });
     }
-    let options = ServeOptions {
-        address: args.listen,
-        plans: Vec::new(),
-        workshop: context.workshop()?,
-        store: context.store_path().to_owned(),
-        keys: None,
-        tls: None,
-        behind_proxy: false,
-        at_once: 16,
-        queue: 16,
-        deadline: DEADLINE,
-        body: 4 << 20,
-        adaptive: None,
-        reload: None,
-    };
+    let options = ServeOptions::local(args.listen, context.workshop()?, context.store_path().to_owned());
     let server = Server::bind(options).await?;
     context.screen.say(&format!("the studies of {} are at", context.store_path().display()));
     context.screen.print(&format!("http://{}\n", server.address()?))?;

@@ -60,9 +60,8 @@ fn is_ours(headers: &HeaderMap) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Beside what every answer of the server has.
 fn secure(headers: &mut HeaderMap) {
-    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(headers, header::REFERRER_POLICY, "no-referrer");
     set(headers, header::X_FRAME_OPTIONS, "DENY");
     set(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     set(headers, HeaderName::from_static("cross-origin-opener-policy"), "same-origin");

@@ -113,20 +113,14 @@ impl Found {
 
     /// Options that serve the plan on a free port.
     pub(crate) fn options(&self) -> ServeOptions {
+        let address = "127.0.0.1:0".parse().unwrap();
         ServeOptions {
-            address: "127.0.0.1:0".parse().unwrap(),
             plans: vec![PlanSource { name: None, file: self.file("sums") }],
-            workshop: workshop(),
-            store: self.folder.path().join("store.db"),
-            keys: None,
-            tls: None,
-            behind_proxy: false,
             at_once: 8,
             queue: 8,
             deadline: Duration::from_secs(60),
             body: 100_000,
-            adaptive: None,
-            reload: None,
+            ..ServeOptions::local(address, workshop(), self.folder.path().join("store.db"))
         }
     }
 }
