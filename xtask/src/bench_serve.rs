@@ -1,14 +1,13 @@
 //! What serving adds to a call, beside other proxies, on one mock model server.
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 
+use crate::measured::{Started, example, free_port, many_files, number, printed};
 use crate::peers::environment;
 use crate::run::{cargo, run, say, target_dir};
 
@@ -35,14 +34,14 @@ pub(crate) fn bench_serve(args: &BenchServeArgs) -> Result<()> {
     let folder = target_dir().join("bench-serve");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
-    let slow = Started::upstream(args.latency_ms)?;
-    let fast = Started::upstream(0)?;
+    let slow = upstream(args.latency_ms)?;
+    let fast = upstream(0)?;
     let mut proxies = vec![("direct", None, slow.url(), fast.url(), "m")];
-    let ours = [Started::agenttts(&folder, "slow", &slow)?, Started::agenttts(&folder, "fast", &fast)?];
-    proxies.push(("agenttts", Some(ours[1].child.id()), ours[0].url(), ours[1].url(), "bench"));
+    let ours = [agenttts(&folder, "slow", &slow, 1)?, agenttts(&folder, "fast", &fast, 1)?];
+    proxies.push(("agenttts", Some(ours[1].id()), ours[0].url(), ours[1].url(), "bench"));
     let theirs = if args.alone { Vec::new() } else { litellm(&folder, &[&slow, &fast])? };
     if let [of_slow, of_fast] = theirs.as_slice() {
-        proxies.push(("litellm", Some(of_fast.child.id()), of_slow.url(), of_fast.url(), "m"));
+        proxies.push(("litellm", Some(of_fast.id()), of_slow.url(), of_fast.url(), "m"));
     }
     say(
         "| server | connections | p50 ms | p95 ms | p99 ms | added to direct at p50 | failed | requests/s, mock without latency | memory MB |",
@@ -68,7 +67,7 @@ pub(crate) fn bench_serve(args: &BenchServeArgs) -> Result<()> {
             ));
         }
     }
-    let eight = Started::agenttts_n(&folder, "eight", &slow, 8)?;
+    let eight = agenttts(&folder, "eight", &slow, 8)?;
     let through = load(200, 1, "agenttts", &eight.url(), "bench")?;
     let direct = output(&["eight", "200", &slow.url()])?;
     say(&format!(
@@ -81,69 +80,30 @@ pub(crate) fn bench_serve(args: &BenchServeArgs) -> Result<()> {
     Ok(())
 }
 
-/// A server that is ended when it is dropped.
-struct Started {
-    child: Child,
-    port: u16,
+/// The mock model server.
+pub(crate) fn upstream(latency_ms: u32) -> Result<Started> {
+    let port = free_port()?;
+    let mut command = many_files();
+    Started::new(command.arg(example("overhead")).args(["upstream", &port.to_string(), &latency_ms.to_string()]), port)
 }
 
-impl Started {
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/v1/chat/completions", self.port)
-    }
-
-    fn new(command: &mut Command, port: u16) -> Result<Self> {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut started = Started { child, port };
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(120) {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(started);
-            }
-            if let Some(status) = started.child.try_wait()? {
-                bail!("a server ended at once ({status})");
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        bail!("a server did not begin to listen")
-    }
-
-    fn upstream(latency_ms: u32) -> Result<Self> {
-        let port = free_port()?;
-        let mut command = Command::new(example());
-        Started::new(command.args(["upstream", &port.to_string(), &latency_ms.to_string()]), port)
-    }
-
-    fn agenttts(folder: &Path, name: &str, upstream: &Started) -> Result<Self> {
-        Started::agenttts_n(folder, name, upstream, 1)
-    }
-
-    /// A plan of one stage with so many samples, over a mock.
-    fn agenttts_n(folder: &Path, name: &str, upstream: &Started, samples: u32) -> Result<Self> {
-        let folder = folder.join(name);
-        fs::create_dir_all(&folder)?;
-        let base = upstream.url().replace("/chat/completions", "");
-        fs::write(folder.join("pipeline.toml"), pipeline(&base, samples))?;
-        fs::write(folder.join("answer.j2"), "{{ question }}\n")?;
-        fs::write(folder.join("search.jsonl"), "{\"question\": \"one\", \"answer\": \"4\"}\n")?;
-        fs::write(folder.join("test.jsonl"), "{\"question\": \"two\", \"answer\": \"4\"}\n")?;
-        let program = target_dir().join("release").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX));
-        let mut search = Command::new(&program);
-        search.args(["search", ".", "--name", "bench", "--store", "store.db"]).current_dir(&folder);
-        run(search.stdout(Stdio::null()).stderr(Stdio::null()))?;
-        let port = free_port()?;
-        let mut serve = Command::new(&program);
-        let listen = format!("127.0.0.1:{port}");
-        serve.args(["serve", "bench.plan.toml", "--store", "store.db", "--at-once", "1024", "--listen", &listen]);
-        Started::new(serve.current_dir(&folder), port)
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Serves a plan of one stage with so many samples, over a mock.
+fn agenttts(folder: &Path, name: &str, upstream: &Started, samples: u32) -> Result<Started> {
+    let folder = folder.join(name);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("pipeline.toml"), pipeline(&upstream.base(), samples))?;
+    fs::write(folder.join("answer.j2"), "{{ question }}\n")?;
+    fs::write(folder.join("search.jsonl"), "{\"question\": \"one\", \"answer\": \"4\"}\n")?;
+    fs::write(folder.join("test.jsonl"), "{\"question\": \"two\", \"answer\": \"4\"}\n")?;
+    let program = target_dir().join("release").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX));
+    let mut search = Command::new(&program);
+    search.args(["search", ".", "--name", "bench", "--store", "store.db"]).current_dir(&folder);
+    run(search.stdout(Stdio::null()).stderr(Stdio::null()))?;
+    let port = free_port()?;
+    let mut serve = Command::new(&program);
+    let listen = format!("127.0.0.1:{port}");
+    serve.args(["serve", "bench.plan.toml", "--store", "store.db", "--at-once", "1024", "--listen", &listen]);
+    Started::new(serve.current_dir(&folder), port)
 }
 
 fn litellm(folder: &Path, upstreams: &[&Started]) -> Result<Vec<Started>> {
@@ -153,7 +113,7 @@ fn litellm(folder: &Path, upstreams: &[&Started]) -> Result<Vec<Started>> {
     let program = python.with_file_name("litellm");
     let start = |upstream: &&Started| {
         let port = free_port()?;
-        let base = upstream.url().replace("/chat/completions", "");
+        let base = upstream.base();
         let config = format!(
             "model_list:\n  - model_name: m\n    litellm_params:\n      model: openai/m\n      api_base: {base}\n      api_key: none\n"
         );
@@ -208,25 +168,7 @@ fn load(requests: u32, connections: u32, name: &str, url: &str, model: &str) -> 
 }
 
 fn output(args: &[&str]) -> Result<String> {
-    let output = Command::new(example()).args(args).stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        bail!("the load failed");
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// A number of the one flat object that the load prints; xtask has no JSON library, and needs none for this.
-fn number(json: &str, key: &str) -> f64 {
-    let after = json.split(&format!("\"{key}\":")).nth(1).unwrap_or_default();
-    after.split([',', '}']).next().and_then(|text| text.trim().parse().ok()).unwrap_or(f64::NAN)
-}
-
-fn example() -> PathBuf {
-    target_dir().join("release").join("examples").join(format!("overhead{}", std::env::consts::EXE_SUFFIX))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr().context("no free port")?.port())
+    printed(Command::new(example("overhead")).args(args))
 }
 
 /// Resident memory in megabytes.

@@ -43,7 +43,7 @@ fn home() -> PathBuf {
 }
 
 /// A Python with the clients.
-fn python() -> Result<PathBuf> {
+pub(crate) fn python() -> Result<PathBuf> {
     let python = environment(&home().join("python"), None).context("clients in Python")?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r"]);

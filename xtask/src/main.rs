@@ -2,11 +2,13 @@
 //!
 //! They do all set-up themselves, so that a fresh machine needs nothing but Rust and this checkout.
 
+mod bench;
 mod bench_serve;
 mod clients;
 mod demo;
 mod demo_data;
 mod lint;
+mod measured;
 mod paper;
 mod peers;
 mod run;
@@ -41,6 +43,9 @@ enum Command {
         #[arg(long)]
         required: bool,
     },
+    /// Measure how fast things are, side by side with others, as ratios.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Measure what serving adds to a call, beside litellm's proxy, on one mock model server.
     BenchServe(bench_serve::BenchServeArgs),
     /// Set up the outside optimisers of `agenttts bench`: Optuna and SMAC, in a Python environment of their own.
@@ -63,6 +68,7 @@ fn main() -> ExitCode {
         Command::DemoData => demo_data::demo_data(),
         Command::Test(args) => test::test(&args),
         Command::TestClients { required } => clients::test_clients(required),
+        Command::Bench(command) => bench::bench(&command),
         Command::BenchServe(args) => bench_serve::bench_serve(&args),
         Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Paper(args) => paper::paper(&args),

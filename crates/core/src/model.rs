@@ -9,7 +9,7 @@ pub struct ProviderSpec {
     pub name: String,
     /// How it is spoken to.
     pub kind: ProviderKind,
-    /// The most calls under way at once.
+    /// The most calls under way at once; see [`OpenaiSpec::adaptive`].
     pub concurrency: u32,
 }
 
@@ -29,7 +29,7 @@ impl ProviderKind {
     /// Calls under way at once where the pipeline file does not say.
     pub fn usual_concurrency(&self) -> u32 {
         match self {
-            ProviderKind::Openai(_) => 16,
+            ProviderKind::Openai(_) => 64,
             ProviderKind::Embedded => 32,
             ProviderKind::Fake => 64,
         }
@@ -53,6 +53,13 @@ pub struct OpenaiSpec {
     pub retries: u32,
     /// The largest `n` that the provider accepts in one call: absent = any, until it is found to ignore or cap it.
     pub max_n: Option<u32>,
+    /// Whether the calls under way follow what the provider is found to bear, up to its concurrency.
+    #[serde(default = "yes")]
+    pub adaptive: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A model as the pipeline file describes it.

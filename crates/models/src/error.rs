@@ -50,6 +50,11 @@ impl ModelErrorKind {
         matches!(self, Self::MissingKey | Self::Unauthorised | Self::UnknownModel | Self::BadFile | Self::NotOnTape)
     }
 
+    /// Whether a provider that has too much to do fails so.
+    pub fn is_overload(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Timeout)
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Unreachable | Self::RateLimited | Self::Timeout | Self::Server | Self::BadReply)

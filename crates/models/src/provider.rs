@@ -171,6 +171,7 @@ mod tests {
             timeout_seconds: 5,
             retries: 0,
             max_n: Some(3),
+            adaptive: true,
         })
     }
 

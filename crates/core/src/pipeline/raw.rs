@@ -95,6 +95,7 @@ pub(crate) struct RawProvider {
     pub timeout_seconds: Option<u32>,
     pub retries: Option<u32>,
     pub max_n: Option<Spanned<u32>>,
+    pub adaptive: Option<bool>,
     pub concurrency: Option<Spanned<u32>>,
 }
 

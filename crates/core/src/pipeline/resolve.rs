@@ -437,6 +437,7 @@ fn provider(name: &str, raw: &Spanned<RawProvider>, place: &Source) -> Result<Pr
                 timeout_seconds: spec.timeout_seconds.unwrap_or(120).max(1),
                 retries: spec.retries.unwrap_or(5),
                 max_n: number(&spec.max_n),
+                adaptive: spec.adaptive.unwrap_or(true),
             })
         }
         other => {

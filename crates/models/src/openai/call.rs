@@ -5,6 +5,7 @@ use std::time::Instant;
 use agenttts_core::{Finish, Request, Usage};
 
 use super::failure::{Failure, Remedy};
+use super::limits::Ended;
 use super::model::{OpenaiModel, prompt_bound};
 use super::quirks::Warning;
 use super::reply::{self, Choice, Completion, Reported, Unusable, excerpt};
@@ -114,7 +115,7 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>) -> Called {
 async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64), (Failure, Option<Reported>)> {
     let tokens = u64::from(prompt_bound(ask.request)) + u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens);
     model.quirks.pause_over().await;
-    let _permit = model.provider.limits.admit(tokens).await;
+    let admission = model.provider.limits.admit(tokens).await;
     let embeds = ask.request.is_embedding();
     let start = Instant::now();
     let sent = if embeds {
@@ -123,10 +124,18 @@ async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64),
         let body = wire::body(&model.id, ask.request, ask.n, ask.seed, model.quirks.dialect());
         model.provider.complete(&body, ask.n).await
     };
-    let (body, content_type) = sent.map_err(|failure| (failure, None))?;
+    let (body, content_type) = match sent {
+        Ok(reply) => reply,
+        Err(failure) => {
+            admission.end(if failure.kind.is_overload() { Ended::Refused } else { Ended::Otherwise });
+            return Err((failure, None));
+        }
+    };
     let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
     let bad = |message: String| Failure::new(ModelErrorKind::BadReply, model.provider.redact(&message));
-    match if embeds { reply::parse_embedding(&body) } else { reply::parse(&body) } {
+    let parsed = if embeds { reply::parse_embedding(&body) } else { reply::parse(&body) };
+    admission.end(parsed.as_ref().map_or(Ended::Otherwise, |completion| Ended::Answered(work(completion))));
+    match parsed {
         Ok(completion) => match completion.choices.iter().find_map(|choice| choice.as_ref().err()) {
             Some(why) if completion.choices.iter().all(Result::is_err) => Err((bad(why.clone()), completion.usage)),
             _ => Ok((completion, latency_us)),
@@ -149,6 +158,12 @@ async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64),
             Err((Failure { message, ..failure }, reply::usage_of(&body)))
         }
     }
+}
+
+/// What a call was to the provider, roughly in decoded tokens: ten tokens of a prompt are read in the time of one.
+fn work(completion: &Completion) -> f64 {
+    let Some(Reported { prompt, completion, .. }) = completion.usage else { return 1.0 };
+    1.0 + completion as f64 + prompt as f64 / 10.0
 }
 
 /// Changes how requests are written where a refusal suggests it. True if the request is worth sending again.

@@ -8,6 +8,7 @@ mod call;
 mod draw;
 mod failure;
 mod key;
+mod knee;
 mod limits;
 mod model;
 mod provider;

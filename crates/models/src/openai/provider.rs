@@ -44,7 +44,12 @@ impl OpenaiProvider {
             base_url: url.as_str().trim_end_matches('/').to_owned(),
             client: client(&spec.name, &url)?,
             key,
-            limits: Limits::new(spec.concurrency, openai.requests_per_minute, openai.tokens_per_minute),
+            limits: Limits::new(
+                spec.concurrency,
+                openai.adaptive,
+                openai.requests_per_minute,
+                openai.tokens_per_minute,
+            ),
             timeout: Duration::from_secs(u64::from(openai.timeout_seconds.max(1))),
             retries: openai.retries,
             policy: options.retry,

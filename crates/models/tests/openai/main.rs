@@ -53,6 +53,7 @@ fn specs(base_url: &str) -> (ProviderSpec, ModelSpec) {
         timeout_seconds: 20,
         retries: 3,
         max_n: None,
+        adaptive: true,
     };
     let provider = ProviderSpec { name: "local".into(), kind: ProviderKind::Openai(openai), concurrency: 8 };
     let spec = serde_json::from_value(serde_json::json!({"name": "m", "provider": "local", "id": "p50"})).unwrap();
