@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use clap::Args;
 
-use crate::measured::{Started, example, free_port, many_files, number, printed};
+use crate::measured::{Started, build, example, free_port, many_files, number, printed};
 use crate::peers::environment;
-use crate::run::{cargo, run, say, target_dir};
+use crate::run::{run, say, target_dir};
 
 #[derive(Args)]
 pub(crate) struct BenchServeArgs {
@@ -29,8 +29,7 @@ const LOADS: [(u32, u32); 3] = [(1, 200), (32, 3_000), (256, 6_000)];
 
 /// Prints a table: latency added to a direct call, requests a second, memory.
 pub(crate) fn bench_serve(args: &BenchServeArgs) -> Result<()> {
-    run(&mut cargo(&["build", "--release", "--package", "agenttts", "--no-default-features"]))?;
-    run(&mut cargo(&["build", "--release", "--package", "agenttts-server", "--example", "overhead"]))?;
+    build()?;
     let folder = target_dir().join("bench-serve");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;

@@ -10,9 +10,10 @@ use crate::run::{cargo, root, run, say, target_dir};
 use crate::setup::{self, Need};
 
 /// The embedded models that the demo pipeline uses.
-const MODELS: [&str; 2] = ["smollm2-135m", "qwen-coder-0.5b"];
+pub(crate) const MODELS: [&str; 2] = ["smollm2-135m", "qwen-coder-0.5b"];
 
-const PIPELINE: &str = "pipelines/demo";
+/// Its folder in the checkout.
+pub(crate) const PIPELINE: &str = "pipelines/demo";
 const REPORT: &str = "report.html";
 const PLAN: &str = "demo.plan.toml";
 

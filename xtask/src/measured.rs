@@ -1,5 +1,6 @@
 //! What benchmarks share: servers in processes of their own, and measuring programs that print one line of JSON.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::target_dir;
+use crate::run::{cargo, run, target_dir};
+use crate::setup::{self, Need};
 
 /// A server that is ended when it is dropped.
 pub(crate) struct Started {
@@ -54,6 +56,30 @@ impl Drop for Started {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Programs that benchmarks run, beside `agenttts` itself, with the crates that they belong to.
+const EXAMPLES: [(&str, &str); 6] = [
+    ("agenttts-bench", "counts"),
+    ("agenttts-engine", "scale"),
+    ("agenttts-models", "decoding"),
+    ("agenttts-models", "live"),
+    ("agenttts-server", "overhead"),
+    ("agenttts-store", "throughput"),
+];
+
+/// Builds all of them and `agenttts` for release, in one command, so that dependencies are built once.
+pub(crate) fn build() -> Result<()> {
+    setup::ensure(&[Need::Cmake, Need::Make, Need::Compiler, Need::Clang, Need::Pip])?;
+    let mut build = cargo(&["build", "--release", "--package", "agenttts", "--bin", "agenttts"]);
+    let packages: BTreeSet<&str> = EXAMPLES.iter().map(|(package, _)| *package).collect();
+    packages.iter().for_each(|package| {
+        build.args(["--package", package]);
+    });
+    EXAMPLES.iter().for_each(|(_, example)| {
+        build.args(["--example", example]);
+    });
+    run(build.args(["--features", "agenttts-models/embedded"]))
 }
 
 /// An example as a release build leaves it.

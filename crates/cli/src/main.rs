@@ -24,6 +24,8 @@ fn main() -> ExitCode {
     // Before any thread: generated code is started by this very program.
     agenttts_sandbox::become_launcher_if_asked();
     let cli = Cli::parse();
+    // Every call under way is an open file, and many systems allow 1024 until asked for more. Where they refuse, it stays.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let screen = Screen::new(cli.global.color, cli.global.verbose > 0);
     start_log(&cli, screen.stderr_colour());
     let exit = match run(cli, screen) {

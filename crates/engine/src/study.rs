@@ -210,11 +210,14 @@ fn watch_requests(study: Arc<Study>, stop: StopHandle) -> JoinHandle<()> {
 /// How often a running study looks whether it is asked to stop.
 const LOOK_FOR_REQUESTS: Duration = Duration::from_millis(500);
 
+/// The most examples that are run at once, whatever the providers bear.
+const MOST_AT_ONCE: usize = 4_096;
+
 /// Examples that are run at once: enough to keep every provider busy.
 pub(crate) fn width(loaded: &Loaded) -> usize {
     let used = |p: &&agenttts_core::ProviderSpec| loaded.pipeline.models.iter().any(|m| m.provider == p.name);
     let all: u32 = loaded.pipeline.providers.iter().filter(used).map(|p| p.concurrency).sum();
-    (all as usize).clamp(1, 256)
+    (all as usize).clamp(1, MOST_AT_ONCE)
 }
 
 /// How the loop of a study ended.

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::demo;
-use crate::measured::{Started, example, free_port, number, printed};
-use crate::run::{cargo, run, say, target_dir};
+use crate::measured::{Started, build, example, free_port, number, printed};
+use crate::run::{run, say, target_dir};
 
 #[derive(Args)]
 pub(crate) struct EmbeddedArgs {
@@ -40,9 +40,7 @@ const MIX: &str = "requests=16 samples=8 shared=420 tail=40 tokens=40";
 
 /// Prints a table of tokens a second, end to end, and their ratios.
 pub(crate) fn embedded(args: &EmbeddedArgs) -> Result<()> {
-    demo::build()?;
-    let mut build = cargo(&["build", "--release", "--package", "agenttts-models", "--features", "embedded"]);
-    run(build.args(["--example", "decoding"]))?;
+    build()?;
     run(Command::new(demo::program()).args(["models", "pull"]).args(&args.models))?;
     let peers = if args.alone { None } else { Some(Peers::build()?) };
     say(
@@ -149,7 +147,8 @@ impl Peers {
         let mut command = Command::new(&self.batched);
         command.arg("--model").arg(model).arg("-pps").args(["--output-format", "jsonl"]);
         command.args(["-npp", &prompt.to_string(), "-ntg", &TOKENS.to_string(), "-npl", &samples.to_string()]);
-        let cells = prompt + samples * TOKENS;
+        // It asks for as much room as if nothing were shared.
+        let cells = samples * (prompt + TOKENS);
         command.args(["--ctx-size", &cells.max(512).to_string(), "--threads", &cores().to_string()]);
         let printed = printed(&mut command)?;
         let line = printed.lines().find(|line| line.contains("\"t_tg\"")).unwrap_or_default();

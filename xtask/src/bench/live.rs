@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::bench_serve::upstream;
 use crate::clients;
-use crate::measured::{example, many_files, median, number, printed};
-use crate::run::{cargo, root, run, say};
+use crate::measured::{build, example, many_files, median, number, printed};
+use crate::run::{root, say};
 
 #[derive(Args)]
 pub(crate) struct LiveArgs {
@@ -31,8 +31,7 @@ pub(crate) struct LiveArgs {
 
 /// Prints a table: calls a second as a share of the ideal, processor time and memory of the caller's process.
 pub(crate) fn live(args: &LiveArgs) -> Result<()> {
-    run(&mut cargo(&["build", "--release", "--package", "agenttts-server", "--example", "overhead"]))?;
-    run(&mut cargo(&["build", "--release", "--package", "agenttts-models", "--example", "live"]))?;
+    build()?;
     let python = if args.alone { None } else { Some(clients::python()?) };
     let server = upstream(args.latency_ms)?;
     let load = [args.callers.to_string(), args.calls.to_string(), server.base()];

@@ -3,24 +3,52 @@
 //! Times on a shared machine mean nothing by themselves, so each table compares with something that ran in between: a physical
 //! limit, a plain loop, another program. The tables of `docs/results/performance.md` are made by these commands.
 
+mod counts;
 mod embedded;
 mod live;
+mod search;
+
+use std::process::Command;
 
 use anyhow::Result;
 use clap::Subcommand;
 
+use crate::measured::{build, example};
+use crate::run::run;
+
 #[derive(Subcommand)]
 pub(crate) enum BenchCommand {
+    /// Instructions along hot paths, against the committed counts.
+    Counts(counts::CountsArgs),
     /// The embedded engine beside one call at a time, llama.cpp's server and its batched benchmark.
     Embedded(embedded::EmbeddedArgs),
     /// Thousands of calls at once to a mock with a latency, beside a plain loop and Python's official client.
     Live(live::LiveArgs),
+    /// A whole search of the demo with each part of the engine switched off in turn.
+    Search(search::SearchArgs),
+    /// The store beside a plain loop over SQLite.
+    Store {
+        /// Rows that each writes
+        #[arg(default_value_t = 100_000)]
+        rows: u32,
+    },
+    /// How a search grows with trials, examples and samples: time and memory at twice the size.
+    Growth,
 }
 
 /// Runs one of the measurements.
 pub(crate) fn bench(command: &BenchCommand) -> Result<()> {
     match command {
+        BenchCommand::Counts(args) => counts::counts(args),
         BenchCommand::Embedded(args) => embedded::embedded(args),
         BenchCommand::Live(args) => live::live(args),
+        BenchCommand::Search(args) => search::search(args),
+        BenchCommand::Store { rows } => program("throughput", &[&rows.to_string()]),
+        BenchCommand::Growth => program("scale", &[]),
     }
+}
+
+fn program(name: &str, args: &[&str]) -> Result<()> {
+    build()?;
+    run(Command::new(example(name)).args(args))
 }

@@ -23,6 +23,7 @@ use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
 mod constraint;
 mod control;
 mod engine;
+mod kept;
 mod lazy;
 mod llama;
 mod sampler;

@@ -17,6 +17,7 @@ use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use tokio::sync::oneshot;
 
+use super::kept::{Alike, KeptPrompts, LEAST_PREFIX, common_prefix};
 use super::llama::{Batch, Context, ContextSize};
 use super::sampler::{Sampler, Sampling};
 use super::text::Assembler;
@@ -28,14 +29,11 @@ use crate::{ModelError, ModelErrorKind};
 const SAMPLES: i32 = 16;
 /// Sequences for prompts: of live requests, and kept ones.
 const PROMPTS: i32 = 40;
-const MOST_KEPT: usize = 8;
 const MOST_LIVE: usize = 16;
 /// All sequences that a context needs.
 pub(super) const SEQUENCES: u32 = (SAMPLES + PROMPTS) as u32;
 /// Tokens of one batch.
 pub(super) const BATCH: u32 = 512;
-/// A common beginning shorter than this is not worth sharing.
-const LEAST_PREFIX: usize = 16;
 
 /// A request that waits for its samples.
 pub(super) struct Job {
@@ -71,7 +69,7 @@ pub(super) struct Slot {
     free_prompts: Vec<i32>,
     waiting: VecDeque<Job>,
     live: Vec<Live>,
-    kept: VecDeque<Kept>,
+    kept: KeptPrompts,
 }
 
 struct Live {
@@ -105,18 +103,6 @@ struct Running {
     entry: usize,
 }
 
-struct Kept {
-    sequence: i32,
-    tokens: Vec<LlamaToken>,
-}
-
-/// A kept prompt, and how many tokens of its beginning a request shares.
-#[derive(Clone, Copy)]
-struct Alike {
-    sequence: i32,
-    common: usize,
-}
-
 impl Slot {
     pub(super) fn new(weights: &Weights, threads: u32) -> Result<Self, String> {
         let context = Context::new(weights.model(), weights.size(), threads)?;
@@ -127,7 +113,7 @@ impl Slot {
             free_prompts: (SAMPLES..SAMPLES + PROMPTS).rev().collect(),
             waiting: VecDeque::new(),
             live: Vec::new(),
-            kept: VecDeque::new(),
+            kept: KeptPrompts::new(weights.size().cells as usize),
         })
     }
 
@@ -197,8 +183,7 @@ impl Slot {
 
     /// Cells that are or may become used.
     fn reserved(&self) -> usize {
-        let kept: usize = self.kept.iter().map(|k| k.tokens.len()).sum();
-        kept + self.live.iter().map(Live::reserved).sum::<usize>()
+        self.kept.cells() + self.live.iter().map(Live::reserved).sum::<usize>()
     }
 
     fn cells(&self) -> usize {
@@ -216,14 +201,12 @@ impl Slot {
             if self.live.len() >= MOST_LIVE || self.free_samples.len() <= self.owed() {
                 return;
             }
-            let alike = self.most_alike(job);
+            let alike = self.kept.most_alike(job.reusable());
             let mut taken = None;
             while self.reserved() + need > self.cells() || (self.free_prompts.is_empty() && taken.is_none()) {
-                let other = self.kept.iter().position(|k| Some(k.sequence) != alike.map(|a| a.sequence));
-                let evicted = self.kept.remove(other.unwrap_or(0));
-                match (evicted, alike) {
-                    (Some(kept), Some(alike)) if kept.sequence == alike.sequence => taken = Some(alike),
-                    (Some(kept), _) => self.free_prompt(kept.sequence),
+                match (self.kept.give_up(alike.map(|a| a.sequence)), alike) {
+                    (Some(sequence), Some(alike)) if sequence == alike.sequence => taken = Some(alike),
+                    (Some(sequence), _) => self.free_prompt(sequence),
                     (None, _) => {
                         if let Some(taken) = taken {
                             self.free_prompt(taken.sequence);
@@ -243,13 +226,6 @@ impl Slot {
         }
     }
 
-    /// The kept prompt with which a request has the longest beginning in common.
-    fn most_alike(&self, job: &Job) -> Option<Alike> {
-        let prompt = job.reusable();
-        let alike = self.kept.iter().map(|k| Alike { common: common_prefix(prompt, &k.tokens), sequence: k.sequence });
-        alike.filter(|a| a.common >= LEAST_PREFIX).max_by_key(|a| a.common)
-    }
-
     /// Cuts a kept prompt down to what a request shares with it, where there is no room for both; false, and the
     /// sequence is free, where the engine cannot cut it.
     fn take_over(&mut self, Alike { common, sequence }: Alike) -> bool {
@@ -267,8 +243,8 @@ impl Slot {
 
     /// Gives up the prompt that was kept longest.
     fn evict(&mut self) -> bool {
-        let Some(kept) = self.kept.pop_front() else { return false };
-        self.free_prompt(kept.sequence);
+        let Some(sequence) = self.kept.give_up(None) else { return false };
+        self.free_prompt(sequence);
         true
     }
 
@@ -334,7 +310,7 @@ impl Slot {
         let prompt = live.job.reusable();
         if !prompt.is_empty() {
             let known = self.live.iter().filter(|l| l.begun).map(|l| (&l.job.prompt[..], l.evaluated, l.sequence));
-            let kept = self.kept.iter().map(|k| (&k.tokens[..], k.tokens.len(), k.sequence));
+            let kept = self.kept.iter().map(|(tokens, sequence)| (tokens, tokens.len(), sequence));
             for (tokens, evaluated, sequence) in known.chain(kept) {
                 let common = common_prefix(prompt, tokens);
                 coming = coming.max(common);
@@ -350,11 +326,7 @@ impl Slot {
         if common >= LEAST_PREFIX {
             self.context.share(from, live.sequence, common);
             live.begin_after(common);
-            if let Some(used) = self.kept.iter().position(|k| k.sequence == from)
-                && let Some(kept) = self.kept.remove(used)
-            {
-                self.kept.push_back(kept);
-            }
+            self.kept.used(Alike { sequence: from, common });
         }
         true
     }
@@ -387,31 +359,12 @@ impl Slot {
     }
 
     fn finish_requests(&mut self) {
-        for live in self.live.extract_if(.., |live| live.draws.iter().all(Option::is_some)) {
-            let sequence = live.sequence;
-            let complete = live.logits.is_some();
+        let finished: Vec<Live> = self.live.extract_if(.., |live| live.draws.iter().all(Option::is_some)).collect();
+        for live in finished {
+            let (sequence, cached, complete) = (live.sequence, live.cached, live.logits.is_some());
             let tokens = live.reply();
-            if complete {
-                // What begins the new prompt, or is the same, is of no more use.
-                while let Some(at) = self.kept.iter().position(|k| tokens.starts_with(&k.tokens))
-                    && let Some(old) = self.kept.remove(at)
-                {
-                    self.context.forget(old.sequence);
-                    self.free_prompts.push(old.sequence);
-                }
-                self.kept.push_back(Kept { sequence, tokens });
-            } else {
-                self.context.forget(sequence);
-                self.free_prompts.push(sequence);
-            }
-        }
-        // The latest stays whatever its length, for a conversation that grows with every call; requests that need its
-        // room take it over or evict it.
-        let most = self.cells() / 4;
-        while self.kept.len() > MOST_KEPT
-            || (self.kept.len() > 1 && self.kept.iter().map(|k| k.tokens.len()).sum::<usize>() > most)
-        {
-            self.evict();
+            let freed = if complete { self.kept.keep(sequence, tokens, cached) } else { vec![sequence] };
+            freed.into_iter().for_each(|sequence| self.free_prompt(sequence));
         }
     }
 }
@@ -561,10 +514,6 @@ pub(super) fn context_size(cells: u32) -> ContextSize {
 
 pub(super) fn tokens(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-fn common_prefix(a: &[LlamaToken], b: &[LlamaToken]) -> usize {
-    a.iter().zip(b).take_while(|(x, y)| x == y).count()
 }
 
 impl Job {

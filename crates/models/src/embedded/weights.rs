@@ -80,7 +80,7 @@ impl Weights {
         let cells = fitting.max(wanted).next_multiple_of(256);
         let controls = Controls::of(&model.vocab());
         Ok(Weights {
-            shares_prefixes: !model.is_recurrent() && !model.is_hybrid(),
+            shares_prefixes: shared_prefixes_wanted() && !model.is_recurrent() && !model.is_hybrid(),
             model: Arc::new(model),
             facts,
             sha256,
@@ -184,6 +184,11 @@ pub(super) fn backend() -> Result<&'static LlamaBackend, ModelError> {
 
 fn quiet_logs() {
     send_logs_to_tracing(LogOptions::default());
+}
+
+/// `AGENTTTS_SHARE_PREFIXES=0` has every prompt evaluated from its start, to measure what sharing is worth.
+fn shared_prefixes_wanted() -> bool {
+    std::env::var_os("AGENTTTS_SHARE_PREFIXES").is_none_or(|value| value != "0")
 }
 
 #[cfg(test)]
