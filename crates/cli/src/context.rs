@@ -61,14 +61,20 @@ impl Context {
         if self.store.exists() { self.store().map(Some) } else { Ok(None) }
     }
 
-    /// A study of the store: the named one, else the newest.
-    pub(crate) fn summary(&self, study: Option<&str>) -> Result<(Store, StudySummary), Failure> {
+    /// The name of a study of the store: the named one, else the newest.
+    pub(crate) fn study_or_newest(&self, study: Option<&str>) -> Result<(Store, String), Failure> {
         let nothing = || Failure::NoStudy(self.store.clone());
         let store = self.existing_store()?.ok_or_else(nothing)?;
         let name = match study {
             Some(name) => name.to_owned(),
             None => newest(&store)?.ok_or_else(nothing)?,
         };
+        Ok((store, name))
+    }
+
+    /// A study of the store: the named one, else the newest.
+    pub(crate) fn summary(&self, study: Option<&str>) -> Result<(Store, StudySummary), Failure> {
+        let (store, name) = self.study_or_newest(study)?;
         let summary = agenttts_engine::summary(&store, &name)?;
         Ok((store, summary))
     }

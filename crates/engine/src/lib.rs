@@ -51,7 +51,10 @@ pub use expected::{Expected, Spread};
 pub use fit::LeftOut;
 pub use forecast::{Forecast, forecast};
 pub use load::{FactsLookup, LoadOptions, Loaded, PIPELINE_FILE, load_pipeline, load_pipeline_with};
-pub use look::{CombinedLook, ExampleTrace, Glance, Looked, RunLook, SampleLook, StageLook, Votes, glances};
+pub use look::{
+    CombinedLook, ExampleTrace, Fate, Glance, Lead, LookError, Looked, MOST_EXPLAINED, PlanLine, RunLook, Said,
+    SampleLook, StageLook, TrialIndex, TrialLine, View, Votes, glances,
+};
 pub use pilot::{PILOT_MARGIN, PilotOptions, pilot, pilot_tape};
 pub use plan_file::{FrontPlan, Measured, PLAN_FILE_VERSION, PlanFile, PlanStage, Source};
 pub use prompts::{PromptFit, prompt_fits};

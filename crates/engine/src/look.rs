@@ -1,11 +1,18 @@
 //! Looking at a study piece by piece: what `summary` says of it without its trials, and why an example got its answer.
 
+mod index;
+mod kept;
+mod view;
+
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{Choice, Example, Finish, Message, StudyState, StudySummary};
 use agenttts_stage::{CompiledStage, vote_key};
-use agenttts_store::{DrawnSample, ItemOutcome, SpendTotals, StageOutcome, StepOutcome, Store};
+use agenttts_store::{
+    DrawnSample, ItemOutcome, SpendTotals, StageOutcome, StepOutcome, Store, StoreError, StoreErrorKind,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -15,6 +22,12 @@ use crate::load::Loaded;
 use crate::settings::StudySettings;
 use crate::study::parse;
 use crate::summary::{StudyResult, outline};
+
+pub use index::{Fate, Lead, PlanLine, TrialIndex, TrialLine};
+pub use view::{MOST_EXPLAINED, Said, View};
+
+/// Why a study cannot be looked at, for all who look at once.
+pub type LookError = Arc<EngineError>;
 
 /// Events that are looked through for the last one that tells how far a study is.
 const LATEST: u32 = 200;
@@ -114,6 +127,20 @@ impl Looked {
     /// Its id in the store.
     pub fn id(&self) -> i64 {
         self.id
+    }
+
+    /// How it stands.
+    ///
+    /// # Errors
+    /// A store that cannot be read, or from which the study is gone.
+    pub fn glance(&self, store: &Store) -> Result<Glance, EngineError> {
+        let row = store.glances()?.into_iter().find(|row| row.id == self.id);
+        let row = row.ok_or_else(|| StoreError {
+            kind: StoreErrorKind::NoStudy,
+            path: None,
+            detail: format!("there is no study {:?} any more", self.name),
+        })?;
+        glance(store, row)
     }
 
     /// Its pipeline.

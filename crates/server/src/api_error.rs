@@ -24,11 +24,18 @@ struct Body {
     kind: &'static str,
     param: Option<String>,
     code: Option<&'static str>,
+    /// What to do about it, where the message does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
-        ApiError { status, body: Body { message: message.into(), kind, param: None, code }, retry_after: None }
+        ApiError {
+            status,
+            body: Body { message: message.into(), kind, param: None, code, hint: None },
+            retry_after: None,
+        }
     }
 
     /// The request is wrong.
@@ -96,6 +103,26 @@ impl ApiError {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("draining"), "the server is ending");
         error.retry_after = Some(5);
         error
+    }
+
+    /// Whatever a status says, in these words.
+    pub(crate) fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
+        let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
+        ApiError::new(status, kind, None, message)
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(mut self, hint: Option<String>) -> Self {
+        self.body.hint = hint;
+        self
+    }
+
+    /// The message, and what to do, in one line.
+    pub(crate) fn words(&self) -> String {
+        match &self.body.hint {
+            Some(hint) => format!("{} ({hint})", self.body.message),
+            None => self.body.message.clone(),
+        }
     }
 
     /// Which parameter it is about.

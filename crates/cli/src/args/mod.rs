@@ -11,6 +11,7 @@ mod store;
 mod study;
 mod tape;
 mod ui;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub(crate) use store::{ExportFormatArg, StoreArgs, StoreCommand};
 pub(crate) use study::{StudyArgs, StudyCommand, StudyOf};
 pub(crate) use tape::{DemoArgs, ExportArgs, RecordArgs, TapeArgs, TapeCommand};
 pub(crate) use ui::UiArgs;
+pub(crate) use watch::WatchArgs;
 
 /// Finds the model, the number of samples and the aggregator of every stage of an LLM pipeline that give the best
 /// quality within a budget.
@@ -97,6 +99,8 @@ pub(crate) enum Command {
     Keys(KeysArgs),
     /// Show studies in a browser: live, down to every sample; stop them, resume them, and try plans
     Ui(UiArgs),
+    /// Show a study in this terminal while it goes on, and stop it
+    Watch(WatchArgs),
     /// List, fetch and add models that run in this process
     Models(ModelsArgs),
     /// Look at a published data set, or make the splits of a pipeline of it

@@ -19,6 +19,7 @@ mod store;
 mod studies;
 mod tape;
 mod ui;
+mod watch;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -42,6 +43,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Serve(args) => serve::serve(context, &args).await,
         Command::Keys(args) => keys::keys(context, &args),
         Command::Ui(args) => ui::ui(context, &args).await,
+        Command::Watch(args) => watch::watch(context, &args),
         Command::Models(args) => models::models(context, &args.command).await,
         Command::Data(args) => data::data(context, &args),
         Command::Tape(args) => tape::tape(context, &args.command).await,

@@ -14,6 +14,7 @@ pub(crate) mod screen;
 pub(crate) mod study;
 pub(crate) mod table;
 pub(crate) mod trials;
+pub(crate) mod watch;
 pub(crate) mod why;
 
 pub(crate) use screen::{Paint, Screen};

@@ -23,6 +23,7 @@ pub(crate) struct Screen {
     stdout_colour: bool,
     stderr_colour: bool,
     live: bool,
+    terminal: bool,
 }
 
 impl Screen {
@@ -41,12 +42,23 @@ impl Screen {
             stderr_colour: colour(terminal),
             // Log lines would tear a live display apart.
             live: terminal && !dumb && !verbose,
+            terminal: io::stdout().is_terminal() && io::stdin().is_terminal() && !dumb,
         }
     }
 
     /// Whether stderr can show a display that redraws itself.
     pub(crate) fn is_live(&self) -> bool {
         self.live
+    }
+
+    /// Whether stdout can be drawn on while keys are pressed.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Whether stdout takes colour.
+    pub(crate) fn stdout_colour(&self) -> bool {
+        self.stdout_colour
     }
 
     /// Whether stderr takes colour.

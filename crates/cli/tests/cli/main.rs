@@ -28,3 +28,4 @@ mod support;
 mod tape;
 mod too_long;
 mod ui;
+mod watch;

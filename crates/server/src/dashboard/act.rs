@@ -8,8 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
-use super::kept::lock;
-use super::view::{DashboardState, Run};
+use super::view::{DashboardState, Run, lock};
 
 /// What was done.
 #[derive(Serialize)]
@@ -24,11 +23,11 @@ pub(super) async fn stop(
 ) -> Result<(StatusCode, Json<Done>), Fault> {
     state
         .look(study, |view| {
-            if view.stores.pages.ask_to_stop(&view.name)? {
+            if view.store().ask_to_stop(view.name())? {
                 return Ok(());
             }
             Err(Fault::conflict(
-                format!("no process runs the study {}", view.name),
+                format!("no process runs the study {}", view.name()),
                 "it has stopped already, or was killed: it can be resumed",
             ))
         })
@@ -58,13 +57,13 @@ pub(super) async fn resume(
             let glance = view.glance()?;
             if glance.is_run {
                 let hint = "stop it first; a study has one process at a time";
-                return Err(Fault::conflict(format!("the study {} is being run", view.name), hint));
+                return Err(Fault::conflict(format!("the study {} is being run", view.name()), hint));
             }
             if glance.state == StudyState::Done {
                 let hint = "a finished study goes on with more trials: `agenttts search --resume STUDY --trials N`";
-                return Err(Fault::conflict(format!("the study {} is done", view.name), hint));
+                return Err(Fault::conflict(format!("the study {} is done", view.name()), hint));
             }
-            Ok((view.stores.bulk.clone(), view.name.clone()))
+            Ok((view.bulk().clone(), view.name().to_owned()))
         })
         .await?;
     let run = Run { stop: StopHandle::new(), fault: None, is_over: false };

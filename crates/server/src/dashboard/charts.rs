@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use agenttts_core::{Estimate, Explanation, Guideline, Plan, ScalingCurve};
+use agenttts_engine::{Fate, MOST_EXPLAINED, PlanLine, Said, TrialIndex, TrialLine};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
-use super::index::{Fate, Index, Line, PlanLine, thinned};
-use super::view::{DashboardState, MOST_EXPLAINED, PATIENCE, Said};
+use super::view::DashboardState;
 
 /// Points of a plot at the most.
 const MOST: usize = 1_200;
@@ -57,12 +57,12 @@ pub(super) async fn progress(
     State(state): State<DashboardState>,
     Path(study): Path<String>,
 ) -> Result<Json<Progress>, Fault> {
-    Ok(Json(state.look(study, |view| view.index(|index| Ok(progress_of(index)))).await?))
+    Ok(Json(state.look(study, |view| Ok(view.index(progress_of)?)).await?))
 }
 
-fn progress_of(index: &Index) -> Progress {
-    let measured: Vec<&Line> = index.lines.iter().filter(|l| l.fate == Fate::Measured).collect();
-    let point = |line: &Line| {
+fn progress_of(index: &TrialIndex) -> Progress {
+    let measured: Vec<&TrialLine> = index.lines.iter().filter(|l| l.fate == Fate::Measured).collect();
+    let point = |line: &TrialLine| {
         let Estimate { mean, low, high, .. } = line.objective;
         TrialPoint { trial: line.number, round: line.round, mean, low, high }
     };
@@ -114,32 +114,32 @@ pub(super) async fn plans(
     Path(study): Path<String>,
 ) -> Result<Json<Plans>, Fault> {
     let plans = state.look(study, |view| {
-        let said = view.summary(PATIENCE)?;
+        let said = view.summary(None)?;
         let (front, recommended) = match &said {
             Said::Summary(summary) => (Some(summary.pareto.clone()), summary.recommended.clone()),
             Said::Soon | Said::TooMuch => (None, view.outline()?.0.recommended),
         };
-        view.index(|index| {
+        Ok(view.index(|index| {
             let mut plans = plans_of(index, front, recommended.as_ref().map(|r| r.trial));
             plans.is_recommended = recommended.is_some();
             plans.complete = index.is_complete && !matches!(said, Said::Soon);
-            Ok(plans)
-        })
+            plans
+        })?)
     });
     Ok(Json(plans.await?))
 }
 
-fn plans_of(index: &Index, believed: Option<Vec<u32>>, chosen: Option<u32>) -> Plans {
-    let measured: Vec<&PlanLine> = index.plans.iter().filter(|p| !p.trials.is_empty()).collect();
-    let first = |plan: &PlanLine| plan.trials.first().copied().unwrap_or(0);
+fn plans_of(index: &TrialIndex, believed: Option<Vec<u32>>, chosen: Option<u32>) -> Plans {
+    let measured: Vec<&PlanLine> = index.measured().collect();
+    let first = |plan: &PlanLine| plan.first_trial().unwrap_or(0);
     let leading = || index.leads.last().map(|lead| first(&index.plans[lead.plan as usize]));
     // A plan may be recommended by a later one of its trials.
     let chosen =
         chosen.and_then(|n| measured.iter().find(|p| p.trials.contains(&n))).map(|p| first(p)).or_else(leading);
     let is_believed = believed.is_some();
     let front: Vec<&PlanLine> = match believed {
-        Some(trials) => trials.iter().filter_map(|n| measured.iter().find(|p| first(p) == *n).copied()).collect(),
-        None => front_by_means(&measured),
+        Some(trials) => index.plans_of(&trials),
+        None => index.front(),
     };
     let point = |plan: &PlanLine, stands_for| PlanPoint {
         trial: first(plan),
@@ -164,19 +164,6 @@ fn plans_of(index: &Index, believed: Option<Vec<u32>>, chosen: Option<u32>) -> P
         chosen,
         is_recommended: false,
     }
-}
-
-/// The plans that none is both cheaper and better than, by their own means.
-fn front_by_means<'p>(measured: &[&'p PlanLine]) -> Vec<&'p PlanLine> {
-    let mut by_cost = measured.to_vec();
-    by_cost.sort_by(|a, b| a.cost.mean.total_cmp(&b.cost.mean).then(b.objective.mean.total_cmp(&a.objective.mean)));
-    let mut best = f64::NEG_INFINITY;
-    by_cost.retain(|p| {
-        let better = p.objective.mean > best;
-        best = best.max(p.objective.mean);
-        better
-    });
-    by_cost
 }
 
 /// One plan, the first, for each place of a raster over cost (logarithmic) and quality.
@@ -219,7 +206,7 @@ pub(super) async fn insights(
 ) -> Result<Json<Insights>, Fault> {
     let insights = state.look(study, |view| {
         let nothing = |missing| Insights { complete: true, missing, curves: Vec::new(), explanation: None };
-        Ok(match view.summary(PATIENCE)? {
+        Ok(match view.summary(None)? {
             Said::Summary(summary) => {
                 Insights { curves: summary.curves.clone(), explanation: summary.explanation.clone(), ..nothing(None) }
             }
@@ -227,7 +214,7 @@ pub(super) async fn insights(
             Said::TooMuch => nothing(Some(format!(
                 "This study has more than {MOST_EXPLAINED} measured plans: explaining them takes too long for a page. \
                  `agenttts show {} --why` does it.",
-                view.name
+                view.name()
             ))),
         })
     });
@@ -279,14 +266,14 @@ pub(super) async fn guidelines(
     Query(from): Query<From>,
 ) -> Result<Json<Timeline>, Fault> {
     let timeline = state.look(study, move |view| {
-        let guidelines = view.stores.pages.guidelines(view.looked.id())?;
-        view.index(|index| Ok(timeline_of(index, &guidelines, from.offset)))
+        let guidelines = view.store().guidelines(view.looked().id())?;
+        Ok(view.index(|index| timeline_of(index, &guidelines, from.offset))?)
     });
     Ok(Json(timeline.await?))
 }
 
-fn timeline_of(index: &Index, guidelines: &[Guideline], offset: usize) -> Timeline {
-    let rounds: Vec<&[Line]> = index.lines.chunk_by(|a, b| a.round == b.round).collect();
+fn timeline_of(index: &TrialIndex, guidelines: &[Guideline], offset: usize) -> Timeline {
+    let rounds: Vec<&[TrialLine]> = index.lines.chunk_by(|a, b| a.round == b.round).collect();
     let shown = rounds.iter().rev().skip(offset).take(ROUNDS).filter_map(|lines| {
         let (first, last) = (lines.first()?, lines.last()?);
         let measured = lines.iter().filter(|l| l.fate == Fate::Measured);
@@ -332,4 +319,13 @@ fn timeline_of(index: &Index, guidelines: &[Guideline], offset: usize) -> Timeli
 
 fn steering(guidelines: &[Guideline], round: u32) -> Vec<Guideline> {
     guidelines.iter().filter(|g| g.round + 1 == round).cloned().collect()
+}
+
+/// At most `most` of the points of a series, evenly spread, the first and the last among them.
+fn thinned<T: Copy>(all: &[T], most: usize) -> Vec<T> {
+    if all.len() <= most || most < 2 {
+        return all.to_vec();
+    }
+    let step = (all.len() - 1) as f64 / (most - 1) as f64;
+    (0..most).map(|i| all[(i as f64 * step).round() as usize]).collect()
 }

@@ -1,23 +1,19 @@
 //! What goes wrong in the dashboard, as JSON that says what to do.
 
-use agenttts_engine::{EngineError, EngineErrorKind};
+use agenttts_engine::{EngineError, EngineErrorKind, LookError};
 use agenttts_store::{StoreError, StoreErrorKind};
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
-/// An answer that says what is wrong.
+use crate::api_error::ApiError;
+
+/// An [`ApiError`] in the words of whoever may see studies: it says more than those of requests that plans answer.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
-    status: StatusCode,
-    message: String,
-    hint: Option<String>,
-}
+pub(super) struct Fault(ApiError);
 
 impl Fault {
     pub(super) fn new(status: StatusCode, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Fault { status, message: message.into(), hint: Some(hint.into()) }
+        Fault(ApiError::of_status(status, message).hint(Some(hint.into())))
     }
 
     pub(super) fn missing(message: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -34,22 +30,18 @@ impl Fault {
 
     /// The message, and what to do, in one line.
     pub(super) fn words(&self) -> String {
-        match &self.hint {
-            Some(hint) => format!("{} ({hint})", self.message),
-            None => self.message.clone(),
-        }
+        self.0.words()
     }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let body = json!({ "error": { "message": self.message, "hint": self.hint } });
-        (self.status, Json(body)).into_response()
+        self.0.into_response()
     }
 }
 
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
+impl From<&StoreError> for Fault {
+    fn from(error: &StoreError) -> Self {
         let status = match error.kind {
             StoreErrorKind::NoStudy => StatusCode::NOT_FOUND,
             StoreErrorKind::StudyLocked { .. } => StatusCode::CONFLICT,
@@ -61,13 +53,13 @@ impl From<StoreError> for Fault {
         }
         let hint = error.hint().map(str::to_owned);
         // Where the store lies is nobody's business who sees the dashboard from elsewhere; the log has it.
-        let message = StoreError { path: None, ..error }.to_string();
-        Fault { status, message, hint }
+        let message = StoreError { path: None, ..error.clone() }.to_string();
+        Fault(ApiError::of_status(status, message).hint(hint))
     }
 }
 
-impl From<EngineError> for Fault {
-    fn from(error: EngineError) -> Self {
+impl From<&EngineError> for Fault {
+    fn from(error: &EngineError) -> Self {
         if let EngineError::Store(error) = error {
             return error.into();
         }
@@ -80,6 +72,24 @@ impl From<EngineError> for Fault {
         let hint = error.hint().or_else(|| problems.clone().find_map(|p| p.hint.clone()));
         let messages: Vec<String> = problems.map(|p| p.message.clone()).collect();
         let message = if messages.is_empty() { error.to_string() } else { messages.join("; ") };
-        Fault { status, message, hint }
+        Fault(ApiError::of_status(status, message).hint(hint))
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<LookError> for Fault {
+    fn from(error: LookError) -> Self {
+        (&*error).into()
     }
 }

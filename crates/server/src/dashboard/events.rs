@@ -64,7 +64,7 @@ pub(super) async fn of_study(
     Ok(follow(ended, begin, |mut follow| async move {
         let (study, seq) = (follow.study.clone(), follow.seq);
         let seen = follow.state.look(study, move |view| {
-            let events = view.stores.pages.events_after(view.looked.id(), seq, MOST)?;
+            let events = view.store().events_after(view.looked().id(), seq, MOST)?;
             let glance = view.glance()?;
             let standing = Standing {
                 state: glance.state,

@@ -82,8 +82,8 @@ pub(super) async fn page(
 ) -> Result<Json<Page>, Fault> {
     let page = state.look(study, move |view| {
         trial_of(view, trial)?;
-        let outcomes = view.stores.pages.outcomes(view.looked.id(), trial)?;
-        let stages = view.looked.loaded().pipeline.stages.iter().map(|s| s.name.clone()).collect();
+        let outcomes = view.store().outcomes(view.looked().id(), trial)?;
+        let stages = view.looked().loaded().pipeline.stages.iter().map(|s| s.name.clone()).collect();
         Ok(paged(outcomes, stages, &wanted))
     });
     Ok(Json(page.await?))
@@ -159,10 +159,10 @@ pub(super) async fn one(
     Query(which): Query<Which>,
 ) -> Result<Json<ExampleTrace>, Fault> {
     let found = state.look(study, move |view| {
-        let trace = view.looked.example(&view.stores.pages, trial, &which.id)?;
+        let trace = view.looked().example(view.store(), trial, &which.id)?;
         trace.ok_or_else(|| {
             Fault::missing(
-                format!("trial {trial} of the study {} did not run on an example {:?}", view.name, which.id),
+                format!("trial {trial} of the study {} did not run on an example {:?}", view.name(), which.id),
                 "the trial's page lists its examples",
             )
         })

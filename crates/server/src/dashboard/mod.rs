@@ -10,8 +10,6 @@ mod error;
 mod events;
 mod examples;
 mod guard;
-mod index;
-mod kept;
 mod pages;
 mod playground;
 mod studies;

@@ -5,14 +5,14 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use agenttts_core::text::escaped;
-use agenttts_engine::{Glance, glances};
+use agenttts_engine::{Glance, Said, glances};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
-use super::view::{DashboardState, Said, blocking};
+use super::view::{DashboardState, blocking};
 
 /// How long a report may take: nobody looks at half of one.
 const REPORT: Duration = Duration::from_secs(60);
@@ -99,9 +99,9 @@ fn plain_row(study: &Glance) -> String {
 /// A study's report: the page that `agenttts report` writes.
 pub(super) async fn report(State(state): State<DashboardState>, Path(study): Path<String>) -> Result<Response, Fault> {
     let page = state.look(study, |view| {
-        let Said::Summary(summary) = view.summary(REPORT)? else {
-            let hint = format!("`agenttts report {}` writes its report", view.name);
-            return Err(Fault::conflict(format!("the study {} is too large to report on here", view.name), hint));
+        let Said::Summary(summary) = view.summary(Some(REPORT))? else {
+            let hint = format!("`agenttts report {}` writes its report", view.name());
+            return Err(Fault::conflict(format!("the study {} is too large to report on here", view.name()), hint));
         };
         Ok(agenttts_report::html(&summary))
     });

@@ -59,7 +59,7 @@ pub(super) async fn run(
 
 async fn answer(state: &DashboardState, tried: Tried, fields: Map<String, Value>) -> Result<Answer, Fault> {
     let file: PlanFile = state
-        .look(tried.study, move |view| Ok(agenttts_engine::plan_file(&view.stores.pages, &view.name, tried.trial)?))
+        .look(tried.study, move |view| Ok(agenttts_engine::plan_file(view.store(), view.name(), tried.trial)?))
         .await?;
     Ok(Runner::new(&file, state.workshop()).await?.run(fields).await?)
 }

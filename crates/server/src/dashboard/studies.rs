@@ -7,8 +7,7 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 
 use super::error::Fault;
-use super::kept::lock;
-use super::view::{DashboardState, blocking};
+use super::view::{DashboardState, blocking, lock};
 
 /// All studies.
 #[derive(Serialize)]

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use agenttts_core::{Comparison, Estimate, Finding, Plan, Trial, TrialState};
+use agenttts_core::{Comparison, Estimate, Finding, Plan, Span, Trial, TrialState};
+use agenttts_engine::{Fate, TrialIndex, TrialLine, View};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
@@ -11,8 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
-use super::index::{Fate, Index, Line, span_words};
-use super::view::{DashboardState, View};
+use super::view::DashboardState;
 
 /// Trials of a page at the most.
 const MOST: usize = 500;
@@ -84,7 +84,7 @@ pub(super) async fn page(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page>, Fault> {
     let page = state.look(study, move |view| {
-        let (page, is_complete) = view.index(|index| Ok((paged(index, &wanted), index.is_complete)))?;
+        let (page, is_complete) = view.index(|index| (paged(index, &wanted), index.is_complete))?;
         if is_complete || !wanted.is_plain() { Ok(page) } else { in_order(view, &wanted) }
     });
     Ok(Json(page.await?))
@@ -107,7 +107,7 @@ fn in_order(view: &View, wanted: &Wanted) -> Result<Page, Fault> {
         true => (all.saturating_sub(offset + limit) + 1..=all - offset).collect(),
         false => (offset + 1..=(offset + limit).min(all)).collect(),
     };
-    let mut trials = view.stores.pages.trials_of(view.looked.id(), &numbers)?;
+    let mut trials = view.store().trials_of(view.looked().id(), &numbers)?;
     if wanted.down {
         trials.reverse();
     }
@@ -136,9 +136,9 @@ fn row_of(trial: Trial) -> Row {
     }
 }
 
-fn paged(index: &Index, wanted: &Wanted) -> Page {
+fn paged(index: &TrialIndex, wanted: &Wanted) -> Page {
     let words: Vec<String> = wanted.q.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    let fits = |line: &&Line| {
+    let fits = |line: &&TrialLine| {
         wanted.fate.is_none_or(|fate| line.fate == fate)
             && wanted.round.is_none_or(|round| line.round == round)
             && words.iter().all(|word| {
@@ -146,9 +146,9 @@ fn paged(index: &Index, wanted: &Wanted) -> Page {
                     || index.methods[line.method as usize].contains(word)
             })
     };
-    let mut found: Vec<&Line> = index.lines.iter().filter(fits).collect();
-    let measured_first = |a: &Line, b: &Line| (b.fate == Fate::Measured).cmp(&(a.fate == Fate::Measured));
-    let by = |a: &Line, b: &Line| match wanted.sort {
+    let mut found: Vec<&TrialLine> = index.lines.iter().filter(fits).collect();
+    let measured_first = |a: &TrialLine, b: &TrialLine| (b.fate == Fate::Measured).cmp(&(a.fate == Fate::Measured));
+    let by = |a: &TrialLine, b: &TrialLine| match wanted.sort {
         Sort::Number => a.number.cmp(&b.number),
         Sort::Objective => a.objective.mean.total_cmp(&b.objective.mean),
         Sort::Low => a.objective.low.total_cmp(&b.objective.low),
@@ -173,7 +173,7 @@ fn paged(index: &Index, wanted: &Wanted) -> Page {
     Page { complete: index.is_complete, total: found.len(), all: index.lines.len(), rows }
 }
 
-fn row(index: &Index, line: &Line) -> Row {
+fn row(index: &TrialIndex, line: &TrialLine) -> Row {
     let measured = line.fate == Fate::Measured;
     Row {
         number: line.number,
@@ -216,30 +216,30 @@ pub(super) async fn one(
         if let TrialState::Measured(m) = &mut found.state {
             m.scores.clear();
         }
-        view.index(|index| {
+        Ok(view.index(|index| {
             let line = (trial as usize).checked_sub(1).and_then(|place| index.lines.get(place));
             let plan = line.map(|l| &index.plans[l.plan as usize]);
             let pooled = plan.filter(|p| p.trials.len() > 1);
-            Ok(One {
-                nominal: view.looked.loaded().pipeline.cost_model.units(found.nominal_cost),
+            One {
+                nominal: view.looked().loaded().pipeline.cost_model.units(found.nominal_cost),
                 span: span_words(found.span),
                 trials: plan.map(|p| p.trials.clone()).unwrap_or_default(),
                 pooled: pooled.map(|p| p.objective),
                 before: (trial > 1).then(|| trial - 1),
                 after: (trial < all).then_some(trial + 1),
                 trial: found,
-            })
-        })
+            }
+        })?)
     });
     Ok(Json(found.await?))
 }
 
 /// A trial of the store.
 pub(super) fn trial_of(view: &View, number: u32) -> Result<Trial, Fault> {
-    let found = view.stores.pages.trials_of(view.looked.id(), &[number])?.pop();
+    let found = view.store().trials_of(view.looked().id(), &[number])?.pop();
     found.ok_or_else(|| {
         Fault::missing(
-            format!("the study {} has no trial {number}", view.name),
+            format!("the study {} has no trial {number}", view.name()),
             "the table of trials on the study's page lists them",
         )
     })
@@ -283,12 +283,12 @@ pub(super) async fn compare(
 
 fn compared(view: &View, two: &Two) -> Result<Compared, Fault> {
     let (mut a, mut b) = (trial_of(view, two.a)?, trial_of(view, two.b)?);
-    let store = &view.stores.pages;
-    let of_b: HashMap<String, f64> = store.scores(view.looked.id(), two.b)?.into_iter().collect();
-    let both = store.scores(view.looked.id(), two.a)?.into_iter();
+    let store = view.store();
+    let of_b: HashMap<String, f64> = store.scores(view.looked().id(), two.b)?.into_iter().collect();
+    let both = store.scores(view.looked().id(), two.a)?.into_iter();
     let both: Vec<Different> =
         both.filter_map(|(example, a)| of_b.get(&example).map(|&b| Different { example, a, b })).collect();
-    let pipeline = &view.looked.loaded().pipeline;
+    let pipeline = &view.looked().loaded().pipeline;
     let clusters = pipeline.group.as_ref().map(|field| {
         let split = &pipeline.search_split;
         let of: HashMap<&str, u64> = split.examples.iter().map(|e| e.id.as_str()).zip(split.clusters(field)).collect();
@@ -324,13 +324,18 @@ pub(super) async fn plan_file(
 ) -> Result<Response, Fault> {
     let (name, text) = state
         .look(study, move |view| {
-            let file = agenttts_engine::plan_file(&view.stores.pages, &view.name, of.trial)?;
+            let file = agenttts_engine::plan_file(view.store(), view.name(), of.trial)?;
             let suffix = of.trial.map(|n| format!("-{n}")).unwrap_or_default();
-            Ok((format!("{}{suffix}.plan.toml", view.name), file.to_toml()))
+            Ok((format!("{}{suffix}.plan.toml", view.name()), file.to_toml()))
         })
         .await?;
     // Names of studies are plain characters.
     let disposition = format!("attachment; filename=\"{name}\"");
     Ok(([(header::CONTENT_TYPE, "application/toml".to_owned()), (header::CONTENT_DISPOSITION, disposition)], text)
         .into_response())
+}
+
+/// The range of examples of a trial, in words for a table; absent = all.
+fn span_words(span: Option<Span>) -> Option<String> {
+    span.map(|s| format!("{}-{}", s.first + 1, s.end()))
 }

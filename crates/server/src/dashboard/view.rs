@@ -2,22 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agenttts_core::StudySummary;
-use agenttts_engine::{Glance, Looked, StopHandle, Workshop};
-use agenttts_store::{SpendTotals, Store, StoreError};
+use agenttts_engine::{StopHandle, View, Workshop};
+use agenttts_store::{Store, StoreError};
 
 use super::error::Fault;
-use super::index::Index;
-use super::kept::{Kept, lock};
-
-/// Plans that are explained at the most: what is believed of plans takes time that grows with the cube of their number.
-pub(super) const MOST_EXPLAINED: usize = 600;
 
 /// How long a page waits for what takes longer; then it gets what is there, and asks again.
-pub(super) const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What the dashboard needs. Clones share it.
 #[derive(Clone)]
@@ -48,33 +42,6 @@ pub(super) struct Run {
     /// Why it ended, where that was an error.
     pub(super) fault: Option<Fault>,
     pub(super) is_over: bool,
-}
-
-/// A study that is looked at.
-pub(super) struct View {
-    pub(super) stores: Stores,
-    pub(super) looked: Looked,
-    pub(super) name: String,
-    index: Mutex<Index>,
-    /// Whether a thread brings the index up to date, and why it last could not.
-    update: (Mutex<Update>, Condvar),
-    totals: Kept<SpendTotals>,
-    summary: Kept<StudySummary>,
-}
-
-#[derive(Default)]
-struct Update {
-    is_under_way: bool,
-    fault: Option<Fault>,
-}
-
-/// What is said of a study beyond its trials.
-pub(super) enum Said {
-    Summary(Arc<StudySummary>),
-    /// It is being worked out.
-    Soon,
-    /// It has too many plans.
-    TooMuch,
 }
 
 impl DashboardState {
@@ -147,16 +114,7 @@ impl DashboardState {
         if !stores.pages.glances()?.iter().any(|g| g.name == study) {
             return Err(unknown());
         }
-        let looked = Looked::read(&stores.pages, study)?;
-        let view = Arc::new(View {
-            stores,
-            looked,
-            name: study.to_owned(),
-            index: Mutex::default(),
-            update: Default::default(),
-            totals: Kept::default(),
-            summary: Kept::default(),
-        });
+        let view = Arc::new(View::open(stores.pages, stores.bulk, study, PATIENCE)?);
         Ok(lock(&self.inner.views).entry(study.to_owned()).or_insert(view).clone())
     }
 
@@ -185,78 +143,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(gone)?
 }
 
-impl View {
-    pub(super) fn glance(&self) -> Result<Glance, Fault> {
-        let all = agenttts_engine::glances(&self.stores.pages)?;
-        let found = all.into_iter().find(|g| g.name == self.name);
-        found.ok_or_else(|| {
-            Fault::missing(format!("there is no study {:?} any more", self.name), "see the list of studies")
-        })
-    }
-
-    /// Its trials as they are now; or, where reading them takes longer than a page should wait, those that are read so far.
-    pub(super) fn index<T>(self: &Arc<Self>, see: impl FnOnce(&Index) -> Result<T, Fault>) -> Result<T, Fault> {
-        let (update, changed) = &self.update;
-        let mut state = lock(update);
-        if !state.is_under_way {
-            state.is_under_way = true;
-            let view = self.clone();
-            std::thread::spawn(move || view.bring_up_to_date());
-        }
-        let waited = changed.wait_timeout_while(state, PATIENCE, |state| state.is_under_way);
-        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if let Some(fault) = state.fault.clone().filter(|_| !state.is_under_way) {
-            return Err(fault);
-        }
-        drop(state);
-        see(&lock(&self.index))
-    }
-
-    fn bring_up_to_date(&self) {
-        let mut is_first = true;
-        let fault = loop {
-            let step = lock(&self.index).step(&self.stores.bulk, self.looked.id(), is_first);
-            is_first = false;
-            match step {
-                // Whoever waits for the index gets it now.
-                Ok(true) => std::thread::sleep(Duration::from_millis(1)),
-                Ok(false) => break None,
-                Err(error) => break Some(error.into()),
-            }
-        };
-        let (update, changed) = &self.update;
-        *lock(update) = Update { is_under_way: false, fault };
-        changed.notify_all();
-    }
-
-    /// What is said of it without its trials. What it spent is absent as long as adding it up takes longer than a page
-    /// should wait.
-    pub(super) fn outline(self: &Arc<Self>) -> Result<(StudySummary, bool), Fault> {
-        let view = self.clone();
-        let totals =
-            self.totals.get(self.state()?, PATIENCE, move || Ok(view.stores.bulk.spend(view.looked.id())?))?;
-        let is_complete = totals.is_some();
-        let totals = totals.unwrap_or_default();
-        Ok((self.looked.outline(&self.stores.pages, &totals)?, is_complete))
-    }
-
-    /// All that is said of it.
-    pub(super) fn summary(self: &Arc<Self>, patience: Duration) -> Result<Said, Fault> {
-        let measured = |index: &Index| index.plans.iter().filter(|p| !p.trials.is_empty()).count();
-        let (plans, is_complete) = self.index(|index| Ok((measured(index), index.is_complete)))?;
-        if plans > MOST_EXPLAINED {
-            return Ok(Said::TooMuch);
-        }
-        if !is_complete {
-            return Ok(Said::Soon);
-        }
-        let view = self.clone();
-        let make = move || Ok(agenttts_engine::summary(&view.stores.bulk, &view.name)?);
-        Ok(self.summary.get(self.state()?, patience, make)?.map_or(Said::Soon, Said::Summary))
-    }
-
-    /// A number that changes when something happens in the study.
-    fn state(&self) -> Result<i64, Fault> {
-        Ok(self.stores.pages.last_events(self.looked.id(), 1)?.first().map_or(0, |(seq, _, _)| *seq))
-    }
+/// The lock, whatever became of who held it: what it guards is replaced whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

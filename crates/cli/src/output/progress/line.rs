@@ -1,14 +1,13 @@
 //! Events as lines.
 
-use agenttts_core::Purpose;
+use agenttts_core::{CostModel, Purpose};
 use agenttts_engine::Event;
 
-use super::state::State;
+use crate::output::Paint;
 use crate::output::number::{behind, cost, examples, grouped, score};
-use crate::output::{Paint, Screen};
 
 /// The line of an event, for those that are worth one. No times: two runs of one search read the same.
-pub(super) fn of(event: &Event, state: &State, screen: &Screen) -> Option<String> {
+pub(crate) fn of(event: &Event, cost_model: CostModel, painted: &dyn Fn(Paint, &str) -> String) -> Option<String> {
     Some(match event {
         Event::Started { study, resumed, method, feasible, trials, examples, examples_per_trial, history } => {
             let begun = if *resumed { "going on with study" } else { "study" };
@@ -47,22 +46,22 @@ pub(super) fn of(event: &Event, state: &State, screen: &Screen) -> Option<String
             format!("asking the agent{again} {what} ...")
         }
         Event::AgentAnswered { error: Some(error) } => {
-            format!("{} the agent's answer cannot be used: {error}", screen.paint_err(Paint::Warn, "warning:"))
+            format!("{} the agent's answer cannot be used: {error}", painted(Paint::Warn, "warning:"))
         }
         Event::TrialMeasured {
             trial, plan, objective, cost: units, span, pooled, best, failures, raced_out, ..
         } => {
             let on = span.map_or_else(String::new, |s| format!(" on {}", examples(s)));
             let failed = if *failures > 0 { format!(", {failures} failed") } else { String::new() };
-            let mark = if *best { screen.paint_err(Paint::Good, "  best so far") } else { String::new() };
+            let mark = if *best { painted(Paint::Good, "  best so far") } else { String::new() };
             let with =
                 pooled.map_or_else(String::new, |p| format!("; with its earlier trials {} (n={})", score(&p), p.n));
-            let price = cost(state.cost_model, *units);
+            let price = cost(cost_model, *units);
             let out = raced_out.as_ref().map_or_else(String::new, |r| format!("; raced out: {}", behind(r)));
             format!("trial {trial}: {}{on}, {price}{failed}, {plan}{with}{out}{mark}", score(objective))
         }
         Event::Confirming { label, plan } => format!("test split: {label}, {plan} ..."),
-        Event::Warning { message } => format!("{} {message}", screen.paint_err(Paint::Warn, "warning:")),
+        Event::Warning { message } => format!("{} {message}", painted(Paint::Warn, "warning:")),
         // Why a study stopped is said with its result, or with the error that stopped it.
         Event::AgentAnswered { error: None }
         | Event::TrialStarted { .. }

@@ -103,7 +103,8 @@ impl Observer for Live {
         self.draw(event, &state);
         // The display shows what the agent is asked and what runs on the test split; the rest stays on screen.
         if !matches!(event, Event::AgentAsked { .. } | Event::Confirming { .. })
-            && let Some(line) = super::line::of(event, &state, &self.screen)
+            && let Some(line) =
+                super::line::of(event, state.cost_model, &|paint, text| self.screen.paint_err(paint, text))
         {
             self.line(&line);
         }

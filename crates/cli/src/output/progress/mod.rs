@@ -1,6 +1,6 @@
 //! How a study goes on: a live display on a terminal, plain lines everywhere else.
 
-mod line;
+pub(crate) mod line;
 mod live;
 mod plain;
 mod state;

@@ -23,7 +23,8 @@ impl Observer for Plain {
     fn on(&self, event: &Event) {
         let mut state = super::lock(&self.state);
         state.see(event);
-        if let Some(line) = super::line::of(event, &state, &self.screen) {
+        if let Some(line) = super::line::of(event, state.cost_model, &|paint, text| self.screen.paint_err(paint, text))
+        {
             self.screen.say(&line);
         }
     }

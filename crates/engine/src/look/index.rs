@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use agenttts_core::{Archive, Estimate, Plan, Span, Trial, Usage};
+use agenttts_core::{Archive, Estimate, Plan, Trial, Usage};
 use agenttts_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -18,66 +18,88 @@ const CAUTION: f64 = 10.0;
 /// What became of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Fate {
+pub enum Fate {
+    /// Proposed, and perhaps running.
     Pending,
+    /// Run on all of its examples.
     Measured,
+    /// Given up.
     Abandoned,
 }
 
 /// A trial.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    pub(super) number: u32,
-    pub(super) round: u32,
-    /// Its place in [`Index::plans`].
-    pub(super) plan: u32,
-    /// Its place in [`Index::methods`].
-    pub(super) method: u32,
-    pub(super) fate: Fate,
+pub struct TrialLine {
+    /// Its number.
+    pub number: u32,
+    /// Its round.
+    pub round: u32,
+    /// Its place in [`TrialIndex::plans`].
+    pub plan: u32,
+    /// Its place in [`TrialIndex::methods`].
+    pub method: u32,
+    /// What became of it.
+    pub fate: Fate,
     /// What it measured; nothing where it was not measured.
-    pub(super) objective: Estimate,
-    pub(super) cost: f64,
-    pub(super) failures: u32,
-    pub(super) drawn: u64,
-    pub(super) seconds: f64,
+    pub objective: Estimate,
+    /// Mean cost of a query, in units of the cost model.
+    pub cost: f64,
+    /// Failed examples.
+    pub failures: u32,
+    /// Tokens that it drew.
+    pub drawn: u64,
+    /// Seconds that it took.
+    pub seconds: f64,
 }
 
 /// A plan that was proposed, with all its measured trials pooled.
 #[derive(Clone, Debug)]
-pub(super) struct PlanLine {
-    pub(super) plan: Plan,
+pub struct PlanLine {
+    /// The plan.
+    pub plan: Plan,
     /// The plan in words, in lower case.
-    pub(super) words: String,
+    pub words: String,
     /// Its measured trials.
-    pub(super) trials: Vec<u32>,
-    pub(super) objective: Estimate,
-    pub(super) cost: Estimate,
+    pub trials: Vec<u32>,
+    /// The objective; nothing where it was not measured.
+    pub objective: Estimate,
+    /// What one query costs, in units of the cost model.
+    pub cost: Estimate,
+}
+
+impl PlanLine {
+    /// Its first measured trial; `None` where it was not measured.
+    pub fn first_trial(&self) -> Option<u32> {
+        self.trials.first().copied()
+    }
 }
 
 /// The plan that led from a trial on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Lead {
+pub struct Lead {
     /// The trial after which it led.
-    pub(super) since: u32,
-    /// Its place in [`Index::plans`].
-    pub(super) plan: u32,
-    pub(super) objective: Estimate,
-    pub(super) cost: f64,
+    pub since: u32,
+    /// Its place in [`TrialIndex::plans`].
+    pub plan: u32,
+    /// Its objective then, all its trials pooled.
+    pub objective: Estimate,
+    /// Mean cost of a query then, in units of the cost model.
+    pub cost: f64,
 }
 
 /// The trials of a study.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub struct TrialIndex {
     /// All trials, by number.
-    pub(super) lines: Vec<Line>,
+    pub lines: Vec<TrialLine>,
     /// All plans, in order of their first trial.
-    pub(super) plans: Vec<PlanLine>,
+    pub plans: Vec<PlanLine>,
     /// Who proposed.
-    pub(super) methods: Vec<String>,
+    pub methods: Vec<String>,
     /// Who led since when.
-    pub(super) leads: Vec<Lead>,
+    pub leads: Vec<Lead>,
     /// Whether all trials of the store were in it when it was last brought up to date.
-    pub(super) is_complete: bool,
+    pub is_complete: bool,
     places: HashMap<Plan, u32>,
     /// Trials of which all earlier ones are settled too: they are never read again.
     settled: usize,
@@ -140,7 +162,31 @@ struct StoredMeasurement {
     seconds: f64,
 }
 
-impl Index {
+impl TrialIndex {
+    /// The measured plans, in order of their first trial.
+    pub fn measured(&self) -> impl Iterator<Item = &PlanLine> {
+        self.plans.iter().filter(|p| !p.trials.is_empty())
+    }
+
+    /// The measured plans with these first trials, in their order: a front that is known from elsewhere.
+    pub fn plans_of(&self, first_trials: &[u32]) -> Vec<&PlanLine> {
+        let places: HashMap<u32, &PlanLine> = self.measured().filter_map(|p| Some((p.first_trial()?, p))).collect();
+        first_trials.iter().filter_map(|n| places.get(n).copied()).collect()
+    }
+
+    /// The measured plans that none is both cheaper and better than, by their own means, cheapest first.
+    pub fn front(&self) -> Vec<&PlanLine> {
+        let mut by_cost: Vec<&PlanLine> = self.measured().collect();
+        by_cost.sort_by(|a, b| a.cost.mean.total_cmp(&b.cost.mean).then(b.objective.mean.total_cmp(&a.objective.mean)));
+        let mut best = f64::NEG_INFINITY;
+        by_cost.retain(|p| {
+            let better = p.objective.mean > best;
+            best = best.max(p.objective.mean);
+            better
+        });
+        by_cost
+    }
+
     /// Takes in some of what the store holds beyond what is known. Returns whether there is more.
     ///
     /// The first step of an update forgets the trials that were not settled: it reads them again.
@@ -192,7 +238,7 @@ impl Index {
                 self.methods.len() as u32 - 1
             }
         };
-        let mut line = Line {
+        let mut line = TrialLine {
             number,
             round,
             plan,
@@ -297,18 +343,4 @@ impl Index {
 fn rank(line: &PlanLine, place: u32) -> Rank {
     let first = line.trials.first().copied().unwrap_or(0);
     (Reverse(Ordered(line.objective.mean)), Ordered(line.cost.mean), first, place)
-}
-
-/// At most `most` of the points of a series, evenly spread, the first and the last among them.
-pub(super) fn thinned<T: Copy>(all: &[T], most: usize) -> Vec<T> {
-    if all.len() <= most || most < 2 {
-        return all.to_vec();
-    }
-    let step = (all.len() - 1) as f64 / (most - 1) as f64;
-    (0..most).map(|i| all[(i as f64 * step).round() as usize]).collect()
-}
-
-/// The range of examples of a trial, in words for a table; absent = all.
-pub(super) fn span_words(span: Option<Span>) -> Option<String> {
-    span.map(|s| format!("{}-{}", s.first + 1, s.end()))
 }

@@ -1,9 +1,11 @@
 //! Things that are dear to make and change now and then.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::Fault;
+use super::LookError;
+use crate::budget::lock;
+use crate::error::EngineError;
 
 /// A thing that was made of a state of the store, and how long that took.
 struct Made<T> {
@@ -16,7 +18,7 @@ struct Made<T> {
 struct Slot<T> {
     made: Option<Made<T>>,
     /// Why the last try to make it failed.
-    fault: Option<Fault>,
+    fault: Option<LookError>,
     is_making: bool,
 }
 
@@ -40,8 +42,8 @@ impl<T: Send + Sync + 'static> Kept<T> {
         &self,
         state: i64,
         patience: Duration,
-        make: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-    ) -> Result<Option<Arc<T>>, Fault> {
+        make: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<Option<Arc<T>>, LookError> {
         let (slot, changed) = &*self.slot;
         let mut kept = lock(slot);
         if let Some(made) = kept.made.as_ref().filter(|m| m.of == state || is_recent(m.at.elapsed(), m.took)) {
@@ -60,7 +62,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
                         let (thing, at, took) = (Arc::new(thing), Instant::now(), start.elapsed());
                         (kept.made, kept.fault) = (Some(Made { of: state, thing, at, took }), None);
                     }
-                    Err(fault) => kept.fault = Some(fault),
+                    Err(fault) => kept.fault = Some(Arc::new(fault)),
                 }
                 slot.1.notify_all();
             });
@@ -77,46 +79,4 @@ impl<T: Send + Sync + 'static> Kept<T> {
 /// Whether a thing of this age, which took so long to make, need not be made again yet.
 fn is_recent(age: Duration, took: Duration) -> bool {
     age < took * 5
-}
-
-/// The lock, whatever became of who held it: what it guards is replaced whole.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    #[test]
-    fn a_thing_is_made_once_for_a_state() {
-        let kept = Kept::default();
-        assert!(kept.get(1, LONG, || Err(Fault::bad("no", "try again"))).is_err());
-        let get = |thing: u32| *kept.get(1, LONG, move || Ok(thing)).unwrap().unwrap();
-        assert_eq!((get(10), get(11)), (10, 10));
-    }
-
-    #[test]
-    fn who_is_impatient_is_not_held_up() {
-        let kept = Kept::default();
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let make = move || {
-            let _ = wait.recv();
-            Ok(7)
-        };
-        assert_eq!(kept.get(1, Duration::ZERO, make).unwrap(), None);
-        assert_eq!(kept.get(1, Duration::ZERO, || Ok(8)).unwrap(), None, "it is being made already");
-        go.send(()).unwrap();
-        assert_eq!(*kept.get(1, LONG, || Ok(9)).unwrap().unwrap(), 7);
-    }
-
-    #[test]
-    fn making_takes_a_sixth_of_the_time_at_most() {
-        let second = Duration::from_secs(1);
-        assert!(is_recent(second * 4, second));
-        assert!(!is_recent(second * 5, second));
-        assert!(!is_recent(second, Duration::ZERO));
-    }
 }
