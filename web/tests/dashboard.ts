@@ -13,6 +13,13 @@ const SHOTS = process.env['AGENTTTS_SHOTS'] ?? join(tmpdir(), 'agenttts-web');
 /** What a model might say to break a page. */
 export const EVIL = '<img src=x onerror=document.title=1>';
 
+/** A server that wants keys, and what each may do. */
+export interface Guarded {
+  url: string;
+  viewer: string;
+  operator: string;
+}
+
 export interface Dashboard {
   url: string;
   /** Begins a search that takes a while. */
@@ -33,7 +40,38 @@ function pipeline(folder: string, name: string, change: (file: string, text: str
   }
 }
 
-export const test = base.extend<{ quiet: undefined }, { dashboard: Dashboard }>({
+/** The address that a server says. */
+function address(said: NodeJS.ReadableStream | null | undefined, server: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    said?.on('data', (data: Buffer) => {
+      text += data.toString();
+      const found = /http:\/\/[0-9.:]+/.exec(text);
+      if (found !== null) resolve(found[0]);
+    });
+    server.once('exit', (code) => reject(new Error(`the server ended with ${String(code)}: ${text}`)));
+  });
+}
+
+export const test = base.extend<{ quiet: undefined }, { dashboard: Dashboard; guarded: Guarded }>({
+  guarded: [
+    async ({}, use) => {
+      const folder = mkdtempSync(join(tmpdir(), 'agenttts-web-'));
+      const run = (args: string[]) => execFileSync(PROGRAM, args, { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+      pipeline(folder, 'quick', (_, text) => text);
+      run(['search', 'quick', '--name', 'quick', '--trials', '4', '--method', 'random', '--store', 'store.db']);
+      const key = (name: string, scopes: string) => run(['keys', 'new', name, '--scopes', scopes]).trim();
+      const viewer = key('viewer', 'view');
+      const operator = key('operator', 'use,view,administrate');
+      pipeline(folder, 'slow', (_, text) => text.replace(/id = "p(\d)/g, 'id = "slow-600ms-p$1'));
+      const search = start(folder, ['search', 'slow', '--name', 'slow', '--store', 'store.db', '--method', 'random']);
+      const args = ['serve', 'quick.plan.toml', '--keys', 'agenttts-keys.toml', '--listen', '127.0.0.1:0', '--store', 'store.db'];
+      const server = spawn(PROGRAM, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+      await use({ url: await address(server.stderr, server), viewer, operator });
+      for (const child of [search, server]) child.kill('SIGKILL');
+    },
+    { scope: 'worker' },
+  ],
   dashboard: [
     async ({}, use) => {
       const folder = mkdtempSync(join(tmpdir(), 'agenttts-web-'));
@@ -44,10 +82,7 @@ export const test = base.extend<{ quiet: undefined }, { dashboard: Dashboard }>(
       run(['search', 'evil', '--method', 'rules', '--name', 'evil', '--trials', '8']);
       pipeline(folder, 'slow', (_, text) => text.replace(/id = "p(\d)/g, 'id = "slow-600ms-p$1'));
       const server = start(folder, ['ui', '--store', 'store.db', '--listen', '127.0.0.1:0']);
-      const url = await new Promise<string>((resolve, reject) => {
-        server.stdout?.once('data', (data: Buffer) => resolve(data.toString().trim()));
-        server.once('exit', (code) => reject(new Error(`the dashboard ended with ${String(code)}`)));
-      });
+      const url = await address(server.stdout, server);
       const children: ChildProcess[] = [server];
       const searchSlowly = () => {
         const child = start(folder, ['search', 'slow', '--name', 'slow', '--store', 'store.db', '--method', 'random']);

@@ -13,6 +13,7 @@ mod paper;
 mod peers;
 mod run;
 mod setup;
+mod soak;
 mod summary;
 mod supply_chain;
 mod test;
@@ -48,6 +49,8 @@ enum Command {
     Bench(bench::BenchCommand),
     /// Measure what serving adds to a call, beside litellm's proxy, on one mock model server.
     BenchServe(bench_serve::BenchServeArgs),
+    /// Send mixed traffic to a real server for a while, over model servers that misbehave, and see that nothing is lost.
+    Soak(soak::SoakArgs),
     /// Set up the outside optimisers of `agenttts bench`: Optuna and SMAC, in a Python environment of their own.
     BenchPeers(peers::PeersArgs),
     /// Record the paper's tasks with small models on tapes, and compare all search methods on them.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::TestClients { required } => clients::test_clients(required),
         Command::Bench(command) => bench::bench(&command),
         Command::BenchServe(args) => bench_serve::bench_serve(&args),
+        Command::Soak(args) => soak::soak(&args),
         Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Paper(args) => paper::paper(&args),
         Command::Web(args) => web::web(&args),

@@ -1,5 +1,6 @@
 //! The archive of a study: its trials, guidelines and the agent's exchanges. The searcher's only memory.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::Cost;
@@ -9,7 +10,7 @@ use crate::plan::Plan;
 use crate::request::{Message, Usage};
 
 /// Everything that a search has learned so far, in order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Archive {
     /// All trials by number, those still pending included.
     pub trials: Vec<Trial>,
@@ -32,7 +33,7 @@ impl Archive {
 }
 
 /// One measurement of one plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
     /// 1-based, in the order of proposal.
     pub number: u32,
@@ -54,7 +55,7 @@ pub struct Trial {
 }
 
 /// Consecutive examples of a study's order of examples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
     /// The first example, from 0.
     pub first: u32,
@@ -80,7 +81,7 @@ impl Trial {
 }
 
 /// What became of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrialState {
     /// Proposed, and perhaps running.
@@ -92,7 +93,7 @@ pub enum TrialState {
 }
 
 /// Who proposed a plan, and what had to be changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
     /// The method: `agent`, `rules`, `random`, `grid`, ...
     pub method: String,
@@ -104,7 +105,7 @@ pub struct Origin {
 }
 
 /// What running a plan gave.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measurement {
     /// The objective over the examples; a failed example scores 0.
     pub objective: Estimate,
@@ -139,7 +140,7 @@ pub struct Measurement {
 
 /// A trial that ended early because its plan had fallen behind the leading one beyond doubt. Its scores are a censored
 /// observation: the first examples of more that would have followed, stopped because they were low.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RacedOut {
     /// One past the last example that it was meant to run on, in the study's order of examples.
     pub planned_end: u32,
@@ -173,7 +174,7 @@ impl Measurement {
 }
 
 /// A point of a scaling curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CurvePoint {
     /// Samples.
     pub samples: u32,
@@ -182,7 +183,7 @@ pub struct CurvePoint {
 }
 
 /// A guideline that steers later proposals.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Guideline {
     /// The round after which it was written.
     pub round: u32,
@@ -193,7 +194,7 @@ pub struct Guideline {
 }
 
 /// One prompt to the agent and its reply.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Exchange {
     /// The round that it was asked in.
     pub round: u32,
@@ -211,7 +212,7 @@ pub struct Exchange {
 }
 
 /// What the agent is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
     /// Guidelines from the trials so far.

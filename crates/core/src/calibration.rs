@@ -1,11 +1,12 @@
 //! What scores of a judge are worth, from the examples that have a label as well.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 
 /// A judge's scores held against labels, all in `0..=1`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Examples with a label.
     pub labelled: u32,

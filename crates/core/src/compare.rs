@@ -1,12 +1,13 @@
 //! Comparing two plans on the same examples: the difference, how surprising it would be if there were none, and how many
 //! examples would tell.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 
 /// A paired comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// The mean of `a - b` over the examples.
     pub difference: Estimate,
@@ -18,7 +19,7 @@ pub struct Comparison {
 }
 
 /// What a comparison comes to. `a` is the plan that is spoken of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// Significantly better.

@@ -7,13 +7,14 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ModelSpec;
 use crate::text::decimal;
 
 /// How plans are priced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CostModel {
     /// The unit of AgentTTS (arXiv 2508.00890): `alpha * (Np + S * Nd) / 64 - 2` per stage with `alpha = params / 3e9`.
@@ -237,6 +238,17 @@ impl<'de> Deserialize<'de> for Cost {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
         text.parse().map(Cost).map_err(|_| serde::de::Error::custom(format!("not an amount: {text:?}")))
+    }
+}
+
+impl JsonSchema for Cost {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cost".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let description = "An exact amount in the quantum of its cost model, in decimal digits.";
+        schemars::json_schema!({"type": "string", "pattern": "^-?[0-9]+$", "description": description})
     }
 }
 

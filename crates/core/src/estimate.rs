@@ -1,21 +1,27 @@
 //! Estimates: a mean with a 95% interval and the number of examples behind it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// A mean with its 95% interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
     /// Lower end of the 95% interval.
+    /// Absent where it is unbounded.
     #[serde(default = "unbounded::below", with = "unbounded::low")]
+    #[schemars(with = "Option<f64>")]
     pub low: f64,
     /// Upper end of the 95% interval.
+    /// Absent where it is unbounded.
     #[serde(default = "unbounded::above", with = "unbounded::high")]
+    #[schemars(with = "Option<f64>")]
     pub high: f64,
     /// Standard error of the mean.
     #[serde(default = "unbounded::above", with = "unbounded::high")]
+    #[schemars(with = "Option<f64>")]
     pub se: f64,
     /// Independent values behind it.
     pub n: u32,

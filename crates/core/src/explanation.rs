@@ -5,12 +5,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Choice, Plan};
 
 /// A believed value with the ends of its 95% credible interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Credible {
     /// The mean of the belief.
     pub mean: f64,
@@ -28,7 +29,7 @@ impl Credible {
 }
 
 /// Why the recommended plan won, as far as the trials tell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// What can be said at all.
     pub verdict: Verdict,
@@ -54,7 +55,7 @@ pub struct Explanation {
 }
 
 /// What an explanation can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Some choices make a difference that the trials show.
@@ -68,7 +69,7 @@ pub enum Verdict {
 }
 
 /// What of a stage is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// Its model.
@@ -93,7 +94,7 @@ impl fmt::Display for Part {
 }
 
 /// One choice that a plan makes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Factor {
     /// The stage's name.
     pub stage: String,
@@ -108,7 +109,7 @@ impl fmt::Display for Factor {
 }
 
 /// How much one choice matters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Importance {
     /// The choice.
     pub factor: Factor,
@@ -123,7 +124,7 @@ pub struct Importance {
 }
 
 /// How much two choices do together beyond the sum of what each does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PairImportance {
     /// Both choices, in the order of the stages.
     pub factors: [Factor; 2],
@@ -136,7 +137,7 @@ pub struct PairImportance {
 }
 
 /// The objective against the samples of one stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FittedCurve {
     /// The stage's name.
     pub stage: String,
@@ -155,7 +156,7 @@ pub struct FittedCurve {
 }
 
 /// A point of a fitted curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FittedPoint {
     /// Samples.
     pub samples: u32,
@@ -166,7 +167,7 @@ pub struct FittedPoint {
 }
 
 /// Where a curve is highest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Peak {
     /// Samples at the highest point of the mean curve.
     pub samples: u32,
@@ -177,7 +178,7 @@ pub struct Peak {
 }
 
 /// How an earlier stage moves what is best in a later one, other stages as in the recommended plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interplay {
     /// The earlier stage.
     pub upstream: String,
@@ -196,7 +197,7 @@ pub struct Interplay {
 }
 
 /// What is best in a later stage under one choice of an earlier one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shift {
     /// The model upstream.
     pub model: String,
@@ -212,7 +213,7 @@ pub struct Shift {
 }
 
 /// A plan that came close.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rival {
     /// Its first trial.
     pub trial: u32,

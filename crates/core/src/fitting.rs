@@ -1,12 +1,13 @@
 //! How prompts fitted the contexts of their models.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
 use crate::summary::StudySummary;
 
 /// How the prompts of a stage fitted the context of its model, over the examples of a measurement.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fitting {
     /// Examples with a prompt that was shortened.
     pub shortened: u32,

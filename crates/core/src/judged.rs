@@ -1,5 +1,6 @@
 //! What a model that judges said of a plan's outputs, and what that is worth.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
@@ -31,7 +32,7 @@ pub enum Heard {
 }
 
 /// The verdicts on a plan's outputs of one stage, over all examples.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// The stage.
     pub stage: String,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -55,8 +56,18 @@ impl<'de> Deserialize<'de> for Temperature {
     }
 }
 
+impl JsonSchema for Temperature {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Temperature".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "number", "minimum": 0, "maximum": 2, "description": "A sampling temperature."})
+    }
+}
+
 /// Who speaks a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Instructions above the conversation.
@@ -68,7 +79,7 @@ pub enum Role {
 }
 
 /// One chat message.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// The speaker.
     pub role: Role,
@@ -174,7 +185,7 @@ impl Request {
 }
 
 /// Which weights answer: two identities with the same fields give exchangeable samples.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ModelIdentity {
     /// Provider kind and the provider's name for the model, such as `openai:Qwen/Qwen2.5-7B-Instruct`.
     pub model: String,
@@ -213,7 +224,7 @@ impl fmt::Debug for RequestKey {
 }
 
 /// Why decoding of a draw ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
     /// The model ended its message or reached a stop string.
@@ -243,7 +254,7 @@ pub struct Draw {
 }
 
 /// Tokens that a provider billed or an engine computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Prompt tokens, cached ones included.
     pub prompt: u64,

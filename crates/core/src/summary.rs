@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{Archive, CurvePoint};
@@ -18,7 +19,7 @@ use crate::request::{ModelIdentity, Usage};
 pub const SUMMARY_VERSION: u32 = 1;
 
 /// A study, whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StudySummary {
     /// [`SUMMARY_VERSION`] when it was written.
     pub version: u32,
@@ -103,7 +104,7 @@ impl StudySummary {
 }
 
 /// A measured plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanSummary {
     /// Its first trial.
     pub trial: u32,
@@ -120,7 +121,7 @@ pub struct PlanSummary {
 }
 
 /// Where a study stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StudyState {
     /// Under way, or killed: no process wrote how it ended.
@@ -136,7 +137,7 @@ pub enum StudyState {
 }
 
 /// A stage and what it offers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageSummary {
     /// Its name.
     pub name: String,
@@ -155,7 +156,7 @@ pub struct StageSummary {
 }
 
 /// How often a stage runs for an example, on average.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageRuns {
     /// As the pipeline expects.
     pub expected: f64,
@@ -164,7 +165,7 @@ pub struct StageRuns {
 }
 
 /// A scaling curve of one stage and model, from the trial that drew most samples there with the best upstream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScalingCurve {
     /// The stage's name.
     pub stage: String,
@@ -177,7 +178,7 @@ pub struct ScalingCurve {
 }
 
 /// What a search spent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spend {
     /// All of it.
     pub total: Usage,
@@ -196,7 +197,7 @@ pub struct Spend {
 }
 
 /// Spending of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KindSpend {
     /// Tokens and calls.
     pub usage: Usage,
@@ -205,7 +206,7 @@ pub struct KindSpend {
 }
 
 /// A limit of the search budget.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitUse {
     /// `tokens`, `usd`, `flops`, `calls` or `minutes`.
     pub what: String,
@@ -216,7 +217,7 @@ pub struct LimitUse {
 }
 
 /// What the bank saved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reuse {
     /// Tokens that the trials drew.
     pub drawn: u64,
@@ -232,7 +233,7 @@ impl Reuse {
 }
 
 /// The plan that a search recommends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommended {
     /// Its trial.
     pub trial: u32,
@@ -243,7 +244,7 @@ pub struct Recommended {
 }
 
 /// The recommended plan and the baselines on the test split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmation {
     /// Test examples.
     pub examples: u32,
@@ -252,7 +253,7 @@ pub struct Confirmation {
 }
 
 /// One plan on the test split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmed {
     /// `recommended`, `largest once`, `smallest once`.
     pub label: String,

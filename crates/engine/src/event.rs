@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use agenttts_core::{Archive, Estimate, Plan, Purpose, RacedOut, Span, Usage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened in a study.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The study began, or goes on after a stop.
@@ -127,7 +128,7 @@ pub enum Event {
 }
 
 /// The measured plan that leads by its own scores.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Leader {
     /// Its first trial.
     pub trial: u32,
@@ -149,7 +150,7 @@ impl Leader {
 }
 
 /// Running totals of a study.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spent {
     /// Tokens and calls.
     pub usage: Usage,
@@ -162,7 +163,7 @@ pub struct Spent {
 }
 
 /// A limit of the search budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {
     /// Prompt and decoded tokens.

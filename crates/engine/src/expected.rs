@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
+use agenttts_core::Example;
 use agenttts_store::{ExampleOutcome, StageOutcome, Store, Taking};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
+use crate::load::Loaded;
 
 /// What the search saw of a plan, over all examples that it ran on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,10 +25,14 @@ pub struct Expected {
     /// The share of samples that agree with a stage's output, mean over the stages that drew several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Spread>,
+    /// The share of a query's samples that could not be read. Absent where nothing was drawn, and in plan files of older
+    /// programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Spread>,
 }
 
 /// A mean, the standard deviation of single values, and how many there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spread {
     /// The mean.
@@ -48,11 +55,12 @@ impl Spread {
 
 impl Expected {
     /// What the trials of a plan saw; `None` where they have no outcomes.
-    pub(crate) fn of(store: &Store, study: i64, trials: &[u32]) -> Result<Option<Self>, EngineError> {
+    pub(crate) fn of(store: &Store, study: i64, loaded: &Loaded, trials: &[u32]) -> Result<Option<Self>, EngineError> {
         let mut outcomes = Vec::new();
         for &trial in trials {
             outcomes.extend(store.outcomes(study, trial)?);
         }
+        let unread = unread(store, loaded, &outcomes)?;
         let runs = |o: &ExampleOutcome| o.stages.iter().map(|s| s.runs().len()).sum::<usize>();
         let ids: Vec<i64> = outcomes.iter().flat_map(ids).collect();
         let takings: HashMap<i64, Taking> = store.takings(&ids)?.into_iter().map(|t| (t.id, t)).collect();
@@ -67,6 +75,7 @@ impl Expected {
             cost,
             seconds: Spread::of(&seconds).filter(|_| timed),
             agreement: Spread::of(&agreement),
+            unread: Spread::of(&unread),
         }))
     }
 }
@@ -74,6 +83,29 @@ impl Expected {
 fn ids(outcome: &ExampleOutcome) -> Vec<i64> {
     let runs = outcome.stages.iter().flat_map(StageOutcome::runs);
     runs.flat_map(|(samples, combined)| samples.iter().copied().chain(combined).collect::<Vec<_>>()).collect()
+}
+
+/// Of each example that drew samples, the share of them that could not be read.
+fn unread(store: &Store, loaded: &Loaded, outcomes: &[ExampleOutcome]) -> Result<Vec<f64>, EngineError> {
+    let examples: HashMap<&str, &Example> =
+        loaded.pipeline.search_split.examples.iter().map(|e| (e.id.as_str(), e)).collect();
+    let mut shares = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        // Trials of a study are on its own examples; of others nothing is known.
+        let Some(example) = examples.get(outcome.example.as_str()) else { continue };
+        let (mut bad, mut all) = (0_usize, 0_usize);
+        for (stage, compiled) in outcome.stages.iter().zip(loaded.stages.iter()) {
+            let ids: Vec<i64> = stage.runs().iter().flat_map(|(samples, _)| samples.iter().copied()).collect();
+            for drawn in store.drawn(&ids)? {
+                all += 1;
+                bad += usize::from(compiled.read(&drawn.sample.draw.text, example).parsed.is_err());
+            }
+        }
+        if all > 0 {
+            shares.push(bad as f64 / all as f64);
+        }
+    }
+    Ok(shares)
 }
 
 fn seconds(outcome: &ExampleOutcome, takings: &HashMap<i64, Taking>) -> f64 {

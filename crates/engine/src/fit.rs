@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use agenttts_core::{Decoding, Example, Message, Request, RequestKey, Temperature};
 use agenttts_models::{ModelError, ModelErrorKind, PromptTokens};
 use agenttts_stage::{CompiledStage, RenderError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -49,7 +50,7 @@ pub(crate) enum Fitted {
 }
 
 /// What was left out of a prompt that was too long: items of a list, or characters of a text. More is above less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct LeftOut {
     /// How many.
     pub count: u32,

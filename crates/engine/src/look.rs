@@ -13,6 +13,7 @@ use agenttts_stage::{CompiledStage, vote_key};
 use agenttts_store::{
     DrawnSample, ItemOutcome, SpendTotals, StageOutcome, StepOutcome, Store, StoreError, StoreErrorKind,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -33,7 +34,7 @@ pub type LookError = Arc<EngineError>;
 const LATEST: u32 = 200;
 
 /// A study at a glance: what can be said of it without reading its trials.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Glance {
     /// Its id in the store.
     #[serde(skip)]
@@ -183,7 +184,7 @@ impl Looked {
 }
 
 /// What a trial did with one example.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ExampleTrace {
     /// The example's id.
     pub example: String,
@@ -202,7 +203,7 @@ pub struct ExampleTrace {
 }
 
 /// What a stage did with it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StageLook {
     /// The stage's name.
     pub stage: String,
@@ -219,7 +220,7 @@ pub struct StageLook {
 }
 
 /// One run of a stage.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RunLook {
     /// What was sent to the model; absent where nothing was drawn.
     pub prompt: Option<Vec<Message>>,
@@ -234,7 +235,7 @@ pub struct RunLook {
 }
 
 /// A sample and what was read of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SampleLook {
     /// Its text.
     pub text: String,
@@ -255,7 +256,7 @@ pub struct SampleLook {
 }
 
 /// An answer, and how many samples gave it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Votes {
     /// The answer in the words of the earliest sample.
     pub answer: Value,
@@ -266,7 +267,7 @@ pub struct Votes {
 }
 
 /// A fusion or a judgement.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CombinedLook {
     /// What was asked.
     pub prompt: Option<Vec<Message>>,

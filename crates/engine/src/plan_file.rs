@@ -6,6 +6,7 @@ use agenttts_core::pipeline::{Facts, Overrides, SNAPSHOT_VERSION, Snapshot, Work
 use agenttts_core::{Choice, CostModel, Estimate, Plan, Problem, Problems, Split};
 use agenttts_search::pareto;
 use agenttts_store::Store;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
@@ -59,7 +60,7 @@ pub struct FrontPlan {
 }
 
 /// The choice for one stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanStage {
     /// The stage's name.
@@ -69,7 +70,7 @@ pub struct PlanStage {
 }
 
 /// Quality and cost of a plan, as measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// The split that it was measured on: `test` or `search`.
@@ -116,7 +117,7 @@ impl PlanFile {
         let expected = |plan: &Plan| match of_plan(plan) {
             Some(p) => {
                 let trials: Vec<u32> = p.trials.iter().map(|(t, _)| t.number).collect();
-                Expected::of(store, study.row.id, &trials)
+                Expected::of(store, study.row.id, &study.loaded, &trials)
             }
             None => Ok(None),
         };

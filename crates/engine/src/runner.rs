@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use agenttts_core::{Choice, CostModel, Example, ModelIdentity, Plan, Usage};
 use agenttts_models::ModelError;
 use agenttts_store::Limits;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -44,7 +45,7 @@ pub struct RunOptions {
 }
 
 /// An answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Answer {
     /// The last stage's output.
     pub output: Value,
@@ -73,6 +74,16 @@ impl Answer {
         }))
     }
 
+    /// The share of its samples that could not be read, as [`Expected::unread`](crate::Expected::unread) has it; `None`
+    /// where nothing was drawn.
+    pub fn unread(&self) -> Option<f64> {
+        let of_items = self.stages.iter().flat_map(|s| s.items.iter().flatten()).flat_map(|item| &item.parsed);
+        let parsed = self.stages.iter().flat_map(|s| &s.parsed).chain(of_items);
+        let count = |(bad, all): (usize, usize), parsed: &Option<Value>| (bad + usize::from(parsed.is_none()), all + 1);
+        let (bad, all) = parsed.fold((0, 0), count);
+        (all > 0).then(|| bad as f64 / all as f64)
+    }
+
     /// The stages of which a prompt was too long for its model and was shortened.
     pub fn shortened(&self) -> impl Iterator<Item = &StageTrace> {
         let items = |stage: &StageTrace| stage.items.iter().flatten().any(|item| item.left_out.is_some());
@@ -81,7 +92,7 @@ impl Answer {
 }
 
 /// What a stage did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StageTrace {
     /// The stage.
     pub stage: String,
@@ -111,7 +122,7 @@ pub struct StageTrace {
 }
 
 /// What a stage did for one item, as in [`StageTrace`].
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct ItemTrace {
     /// The texts of its samples.
     pub samples: Vec<String>,
@@ -163,7 +174,7 @@ impl StageTrace {
 }
 
 /// What a step did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StepTrace {
     /// The step.
     pub step: String,

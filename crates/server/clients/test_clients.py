@@ -10,6 +10,7 @@ import urllib.request
 
 import litellm
 import openai
+import openapi_spec_validator
 from langchain_openai import ChatOpenAI
 
 BASE = os.environ["AGENTTTS_BASE"]
@@ -124,6 +125,12 @@ class Others(unittest.TestCase):
         command = ["curl", "-s", BASE + "/v1/chat/completions", "-H", "Authorization: Bearer " + KEY, "-d", body]
         reply = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         self.assertEqual(reply["choices"][0]["message"]["content"], "4")
+
+    def test_the_openapi_document_is_one(self):
+        request = urllib.request.Request(BASE + "/openapi.json", headers={"Authorization": "Bearer " + KEY})
+        document = json.load(urllib.request.urlopen(request))
+        openapi_spec_validator.validate(document, cls=openapi_spec_validator.OpenAPIV31SpecValidator)
+        self.assertIn("/v1/chat/completions", document["paths"])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::plans::{Ended, Pass, Refused, Served};
+use crate::plans::{AnswerFacts, Ended, Pass, Refused, Served};
 
 /// A request that is ready for its plan.
 pub(crate) struct Asked {
@@ -97,9 +97,13 @@ impl Admitted {
             }
             Err(_) => ("deadline", Err(ApiError::deadline(self.deadline.as_secs_f64()))),
         };
-        let of_answer = |answer: &Answer| (answer.cost, answer.agreement());
+        let of_answer =
+            |answer: &Answer| AnswerFacts { cost: answer.cost, agreement: answer.agreement(), unread: answer.unread() };
         let answers = result.iter().flatten().map(of_answer).collect();
         self.booking.end(outcome, answers);
+        if let (Some(examples), Ok([first, ..])) = (&self.booking.app.examples, result.as_deref()) {
+            examples.keep(plan, fields, first);
+        }
         result
     }
 }
@@ -138,7 +142,7 @@ impl Booking {
         }
     }
 
-    fn end(&mut self, outcome: &'static str, answers: Vec<(f64, Option<f64>)>) {
+    fn end(&mut self, outcome: &'static str, answers: Vec<AnswerFacts>) {
         self.ended = true;
         let ended = Ended { outcome, seconds: self.since.elapsed().as_secs_f64(), took: self.meter.read(), answers };
         self.plan.traffic.book(&ended);

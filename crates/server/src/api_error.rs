@@ -5,8 +5,15 @@ use agenttts_models::ModelErrorKind;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+/// How errors are told.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct ErrorReply {
+    error: Body,
+}
 
 /// A refusal or failure of a request.
 #[derive(Clone, Debug)]
@@ -17,12 +24,18 @@ pub(crate) struct ApiError {
     retry_after: Option<u64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// What is wrong with a request, or went wrong.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 struct Body {
+    /// In words.
     message: String,
+    /// `invalid_request_error`, `rate_limit_error`, `timeout_error` or `server_error`.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The parameter that it is about.
     param: Option<String>,
+    /// For programs.
     code: Option<&'static str>,
     /// What to do about it, where the message does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +88,12 @@ impl ApiError {
     pub(crate) fn too_large(most: usize) -> Self {
         let message = format!("the body is larger than the {most} bytes that this server takes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", Some("request_too_large"), message)
+    }
+
+    /// The body did not come in time.
+    pub(crate) fn slow(seconds: f64) -> Self {
+        let message = format!("the body was not there within {seconds} s");
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout_error", Some("request_timeout"), message)
     }
 
     /// Too many requests wait already.

@@ -12,11 +12,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use rand::RngExt;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::access::{Access, Scope, guard, login, login_page};
 use crate::api_error::ApiError;
 use crate::dashboard::{self, DashboardState};
+use crate::examples::Examples;
 use crate::metrics::Metrics;
 use crate::openai;
 use crate::plans::{Catalogue, Gate};
@@ -29,6 +31,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) limits: AppLimits,
     pub(crate) adaptive: Option<Adaptive>,
+    pub(crate) examples: Option<Examples>,
     pub(crate) access: Arc<Access>,
     pub(crate) dashboard: DashboardState,
 }
@@ -40,11 +43,15 @@ pub(crate) struct AppLimits {
     pub(crate) body: usize,
     /// Time until its answer.
     pub(crate) deadline: Duration,
+    /// Time until its body is there.
+    pub(crate) silence: Duration,
 }
 
 /// The whole application.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let scoped = |routes: Router<Arc<App>>, scope| {
+        // Whose request it is is asked before its body is read.
+        let routes = routes.layer(middleware::from_fn_with_state(app.clone(), whole_body));
         routes.layer(middleware::from_fn_with_state((app.access.clone(), scope), guard))
     };
     let answers = Router::new()
@@ -53,16 +60,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::completions))
         .route("/v1/run", post(run::run));
+    let document = Router::new().route("/openapi.json", get(the_document));
     let views = Router::new().route("/api/serving", get(serving::serving)).route("/metrics", get(metrics));
     let changes = Router::new().route("/api/serving/reload", post(serving::reload));
     let signing_in = Router::new().route("/login", get(login_page).post(login)).with_state(app.access.clone());
     Router::new()
-        .merge(scoped(answers, Scope::Use))
-        .merge(scoped(views, Scope::View))
-        .merge(scoped(changes, Scope::Administrate))
-        .merge(scoped(dashboard::views(app.dashboard.clone()), Scope::View))
-        .merge(scoped(dashboard::tries(app.dashboard.clone()), Scope::Use))
-        .merge(scoped(dashboard::changes(app.dashboard.clone()), Scope::Administrate))
+        .merge(scoped(answers, Some(Scope::Use)))
+        .merge(scoped(document, None))
+        .merge(scoped(views, Some(Scope::View)))
+        .merge(scoped(changes, Some(Scope::Administrate)))
+        .merge(scoped(dashboard::views(app.dashboard.clone()), Some(Scope::View)))
+        .merge(scoped(dashboard::tries(app.dashboard.clone()), Some(Scope::Use)))
+        .merge(scoped(dashboard::changes(app.dashboard.clone()), Some(Scope::Administrate)))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .merge(signing_in)
@@ -76,9 +85,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// The document of all this.
+async fn the_document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], crate::openapi::COMMITTED).into_response()
+}
+
+/// That all is well.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Health {
+    status: &'static str,
+}
+
 /// Whether the process lives.
 async fn healthy() -> Response {
-    Json(json!({"status": "ok"})).into_response()
+    Json(Health { status: "ok" }).into_response()
 }
 
 /// Whether requests are taken: not while the server ends.
@@ -112,6 +132,18 @@ async fn identify(mut request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+/// Reads the body of a request whole, and in time: one that comes byte by byte holds no place for longer.
+async fn whole_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let silence = app.limits.silence;
+    let read = Body::from_request(Request::from_parts(parts.clone(), body), &app);
+    match tokio::time::timeout(silence, read).await {
+        Ok(Ok(Body(bytes))) => next.run(Request::from_parts(parts, bytes.into())).await,
+        Ok(Err(error)) => error.into_response(),
+        Err(_) => ApiError::slow(silence.as_secs_f64()).into_response(),
+    }
 }
 
 /// A body, read whole, or refused as the API refuses.

@@ -40,6 +40,14 @@ pub enum ServerError {
         /// What is missing.
         lacks: &'static str,
     },
+    /// Answered requests cannot be kept as examples.
+    #[error("answered requests cannot be kept in {}: {message}", folder.display())]
+    Examples {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        message: String,
+    },
     /// The server broke off.
     #[error("the server broke off: {0}")]
     Io(#[from] io::Error),
@@ -68,6 +76,9 @@ impl ServerError {
             }
             ServerError::Plan(unusable) => unusable.error.hint(),
             ServerError::Keys(_) => Some("`agenttts keys new NAME` writes such a file".into()),
+            ServerError::Examples { .. } => Some(
+                "--log-examples names a folder that can be written, --log-answer-as a field that no plan reads".into(),
+            ),
             ServerError::Io(_) => None,
         }
     }

@@ -24,8 +24,14 @@ pub(crate) struct Metrics {
     usd: Family<Plan, Counter<f64, AtomicU64>>,
     seconds: Family<Plan, Histogram>,
     drift: Family<DriftState, Gauge>,
+    examples: Family<ExampleOutcome, Gauge>,
     running: Gauge,
     waiting: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExampleOutcome {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,16 +67,19 @@ impl Metrics {
             usd: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 16))),
             drift: Family::default(),
+            examples: Family::default(),
             running: Gauge::default(),
             waiting: Gauge::default(),
         };
-        let Metrics { registry, requests, tokens, calls, usd, seconds, drift, running, waiting } = &mut metrics;
+        let Metrics { registry, requests, tokens, calls, usd, seconds, drift, examples, running, waiting } =
+            &mut metrics;
         registry.register("requests", "Requests by how they ended", requests.clone());
         registry.register("tokens", "Tokens as billed, by kind", tokens.clone());
         registry.register("calls", "Calls to models", calls.clone());
         registry.register("usd", "Dollars, given-up calls at the most that they can have cost", usd.clone());
         registry.register("request_seconds", "Seconds from arrival to answer", seconds.clone());
         registry.register("drift", "1 for the state of a plan's traffic: ok, drifting or unknown", drift.clone());
+        registry.register("examples", "Requests kept as examples, and lost", examples.clone());
         registry.register("running", "Requests under way", running.clone());
         registry.register("waiting", "Requests in the queue", waiting.clone());
         metrics
@@ -97,6 +106,12 @@ impl Metrics {
         let (running, waiting) = app.gate.load();
         self.running.set(running as i64);
         self.waiting.set(waiting as i64);
+        if let Some(examples) = &app.examples {
+            let counts = examples.counts();
+            for (outcome, count) in [("written", counts.written), ("lost", counts.lost)] {
+                self.examples.get_or_create(&ExampleOutcome { outcome }).set(count as i64);
+            }
+        }
         for (plan, front) in app.catalogue.all() {
             for plan in std::iter::once(plan).chain(front) {
                 let now = drift(plan.expected.as_ref(), &plan.traffic.window()).state;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use agenttts_engine::{Adaptive, Workshop};
 
+use crate::examples::ExampleLog;
 use crate::plans::PlanSource;
 
 /// What a server is started with.
@@ -33,6 +34,11 @@ pub struct ServeOptions {
     pub deadline: Duration,
     /// The largest body, in bytes.
     pub body: usize,
+    /// How long a connection may take to send a request's headers, and a request to send its body; also how long it may say
+    /// nothing between two requests.
+    pub silence: Duration,
+    /// Where answered requests are kept as examples of a later search; `None` = nowhere.
+    pub examples: Option<ExampleLog>,
     /// Whether votes are ended as soon as they are decided.
     pub adaptive: Option<Adaptive>,
     /// How often plan files are looked at for changes; `None` = only when asked to.
@@ -54,6 +60,8 @@ impl ServeOptions {
             queue: 16,
             deadline: Duration::from_secs(600),
             body: 4 << 20,
+            silence: Duration::from_secs(30),
+            examples: None,
             adaptive: None,
             reload: None,
         }

@@ -6,6 +6,7 @@ use agenttts_core::Usage;
 use agenttts_engine::{Answer, StageTrace, StepTrace};
 use axum::extract::State;
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -16,35 +17,45 @@ use crate::app::{App, Body, RequestId};
 use crate::openai::{RequestLimits, parse};
 
 /// The body.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunRequest {
     /// The plan, as a model's name.
     model: String,
     /// The fields that the pipeline reads.
     input: Map<String, Value>,
+    /// Tell what every stage did.
     #[serde(default)]
     trace: bool,
     /// Which draws; equal numbers give equal draws where the models are reproducible.
     #[serde(default)]
     draw: u32,
+    /// Seconds until the answer must be there.
     deadline_seconds: Option<f64>,
+    /// The most that the answer may take.
     #[serde(default)]
     limits: RequestLimits,
 }
 
 /// The reply.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RunReply {
+    /// The request's id.
     id: String,
+    /// As the client named it.
     model: String,
+    /// The plan's id.
     plan: String,
     trial: Option<u32>,
+    /// The last stage's output.
     output: Value,
+    /// In units of the plan's cost model.
     cost: f64,
+    /// The same for people.
     cost_text: String,
     usage: Usage,
     seconds: f64,
+    /// What every stage did, where `trace` asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     stages: Option<Vec<StageTrace>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,12 +11,17 @@ use crate::access::{Access, KeyFile, KeyFileError};
 use crate::app::{self, App, AppLimits};
 use crate::dashboard::DashboardState;
 use crate::error::ServerError;
+use crate::examples::{ExampleLog, Examples};
 use crate::metrics::Metrics;
 use crate::options::ServeOptions;
 use crate::plans::{Catalogue, Gate};
 
-/// How long a connection may say nothing before its first request.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Bytes that the headers of a request may have together, and how many there may be.
+const HEADER_BYTES: usize = 64 << 10;
+const HEADERS: usize = 100;
+
+/// Requests that an HTTP/2 connection may have under way.
+const STREAMS: u32 = 128;
 
 /// A server that listens, and does not answer yet.
 pub struct Server {
@@ -24,6 +29,7 @@ pub struct Server {
     tls: Option<RustlsConfig>,
     app: Arc<App>,
     reload: Option<Duration>,
+    silence: Duration,
 }
 
 impl Server {
@@ -67,16 +73,19 @@ impl Server {
         };
         // Before the plans: a port that is taken is told at once.
         let listener = listen().map_err(|source| ServerError::Listen { address: options.address, source })?;
+        let catalogue = Catalogue::load(options.plans, options.workshop.clone()).await?;
+        let examples = options.examples.as_ref().map(|log| examples(log, &catalogue)).transpose()?;
         let app = App {
-            dashboard: DashboardState::new(options.store, options.workshop.clone()),
-            catalogue: Catalogue::load(options.plans, options.workshop).await?,
+            dashboard: DashboardState::new(options.store, options.workshop),
+            catalogue,
+            examples,
             gate: Gate::new(options.at_once, options.queue),
             metrics: Metrics::new(),
             adaptive: options.adaptive,
-            limits: AppLimits { body: options.body, deadline: options.deadline },
+            limits: AppLimits { body: options.body, deadline: options.deadline, silence: options.silence },
             access: Arc::new(Access::new(keys, options.behind_proxy)),
         };
-        Ok(Server { listener, tls, app: Arc::new(app), reload: options.reload })
+        Ok(Server { listener, tls, app: Arc::new(app), reload: options.reload, silence: options.silence })
     }
 
     /// Where it listens.
@@ -85,6 +94,11 @@ impl Server {
     /// Where the system does not say.
     pub fn address(&self) -> Result<SocketAddr, ServerError> {
         Ok(self.listener.local_addr()?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
     }
 
     /// The names of the plans that it serves.
@@ -112,23 +126,54 @@ impl Server {
             }
         });
         let reloading = self.reload.map(|every| tokio::spawn(keep_fresh(self.app.clone(), every)));
-        let dashboard = self.app.dashboard.clone();
+        let app = self.app.clone();
         let service = app::router(self.app).into_make_service_with_connect_info::<SocketAddr>();
         let served = match self.tls {
             None => {
-                let server = axum_server::from_tcp(self.listener)?.first_request_timeout(SILENCE);
+                let mut server = axum_server::from_tcp(self.listener)?.first_request_timeout(self.silence);
+                bound(&mut server, self.silence);
                 server.handle(handle).serve(service).await
             }
             Some(tls) => {
-                let server = axum_server::from_tcp_rustls(self.listener, tls)?.first_request_timeout(SILENCE);
+                let mut server = axum_server::from_tcp_rustls(self.listener, tls)?.first_request_timeout(self.silence);
+                bound(&mut server, self.silence);
                 server.handle(handle).serve(service).await
             }
         };
         watch.abort();
         reloading.inspect(|task| task.abort());
-        dashboard.drain().await;
+        app.dashboard.drain().await;
+        if app.examples.is_some() {
+            // Whatever waits for the disk is written.
+            let _ = tokio::task::spawn_blocking(move || app.examples.as_ref().map(Examples::end)).await;
+        }
         Ok(served?)
     }
+}
+
+/// What a connection may take before it is known whose it is.
+fn bound<A: axum_server::Address, Acceptor>(server: &mut axum_server::Server<A, Acceptor>, silence: Duration) {
+    let builder = server.http_builder();
+    // The timer runs for the headers of every request, and from the end of one to the beginning of the next.
+    builder.http1().header_read_timeout(silence).max_buf_size(HEADER_BYTES).max_headers(HEADERS);
+    builder
+        .http2()
+        .max_header_list_size(HEADER_BYTES as u32)
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(silence)
+        .keep_alive_timeout(silence);
+}
+
+/// Begins to keep examples of all plans.
+fn examples(log: &ExampleLog, catalogue: &Catalogue) -> Result<Examples, ServerError> {
+    let refused = |message: String| ServerError::Examples { folder: log.folder.clone(), message };
+    if let Some((plan, _)) = catalogue.all().into_iter().find(|(plan, _)| plan.inputs.contains(&log.answer)) {
+        return Err(refused(format!(
+            "the plan {:?} reads a field {:?}, so its answer needs another name",
+            plan.name, log.answer
+        )));
+    }
+    Examples::begin(log).map_err(|error| refused(error.to_string()))
 }
 
 /// Reads plan files again when they change.

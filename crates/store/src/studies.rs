@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use agenttts_core::{Archive, Exchange, Guideline, StudyState, Trial};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -89,7 +90,7 @@ pub struct ExampleOutcome {
 }
 
 /// What a step gave for one example.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepOutcome {
     /// The output.
     pub output: Value,

@@ -12,9 +12,15 @@ export interface Palette {
 }
 
 export function palette(): Palette {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  return {
+  // The property itself is both colours still: what an element shows in it is one of them.
+  const probe = document.createElement('span');
+  probe.hidden = true;
+  document.body.append(probe);
+  const of = (name: string) => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const colours = {
     ink: of('ink'),
     soft: of('soft'),
     faint: of('faint'),
@@ -24,4 +30,6 @@ export function palette(): Palette {
     star: of('star'),
     series: ['k0', 'k1', 'k2', 'k3', 'k4', 'k5'].map(of),
   };
+  probe.remove();
+  return colours;
 }

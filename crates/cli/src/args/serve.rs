@@ -39,6 +39,16 @@ pub(crate) struct ServeArgs {
     /// Do not look for changed plan files; POST /api/serving/reload still reads them again
     #[arg(long)]
     pub(crate) no_reload: bool,
+    /// Keep answered requests as examples of a later search, in a file NAME.jsonl of this folder for each plan: what people
+    /// ask is stored as they asked it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log_examples: Option<PathBuf>,
+    /// The field of these examples that has the plan's answer
+    #[arg(long, value_name = "FIELD", default_value = "served", requires = "log_examples")]
+    pub(crate) log_answer_as: String,
+    /// The most that these files may have for a plan, in megabytes; the older half goes first
+    #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..), requires = "log_examples")]
+    pub(crate) log_examples_mb: u32,
     /// The form of the log on stderr
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogArg,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use agenttts_engine::Adaptive;
-use agenttts_server::{PlanSource, ServeOptions, Server, Tls};
+use agenttts_server::{ExampleLog, PlanSource, ServeOptions, Server, Tls};
 use tokio::sync::oneshot;
 
 use crate::args::{AccessArgs, ServeArgs};
@@ -19,10 +19,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     let seconds = |s: u32| Duration::from_secs(u64::from(s));
     let options = ServeOptions {
-        address: args.listen,
         plans: args.plans.iter().map(|text| source(text)).collect(),
-        workshop: context.workshop()?,
-        store: context.store_path().to_owned(),
         keys: args.access.keys.clone(),
         tls: tls(&args.access),
         behind_proxy: args.access.behind_proxy,
@@ -31,7 +28,13 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, F
         deadline: seconds(args.deadline),
         body: args.max_body as usize,
         adaptive: args.adaptive.map(|error| Adaptive { error }),
+        examples: args.log_examples.as_ref().map(|folder| ExampleLog {
+            folder: folder.clone(),
+            answer: args.log_answer_as.clone(),
+            most: u64::from(args.log_examples_mb) << 20,
+        }),
         reload: (!args.no_reload).then_some(LOOK),
+        ..ServeOptions::local(args.listen, context.workshop()?, context.store_path().to_owned())
     };
     let server = Server::bind(options).await?;
     let address = server.address()?;

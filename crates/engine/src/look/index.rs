@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use agenttts_core::{Archive, Estimate, Plan, Trial, Usage};
 use agenttts_store::{Store, StoreError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Trials that are read at once; others may read the store in between.
@@ -16,7 +17,7 @@ const CHUNK: u32 = 2_000;
 const CAUTION: f64 = 10.0;
 
 /// What became of a trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// Proposed, and perhaps running.

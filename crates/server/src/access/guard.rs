@@ -49,8 +49,8 @@ impl Access {
         Access { keys: keys.map(watch), behind_proxy }
     }
 
-    /// The client of a request that needs a scope.
-    fn client(&self, headers: &HeaderMap, peer: IpAddr, scope: Scope) -> Result<Client, ApiError> {
+    /// The client of a request that needs a scope, or a key of any.
+    fn client(&self, headers: &HeaderMap, peer: IpAddr, scope: Option<Scope>) -> Result<Client, ApiError> {
         let Some(keys) = &self.keys else {
             return Ok(Client { name: self.address(headers, peer).to_string() });
         };
@@ -60,7 +60,7 @@ impl Access {
         let Some((name, scopes)) = keys.find(presented) else {
             return Err(ApiError::unauthorised("this API key is not known here"));
         };
-        if !scopes.contains(&scope) {
+        if let Some(scope) = scope.filter(|scope| !scopes.contains(scope)) {
             let message = format!("the key {name:?} does not allow to {}", scope.name());
             return Err(ApiError::forbidden(message));
         }
@@ -132,7 +132,7 @@ fn is_forged(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Lets a request through that its sender may send, with the [`Client`] noted.
 pub(crate) async fn guard(
-    State((access, scope)): State<(Arc<Access>, Scope)>,
+    State((access, scope)): State<(Arc<Access>, Option<Scope>)>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
@@ -221,12 +221,12 @@ mod tests {
         let by_header = headers(&[("authorization", &format!("bearer {key}"))]);
         let by_cookie = headers(&[("cookie", &format!("a=b; agenttts_key={key}"))]);
         for sent in [&by_header, &by_cookie] {
-            assert_eq!(access.client(sent, PEER, Scope::Use).unwrap().name, "ci");
-            let refused = access.client(sent, PEER, Scope::Administrate).unwrap_err();
+            assert_eq!(access.client(sent, PEER, Some(Scope::Use)).unwrap().name, "ci");
+            let refused = access.client(sent, PEER, Some(Scope::Administrate)).unwrap_err();
             assert_eq!(refused.status, StatusCode::FORBIDDEN);
         }
         for sent in [headers(&[]), headers(&[("authorization", "Bearer nonsense")])] {
-            assert_eq!(access.client(&sent, PEER, Scope::Use).unwrap_err().status, StatusCode::UNAUTHORIZED);
+            assert_eq!(access.client(&sent, PEER, Some(Scope::Use)).unwrap_err().status, StatusCode::UNAUTHORIZED);
         }
     }
 

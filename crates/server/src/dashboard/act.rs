@@ -5,14 +5,15 @@ use agenttts_engine::{Observers, ResumeOptions, StopHandle, StudyContext, resume
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
 use super::view::{DashboardState, Run, lock};
 
 /// What was done.
-#[derive(Serialize)]
-pub(super) struct Done {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Done {
     done: &'static str,
 }
 
@@ -36,9 +37,10 @@ pub(super) async fn stop(
 }
 
 /// What may change when a study goes on.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "ResumeChanges")]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Changes {
+pub(crate) struct Changes {
     /// Another limit of trials, those of earlier sessions included.
     trials: Option<u32>,
     /// Whether its search budget is lifted.

@@ -6,6 +6,7 @@ use agenttts_core::{Estimate, Explanation, Guideline, Plan, ScalingCurve};
 use agenttts_engine::{Fate, MOST_EXPLAINED, PlanLine, Said, TrialIndex, TrialLine};
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
@@ -21,8 +22,8 @@ const RASTER: (usize, usize) = (40, 30);
 const ROUNDS: usize = 50;
 
 /// How a search went.
-#[derive(Serialize)]
-pub(super) struct Progress {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Progress {
     /// Whether all trials are in it; if not, ask again.
     complete: bool,
     /// Trials measured.
@@ -33,7 +34,7 @@ pub(super) struct Progress {
     leads: Vec<LeadPoint>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TrialPoint {
     trial: u32,
     round: u32,
@@ -42,7 +43,7 @@ struct TrialPoint {
     high: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LeadPoint {
     since: u32,
     /// The plan's first trial.
@@ -80,8 +81,8 @@ fn progress_of(index: &TrialIndex) -> Progress {
 }
 
 /// Plans by cost and quality.
-#[derive(Serialize)]
-pub(super) struct Plans {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Plans {
     /// Whether all is in it; if not, ask again.
     complete: bool,
     /// Measured plans.
@@ -98,7 +99,7 @@ pub(super) struct Plans {
     is_recommended: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PlanPoint {
     /// Its first trial.
     trial: u32,
@@ -190,8 +191,8 @@ fn rastered(plans: &[&PlanLine], point: &dyn Fn(&PlanLine, usize) -> PlanPoint) 
 }
 
 /// What the trials tell of stages: scaling, preference, interplay.
-#[derive(Serialize)]
-pub(super) struct Insights {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Insights {
     /// Whether they are worked out; if not, ask again.
     complete: bool,
     /// Why there is nothing, where there is nothing.
@@ -221,15 +222,16 @@ pub(super) async fn insights(
     Ok(Json(insights.await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "TimelineFrom")]
 #[serde(default)]
-pub(super) struct From {
+pub(crate) struct From {
     offset: usize,
 }
 
 /// Rounds of proposals, the newest first.
-#[derive(Serialize)]
-pub(super) struct Timeline {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Timeline {
     /// Whether all trials are in it; if not, ask again.
     complete: bool,
     /// Rounds in all.
@@ -238,7 +240,7 @@ pub(super) struct Timeline {
 }
 
 /// A round: the guidelines that steered it, and what became of its trials.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Round {
     round: u32,
     /// Those that were written after the round before.
@@ -253,7 +255,8 @@ struct Round {
     led: [Option<f64>; 2],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BestTrial")]
 struct Best {
     trial: u32,
     plan: Plan,

@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use futures::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -22,28 +23,49 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Events that are sent at once at the most.
 const MOST: u32 = 200;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct After {
+pub(crate) struct After {
     after: Option<i64>,
 }
 
 /// An event of a study.
-#[derive(Serialize)]
-struct Happened {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StudyEvent")]
+pub(crate) struct Happened {
+    /// Its number in the study.
     seq: i64,
+    /// Milliseconds since 1970.
     ms: i64,
+    /// As the study told it; events of other versions may have other fields.
+    #[schemars(with = "agenttts_engine::Event")]
     event: Box<RawValue>,
 }
 
 /// How a study stands.
-#[derive(Clone, Copy, PartialEq, Serialize)]
-struct Standing {
+#[derive(Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct Standing {
     state: StudyState,
     is_run: bool,
     trials: u32,
     last_event: i64,
 }
+
+/// What the stream of a study sends.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "StudyStream")]
+#[allow(dead_code, reason = "its schema is used")]
+pub(crate) enum Sent {
+    Event(Box<Happened>),
+    Standing(Standing),
+}
+
+/// Studies whose state changed, by name.
+#[derive(JsonSchema)]
+#[serde(transparent)]
+#[allow(dead_code, reason = "its schema is used")]
+pub(crate) struct Standings(HashMap<String, Standing>);
 
 type Events =
     Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;

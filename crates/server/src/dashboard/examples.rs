@@ -4,6 +4,7 @@ use agenttts_engine::ExampleTrace;
 use agenttts_store::ExampleOutcome;
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,9 +16,10 @@ use super::view::DashboardState;
 const MOST: usize = 500;
 
 /// Which examples, in which order.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "WantedExamples")]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     offset: usize,
     limit: Option<usize>,
     sort: Sort,
@@ -26,7 +28,8 @@ pub(super) struct Wanted {
     q: String,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "ExampleSort")]
 #[serde(rename_all = "kebab-case")]
 enum Sort {
     #[default]
@@ -36,7 +39,8 @@ enum Sort {
     Support,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "OnlyExamples")]
 #[serde(rename_all = "kebab-case")]
 enum Only {
     #[default]
@@ -46,8 +50,9 @@ enum Only {
     Failed,
 }
 
-#[derive(Serialize)]
-pub(super) struct Page {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExamplePage")]
+pub(crate) struct Page {
     total: usize,
     all: usize,
     /// The names of the stages.
@@ -55,7 +60,8 @@ pub(super) struct Page {
     rows: Vec<Row>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExampleRow")]
 struct Row {
     example: String,
     objective: f64,
@@ -65,7 +71,8 @@ struct Row {
 }
 
 /// A stage of an example in a table.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StageCell")]
 struct Cell {
     score: Option<f64>,
     support: Option<f64>,
@@ -148,8 +155,9 @@ fn cut(output: &Value) -> String {
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct Which {
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "WhichExample")]
+pub(crate) struct Which {
     id: String,
 }
 

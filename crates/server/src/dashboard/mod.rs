@@ -5,6 +5,7 @@
 //! made again only when the study went on.
 
 mod act;
+pub(crate) mod api;
 mod charts;
 mod error;
 mod events;

@@ -3,6 +3,7 @@
 use agenttts_engine::{Answer, PlanFile, Runner};
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,16 +14,18 @@ use super::view::DashboardState;
 const MOST: usize = 4;
 
 /// What to answer, and with which plans.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PlaygroundInput")]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The fields that the pipeline's templates read.
     fields: Map<String, Value>,
     plans: Vec<Tried>,
 }
 
 /// A plan of a study.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
+#[schemars(rename = "PlaygroundPlan")]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tried {
     study: String,
@@ -31,9 +34,10 @@ pub(super) struct Tried {
 }
 
 /// What a plan answered, or why it could not.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PlaygroundReply")]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Answer(Box<Answer>),
     Fault(String),
 }

@@ -4,14 +4,16 @@ use agenttts_core::StudySummary;
 use agenttts_engine::{Glance, glances};
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::Fault;
 use super::view::{DashboardState, blocking, lock};
 
 /// All studies.
-#[derive(Serialize)]
-pub(super) struct List {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StudyList")]
+pub(crate) struct List {
     /// The name of the store's file.
     store: String,
     studies: Vec<Glance>,
@@ -27,8 +29,8 @@ pub(super) async fn list(State(state): State<DashboardState>) -> Result<Json<Lis
 }
 
 /// A study.
-#[derive(Serialize)]
-pub(super) struct Study {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Study {
     glance: Glance,
     /// Its summary without trials.
     summary: StudySummary,

@@ -9,6 +9,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
@@ -24,9 +25,10 @@ const USUAL: usize = 100;
 const MOST_DIFFERENT: usize = 200;
 
 /// Which trials, in which order.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "WantedTrials")]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     offset: usize,
     limit: Option<usize>,
     sort: Sort,
@@ -38,7 +40,8 @@ pub(super) struct Wanted {
     round: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "TrialSort")]
 #[serde(rename_all = "kebab-case")]
 enum Sort {
     #[default]
@@ -52,8 +55,9 @@ enum Sort {
     Method,
 }
 
-#[derive(Serialize)]
-pub(super) struct Page {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TrialPage")]
+pub(crate) struct Page {
     /// Whether all trials were looked through; if not, ask again.
     complete: bool,
     /// Trials that fit.
@@ -64,7 +68,8 @@ pub(super) struct Page {
 }
 
 /// A trial in a table.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TrialRow")]
 struct Row {
     number: u32,
     round: u32,
@@ -190,8 +195,9 @@ fn row(index: &TrialIndex, line: &TrialLine) -> Row {
 }
 
 /// A trial, with what other trials say of its plan.
-#[derive(Serialize)]
-pub(super) struct One {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OneTrial")]
+pub(crate) struct One {
     /// The trial; its scores are left out, as they are in the list of examples.
     trial: Trial,
     /// Its nominal cost in units of the cost model.
@@ -245,15 +251,16 @@ pub(super) fn trial_of(view: &View, number: u32) -> Result<Trial, Fault> {
     })
 }
 
-#[derive(Deserialize)]
-pub(super) struct Two {
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TwoTrials")]
+pub(crate) struct Two {
     a: u32,
     b: u32,
 }
 
 /// Two trials on the examples that both ran on.
-#[derive(Serialize)]
-pub(super) struct Compared {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Compared {
     a: Trial,
     b: Trial,
     /// Examples that both ran on.
@@ -266,7 +273,8 @@ pub(super) struct Compared {
     different: Vec<Different>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DifferentExample")]
 struct Different {
     example: String,
     a: f64,
@@ -311,8 +319,8 @@ fn compared(view: &View, two: &Two) -> Result<Compared, Fault> {
     Ok(Compared { a, b, examples, comparison, finding, better, different })
 }
 
-#[derive(Deserialize)]
-pub(super) struct OfTrial {
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct OfTrial {
     trial: Option<u32>,
 }
 

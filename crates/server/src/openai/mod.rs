@@ -9,5 +9,5 @@ mod request;
 
 pub(crate) use chat::chat;
 pub(crate) use completions::completions;
-pub(crate) use models::{model, models};
-pub(crate) use request::{RequestLimits, parse};
+pub(crate) use models::{Model, Models, model, models};
+pub(crate) use request::{ChatRequest, CompletionRequest, RequestLimits, parse};

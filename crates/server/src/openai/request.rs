@@ -2,6 +2,7 @@
 
 use agenttts_core::CostModel;
 use agenttts_engine::Limits;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::api_error::ApiError;
 
 /// The body of `/v1/chat/completions`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ChatRequest {
     pub(crate) model: String,
     pub(crate) messages: Vec<ChatMessage>,
@@ -18,7 +19,7 @@ pub(crate) struct ChatRequest {
 }
 
 /// The body of `/v1/completions`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct CompletionRequest {
     pub(crate) model: String,
     pub(crate) prompt: Value,
@@ -27,7 +28,7 @@ pub(crate) struct CompletionRequest {
 }
 
 /// What both may say.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct Common {
     pub(crate) n: Option<i64>,
     pub(crate) seed: Option<i64>,
@@ -43,19 +44,19 @@ pub(crate) struct Common {
     pub(crate) best_of: Option<i64>,
     /// Ours.
     pub(crate) agenttts: Option<Extension>,
-    /// Everything else.
+    /// Everything else: parameters that are the plan's have no effect and are told in the reply; others are left out.
     #[serde(flatten)]
     pub(crate) rest: Map<String, Value>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct StreamOptions {
     #[serde(default)]
     pub(crate) include_usage: Option<bool>,
 }
 
-/// A message of a conversation.
-#[derive(Debug, Deserialize)]
+/// A message of a conversation: its content is a text, or parts of text.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ChatMessage {
     pub(crate) role: String,
     #[serde(default)]
@@ -63,8 +64,9 @@ pub(crate) struct ChatMessage {
 }
 
 /// What a request may say to us alone.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AgentttsExtension")]
 pub(crate) struct Extension {
     /// Fields of the input beside the message.
     #[serde(default)]
@@ -80,7 +82,7 @@ pub(crate) struct Extension {
 }
 
 /// The most that an answer may take.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RequestLimits {
     pub(crate) tokens: Option<u64>,

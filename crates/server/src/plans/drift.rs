@@ -1,12 +1,13 @@
 //! Whether served traffic still looks like what the search measured.
 
 use agenttts_engine::{Expected, Spread};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::traffic::Window;
 
 /// Whether a plan does what it was measured to do.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Drift {
     /// `ok`, `drifting`, or `unknown` while there is too little to judge by.
     pub(crate) state: &'static str,
@@ -16,7 +17,8 @@ pub(crate) struct Drift {
 }
 
 /// One quantity, as measured and as served.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "DriftCompared")]
 pub(crate) struct Compared {
     pub(crate) what: &'static str,
     pub(crate) expected: Spread,
@@ -46,6 +48,7 @@ pub(crate) fn drift(expected: Option<&Expected>, window: &Window) -> Drift {
         ("cost", Some(expected.cost), &window.cost, false),
         ("seconds", expected.seconds, &window.seconds, false),
         ("agreement", expected.agreement, &window.agreement, true),
+        ("unread samples", expected.unread, &window.unread, true),
     ];
     let pairs = pairs.into_iter().filter_map(|(what, expected, served, share)| {
         let (expected, served) = (expected?, Spread::of(served)?);
@@ -63,7 +66,7 @@ fn compare(what: &'static str, expected: Spread, served: Spread, share: bool) ->
     // A share of 0 or 1 in few trials has no spread of its own: two imagined values, one of each kind, give it one.
     let variance = |s: &Spread| {
         let n = f64::from(s.n);
-        if what == "failures" {
+        if matches!(what, "failures" | "unread samples") {
             let p = (s.mean * n + 1.0) / (n + 2.0);
             p * (1.0 - p) / n
         } else {
@@ -99,6 +102,7 @@ mod tests {
             cost: spread(10.0, 2.0),
             seconds: Some(spread(1.0, 0.3)),
             agreement: Some(spread(0.8, 0.1)),
+            unread: Some(spread(0.02, 0.05)),
         }
     }
 
@@ -109,6 +113,7 @@ mod tests {
             seconds: (0..n).map(|i| 1.0 + 0.3 * wobble(i)).collect(),
             cost: (0..n).map(|i| cost + 2.0 * wobble(i)).collect(),
             agreement: (0..n).map(|i| 0.8 + 0.1 * wobble(i)).collect(),
+            unread: (0..n).map(|i| 0.02 + 0.02 * wobble(i)).collect(),
         }
     }
 
@@ -124,6 +129,9 @@ mod tests {
         );
         let failing = drift(Some(&expected()), &window(100, 10.0, 30));
         assert!(failing.why[0].starts_with("failures 0.300"), "{:?}", failing.why);
+        let garbled = Window { unread: vec![0.5; 100], ..window(100, 10.0, 0) };
+        let garbled = drift(Some(&expected()), &garbled);
+        assert!(garbled.why[0].starts_with("unread samples 0.500"), "{:?}", garbled.why);
     }
 
     #[test]

@@ -8,6 +8,6 @@ mod traffic;
 
 pub(crate) use catalogue::{Catalogue, Served};
 pub use catalogue::{PlanSource, Unusable};
-pub(crate) use drift::drift;
+pub(crate) use drift::{Drift, drift};
 pub(crate) use gate::{Gate, Pass, Refused};
-pub(crate) use traffic::Ended;
+pub(crate) use traffic::{AnswerFacts, Ended, Totals};

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenttts_core::{CostModel, Usage};
 use agenttts_engine::Reading;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Requests of a plan that drift is judged by.
@@ -23,7 +24,8 @@ struct State {
 }
 
 /// Since the server began.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Traffic")]
 pub(crate) struct Totals {
     /// Requests by how they ended.
     pub(crate) requests: BTreeMap<&'static str, u64>,
@@ -42,8 +44,18 @@ pub(crate) struct Totals {
 struct Recent {
     failed: bool,
     seconds: f64,
-    cost: Option<f64>,
-    agreement: Option<f64>,
+    answer: Option<AnswerFacts>,
+}
+
+/// What drift is judged by of an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct AnswerFacts {
+    /// In units of the cost model.
+    pub(crate) cost: f64,
+    /// How far its samples agreed.
+    pub(crate) agreement: Option<f64>,
+    /// The share of its samples that could not be read.
+    pub(crate) unread: Option<f64>,
 }
 
 /// How a request ended.
@@ -53,8 +65,8 @@ pub(crate) struct Ended {
     pub(crate) outcome: &'static str,
     pub(crate) seconds: f64,
     pub(crate) took: Reading,
-    /// Of each answer: its cost in units of the cost model, and how far its samples agreed.
-    pub(crate) answers: Vec<(f64, Option<f64>)>,
+    /// Of each answer.
+    pub(crate) answers: Vec<AnswerFacts>,
 }
 
 /// The values of the last requests that the plan itself answered or failed at.
@@ -64,6 +76,7 @@ pub(crate) struct Window {
     pub(crate) seconds: Vec<f64>,
     pub(crate) cost: Vec<f64>,
     pub(crate) agreement: Vec<f64>,
+    pub(crate) unread: Vec<f64>,
 }
 
 impl Traffic {
@@ -84,10 +97,10 @@ impl Traffic {
         };
         let seconds = ended.seconds;
         if ended.answers.is_empty() {
-            recent.push_back(Recent { failed, seconds, cost: None, agreement: None });
+            recent.push_back(Recent { failed, seconds, answer: None });
         }
-        for (cost, agreement) in &ended.answers {
-            recent.push_back(Recent { failed, seconds, cost: Some(*cost), agreement: *agreement });
+        for answer in &ended.answers {
+            recent.push_back(Recent { failed, seconds, answer: Some(*answer) });
         }
         while recent.len() > WINDOW {
             recent.pop_front();
@@ -104,11 +117,13 @@ impl Traffic {
         let state = self.lock();
         let recent = &state.recent;
         let answered = recent.iter().filter(|r| !r.failed);
+        let facts = || answered.clone().filter_map(|r| r.answer);
         Window {
             failed: recent.iter().map(|r| f64::from(u8::from(r.failed))).collect(),
             seconds: answered.clone().map(|r| r.seconds).collect(),
-            cost: answered.clone().filter_map(|r| r.cost).collect(),
-            agreement: answered.filter_map(|r| r.agreement).collect(),
+            cost: facts().map(|a| a.cost).collect(),
+            agreement: facts().filter_map(|a| a.agreement).collect(),
+            unread: facts().filter_map(|a| a.unread).collect(),
         }
     }
 
@@ -122,6 +137,8 @@ mod tests {
     use super::*;
 
     fn ended(outcome: &'static str, answers: Vec<(f64, Option<f64>)>) -> Ended {
+        let answers =
+            answers.into_iter().map(|(cost, agreement)| AnswerFacts { cost, agreement, unread: None }).collect();
         Ended { outcome, seconds: 1.0, took: Reading::default(), answers }
     }
 

@@ -113,9 +113,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, shown: &Shown, ui: &mut U
     let front = (seen.front.len() as u16).saturating_add(2).max(3);
     let events = (seen.events.len() as u16).saturating_add(1).clamp(2, 9);
     let first = vec![(Part::Progress, 0, progress, progress), (Part::Best, 1, best.min(5), best)];
-    let lists = vec![(Part::Front, 4, 4, front.min(12)), (Part::Trials, 2, 4, u16::MAX), (Part::Events, 3, 3, events)];
+    let lists = vec![
+        (Part::Front, 4, front.min(4), front.min(12)),
+        (Part::Trials, 2, 4, u16::MAX),
+        (Part::Events, 3, events.min(3), events),
+    ];
     if body.width >= WIDE {
-        let columns = Layout::horizontal([Constraint::Fill(2), Constraint::Length(1), Constraint::Fill(3)]);
+        let columns = Layout::horizontal([Constraint::Fill(3), Constraint::Length(1), Constraint::Fill(5)]);
         let [left, _, right] = columns.areas(body);
         let mut one = first;
         one.push((Part::Chart, 5, 7, u16::MAX));
@@ -141,12 +145,12 @@ fn column(frame: &mut Frame<'_>, area: Rect, parts: &Column, seen: &Seen, shown:
         let place = Rect { y: top, height, ..area };
         top += height;
         let (title, note) = match part {
-            Part::Progress => ("Progress", String::new()),
+            Part::Progress => ("Progress".to_owned(), String::new()),
             Part::Best => (panels::best_title(seen), String::new()),
-            Part::Chart => ("Best so far, by trial", String::new()),
-            Part::Front => ("Best quality for the cost", panels::front_note(seen)),
-            Part::Trials => ("Trials", panels::trials_note(seen, shown)),
-            Part::Events => ("Events", String::new()),
+            Part::Chart => ("Best so far, by trial".to_owned(), String::new()),
+            Part::Front => ("Best quality for the cost".to_owned(), panels::front_note(seen)),
+            Part::Trials => ("Trials".to_owned(), panels::trials_note(seen, shown)),
+            Part::Events => ("Events".to_owned(), String::new()),
         };
         let words = vec![Span::styled(format!(" {title} "), theme.bold()), Span::styled(note, theme.soft())];
         let block =
@@ -190,7 +194,7 @@ fn heights(parts: &Column, room: u16) -> Vec<u16> {
     let is_greedy = |i: &usize| parts[*i].3 == u16::MAX;
     for i in order.iter().filter(|i| !is_greedy(i)).chain(order.iter().filter(|i| is_greedy(i))) {
         if heights[*i] > 0 {
-            let more = (parts[*i].3 - heights[*i]).min(left);
+            let more = parts[*i].3.saturating_sub(heights[*i]).min(left);
             heights[*i] += more;
             left -= more;
         }

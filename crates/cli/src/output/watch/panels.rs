@@ -98,10 +98,11 @@ fn bar(share: f64, width: usize) -> String {
     format!("{}{}", "█".repeat(full), "░".repeat(width - full))
 }
 
-pub(super) fn best_title(seen: &Seen) -> &'static str {
+pub(super) fn best_title(seen: &Seen) -> String {
     match &seen.best {
-        Some(best) if best.is_recommended => "The recommended plan",
-        _ => "The plan that leads",
+        Some(best) if best.is_recommended => format!("The recommended plan (trial {})", best.trial),
+        Some(best) => format!("The plan that leads (trial {})", best.trial),
+        None => "The plan that leads".into(),
     }
 }
 
@@ -113,7 +114,7 @@ pub(super) fn best(seen: &Seen, theme: Theme) -> Vec<Line<'static>> {
     let price = cost(seen.outline.cost_model, best.cost);
     let mut lines = vec![Line::from(vec![
         Span::styled(score(&best.objective), theme.bold()),
-        Span::raw(format!("  n={}  {price} a query  (trial {})", best.objective.n, best.trial)),
+        Span::raw(format!("  n={}  {price} a query", best.objective.n)),
     ])];
     if let Some(tested) = seen.outline.confirmation.as_ref().and_then(|c| Some((c.examples, c.plans.first()?))) {
         let (examples, plan) = tested;
