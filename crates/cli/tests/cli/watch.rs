@@ -106,7 +106,7 @@ impl Terminal {
         let mut command = bench.command(args);
         command.env("TERM", "xterm-256color").envs(more.iter().copied());
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
-        let screen = vt100::Parser::new(size.ws_row, size.ws_col, 0);
+        let screen = vt100::Parser::new(40.try_into().unwrap(), 130.try_into().unwrap(), 0);
         Terminal { master, child: command.spawn().unwrap(), raw: Vec::new(), screen }
     }
 
