@@ -2,7 +2,14 @@
 //! billed accounted for, does memory stay flat? `cargo xtask soak` builds what this needs and calls it.
 //!
 //! `soak PROGRAM FOLDER MINUTES`: everything is on loopback, and ends by itself.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an experiment")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "an experiment"
+)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -627,7 +634,7 @@ async fn serve(program: &Path, folder: &Path) -> (Child, String) {
     command.args(["serve", "a.plan.toml", "b.plan.toml", "c.plan.toml", "--keys", "agenttts-keys.toml"]);
     command.args(["--listen", "127.0.0.1:0", "--at-once", "16", "--queue", "24", "--log", "json"]);
     command.args(["--log-examples", "examples", "--store", "store.db"]);
-    let server = command.current_dir(folder).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let mut server = command.current_dir(folder).stdout(Stdio::null()).stderr(log).spawn().unwrap();
     for _ in 0..600 {
         let said = fs::read_to_string(folder.join("server.log")).unwrap();
         if let Some(base) = said.split_whitespace().find_map(|word| word.strip_suffix("/v1")) {
@@ -635,6 +642,7 @@ async fn serve(program: &Path, folder: &Path) -> (Child, String) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let _ = server.kill().and_then(|()| server.wait());
     panic!("the server did not begin: see {}", folder.join("server.log").display());
 }
 

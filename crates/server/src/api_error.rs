@@ -19,7 +19,7 @@ pub(crate) struct ErrorReply {
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
-    body: Body,
+    body: Box<Body>,
     /// Seconds after which trying again makes sense.
     retry_after: Option<u64>,
 }
@@ -46,7 +46,7 @@ impl ApiError {
     fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
         ApiError {
             status,
-            body: Body { message: message.into(), kind, param: None, code, hint: None },
+            body: Box::new(Body { message: message.into(), kind, param: None, code, hint: None }),
             retry_after: None,
         }
     }

@@ -153,7 +153,7 @@ impl Operation {
     }
 
     /// It changes something of a study, or calls models from the dashboard: the header that pages of elsewhere cannot send.
-    pub(super) fn from_our_page(mut self) -> Self {
+    pub(super) fn only_from_our_page(mut self) -> Self {
         self.parameters.push(json!({
             "name": "x-agenttts",
             "in": "header",

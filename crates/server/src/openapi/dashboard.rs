@@ -70,16 +70,16 @@ pub(super) fn operations(b: &mut Builder) {
     let op = b.events::<api::Standings>(op, "Events `standing`: studies whose state changed, by name.");
     b.put("get", "/api/events", op);
 
-    let op = b.operation(tag, changes, "Asks the process that runs a study to stop it").from_our_page();
+    let op = b.operation(tag, changes, "Asks the process that runs a study to stop it").only_from_our_page();
     let op = b.reply::<api::Done>(op, "202", "It is asked.");
     b.put("post", "/api/studies/{study}/stop", op);
 
-    let op = b.operation(tag, changes, "Goes on with a study, in this process").from_our_page();
+    let op = b.operation(tag, changes, "Goes on with a study, in this process").only_from_our_page();
     let op = b.body::<api::Changes>(op);
     let op = b.reply::<api::Done>(op, "202", "It goes on.");
     b.put("post", "/api/studies/{study}/resume", op);
 
-    let op = b.operation(tag, Needs::Scope(Scope::Use), "One input through plans side by side").from_our_page();
+    let op = b.operation(tag, Needs::Scope(Scope::Use), "One input through plans side by side").only_from_our_page();
     let op = b.body::<api::Asked>(op);
     let op = b.reply::<Vec<api::Reply>>(op, "200", "What each plan answered, in their order.");
     b.put("post", "/api/playground", op);
