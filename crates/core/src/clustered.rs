@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::estimate::{Estimate, t95};
+use crate::estimate::{Estimate, needed, t95};
 
 impl Estimate {
     /// The mean of values of which those with the same cluster are alike (questions about one document, say), with an
@@ -53,6 +53,22 @@ impl Estimate {
         }
         let p = StudentsT::new(0.0, 1.0, f64::from(e.n - 1)).map_or(1.0, |t| 2.0 * t.cdf(-(e.mean / e.se).abs()));
         Some((Estimate { low: e.low.max(-1.0), high: e.high.min(1.0), ..e }, p.min(1.0)))
+    }
+}
+
+impl Estimate {
+    /// As [`paired_below`](Estimate::paired_below), counting clusters.
+    pub(crate) fn clustered_below(a: &[f64], b: &[f64], clusters: &[u64], margin: f64) -> Option<(f64, f64)> {
+        if a.len() != b.len() {
+            return None;
+        }
+        let differences: Vec<f64> = a.iter().zip(b).map(|(x, y)| x - y).collect();
+        let e = Estimate::of_clustered(&differences, clusters)?;
+        if !varies(&e) {
+            return Estimate::paired_below(&cluster_means(a, clusters), &cluster_means(b, clusters), margin);
+        }
+        let p = StudentsT::new(0.0, 1.0, f64::from(e.n - 1)).map_or(1.0, |t| t.cdf((e.mean - margin) / e.se));
+        Some((p, needed(e.se * f64::from(e.n).sqrt(), margin)))
     }
 }
 

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, needed};
 
 /// A paired comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,32 @@ impl Comparison {
     }
 }
 
+/// Whether a plan can be told to be not worse than another by a margin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NotWorse {
+    /// The one-sided p-value of its being worse by the margin or more. It agrees with the two-sided 95% interval: below
+    /// [`NotWorse::LEVEL`] where that leaves the margin out.
+    pub p: f64,
+    /// Examples (clusters, where there are any) with which that would be shown four times in five if both were equally
+    /// good; `None` with a margin of 0, which takes more than any.
+    pub examples_needed: Option<u64>,
+}
+
+impl NotWorse {
+    /// The level of the one-sided p-value.
+    pub const LEVEL: f64 = 0.025;
+
+    /// Of `b` beside `a` on the same examples in the same order. `None` when there are none or the lengths differ.
+    pub fn of(b: &[f64], a: &[f64], clusters: Option<&[u64]>, margin: f64) -> Option<Self> {
+        let (p, needed) = match clusters {
+            Some(clusters) => Estimate::clustered_below(a, b, clusters, margin),
+            None => Estimate::paired_below(a, b, margin),
+        }?;
+        let examples_needed = (needed.is_finite() && needed >= 1.0 && needed < 1e15).then_some(needed as u64);
+        Some(NotWorse { p, examples_needed })
+    }
+}
+
 /// Adjusts p-values of several comparisons so that the chance of any false finding stays below the level (Holm 1979): in
 /// the order given.
 pub fn holm(p: &[f64]) -> Vec<f64> {
@@ -73,10 +99,9 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 
 /// (z(.975) + z(.8))² sd² / d².
 fn examples_needed(difference: &Estimate) -> Option<u64> {
-    const SUM: f64 = 1.959_963_984_540_054 + 0.841_621_233_572_914_3;
     let deviation = difference.se * f64::from(difference.n).sqrt();
-    let ratio = SUM * deviation / difference.mean;
-    (ratio.is_finite() && deviation > 0.0).then(|| (ratio * ratio).ceil().max(1.0) as u64)
+    let needed = needed(deviation, difference.mean);
+    (needed.is_finite() && deviation > 0.0).then(|| needed.max(1.0) as u64)
 }
 
 #[cfg(test)]
@@ -123,7 +148,36 @@ mod tests {
         assert!(holm(&[]).is_empty());
     }
 
+    #[test]
+    fn a_cheaper_plan_is_not_worse_only_where_the_examples_can_tell() {
+        let same = scores(60, 100);
+        let few = NotWorse::of(&same, &same, None, 0.02).unwrap();
+        // Two added pairs in 102 differ: sd² = 1 / 102 = .0098, so 2.8016² x .0098 / .0004 = 192.4.
+        assert!(few.p > 0.025 && few.examples_needed == Some(193), "{few:?}");
+        let many: Vec<f64> = same.iter().cycle().take(3_000).copied().collect();
+        assert!(NotWorse::of(&many, &many, None, 0.02).unwrap().p < 0.001);
+        let worse: Vec<f64> = scores(55, 100).iter().cycle().take(3_000).copied().collect();
+        assert!(NotWorse::of(&worse, &many, None, 0.02).unwrap().p > 0.9);
+        assert_eq!(NotWorse::of(&same, &same, None, 0.0).unwrap().examples_needed, None);
+        assert_eq!(NotWorse::of(&[], &[], None, 0.1), None);
+    }
+
     proptest! {
+        #[test]
+        fn not_being_worse_agrees_with_the_interval(
+            pairs in prop::collection::vec((any::<bool>(), any::<bool>()), 1..80), margin in 0.01..0.5f64, grouped: bool
+        ) {
+            let a: Vec<f64> = pairs.iter().map(|p| f64::from(u8::from(p.0))).collect();
+            let b: Vec<f64> = pairs.iter().map(|p| f64::from(u8::from(p.1))).collect();
+            let groups: Vec<u64> = (0..pairs.len() as u64).map(|i| i / 3).collect();
+            let clusters = grouped.then_some(&groups[..]);
+            let difference = Comparison::paired(&a, &b, clusters).unwrap().difference;
+            let shown = NotWorse::of(&b, &a, clusters, margin).unwrap().p < NotWorse::LEVEL;
+            // An interval is cut at what can be, and holds its mean.
+            prop_assert!(difference.high < margin || !shown || difference.mean >= margin);
+            prop_assert!(shown || difference.high >= margin - 1e-9);
+        }
+
         #[test]
         fn holm_keeps_the_order_and_never_lowers(p in prop::collection::vec(0.0..=1.0f64, 1..12)) {
             let adjusted = holm(&p);

@@ -20,7 +20,16 @@ pub struct Example {
     pub fields: Map<String, Value>,
 }
 
+/// What tells an example by its content: the digests of its fields without its id, and of all its fields. Two examples are
+/// the same where they share one of them: the first holds whatever the numbering, the second whichever field is the id.
+pub type ExampleDigests = [[u8; 32]; 2];
+
 impl Example {
+    /// The digests by which it is told across studies.
+    pub fn digests(&self, id_field: &str) -> ExampleDigests {
+        [self.content_hash(id_field), self.content_hash("")]
+    }
+
     /// SHA-256 of the example's fields other than its id, independent of key order: what makes two examples the same.
     pub fn content_hash(&self, id_field: &str) -> [u8; 32] {
         let mut hasher = Sha256::new();

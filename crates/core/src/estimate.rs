@@ -118,11 +118,25 @@ impl Estimate {
         if differences.is_empty() {
             return Some((base, 1.0));
         }
-        let (centre, se) = with_added(&differences, &[(0.5, -1.0), (1.0, 0.0), (0.5, 1.0)]);
+        let (centre, se) = centre_of_pairs(&differences);
         let (low, high) = (centre - Z95 * se, centre + Z95 * se);
         let p = 2.0 * Normal::standard().cdf(-(centre / se).abs());
         let clamped = Estimate { low: low.min(base.mean).max(-1.0), high: high.max(base.mean).min(1.0), ..base };
         Some((clamped, p.min(1.0)))
+    }
+
+    /// The one-sided p-value of `a` being better than `b` by `margin` or more on average, by the same statistic: below
+    /// 0.025 exactly where the interval of the difference ends below the margin. With the examples that show such a thing
+    /// four times in five where both are equally good.
+    pub(crate) fn paired_below(a: &[f64], b: &[f64], margin: f64) -> Option<(f64, f64)> {
+        let differences: Vec<f64> = a.iter().zip(b).map(|(x, y)| x - y).collect();
+        if a.len() != b.len() || differences.is_empty() {
+            return None;
+        }
+        let (centre, se) = centre_of_pairs(&differences);
+        let p = Normal::standard().cdf((centre - margin) / se);
+        // The added pairs weigh two.
+        Some((p, needed(se * (differences.len() as f64 + 2.0).sqrt(), margin)))
     }
 
     /// Whether the interval excludes 0 (for differences).
@@ -182,6 +196,17 @@ fn with_added(values: &[f64], added: &[(f64, f64)]) -> (f64, f64) {
     let mean = all().map(|(weight, value)| weight * value).sum::<f64>() / n;
     let variance = all().map(|(weight, value)| weight * (value - mean).powi(2)).sum::<f64>() / n;
     (mean, (variance / n).sqrt())
+}
+
+/// The centre and standard error of Agresti and Min's interval.
+fn centre_of_pairs(differences: &[f64]) -> (f64, f64) {
+    with_added(differences, &[(0.5, -1.0), (1.0, 0.0), (0.5, 1.0)])
+}
+
+/// Values with this standard deviation of which the mean is told from one that is `size` away four times in five.
+pub(crate) fn needed(deviation: f64, size: f64) -> f64 {
+    const Z80: f64 = 0.841_621_233_572_914_3;
+    ((Z95 + Z80) * deviation / size).powi(2).ceil()
 }
 
 /// Two-sided 95% quantile of Student's distribution.

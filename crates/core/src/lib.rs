@@ -22,6 +22,7 @@ mod problem;
 mod repair;
 mod request;
 mod runs;
+mod seal;
 mod space;
 mod summary;
 pub mod text;
@@ -30,9 +31,9 @@ pub use archive::{
     Archive, CurvePoint, Exchange, Guideline, Measurement, Origin, Purpose, RacedOut, Span, Trial, TrialState,
 };
 pub use calibration::Calibration;
-pub use compare::{Comparison, Finding, holm};
+pub use compare::{Comparison, Finding, NotWorse, holm};
 pub use cost::{CallTokens, Cost, CostModel, MissingFact};
-pub use data::{Example, Split, check_disjoint, parse_examples};
+pub use data::{Example, ExampleDigests, Split, check_disjoint, parse_examples};
 pub use enforced::Enforced;
 pub use estimate::Estimate;
 pub use explanation::{
@@ -54,8 +55,9 @@ pub use request::{
     Constraint, Decoding, Draw, Finish, Message, ModelIdentity, Request, RequestKey, Role, Temperature, Usage,
 };
 pub use runs::Runs;
+pub use seal::{Seal, UsedBefore, used_words};
 pub use space::{JUDGE_MAX_TOKENS, PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
 pub use summary::{
-    Confirmation, Confirmed, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION, ScalingCurve,
-    Spend, StageRuns, StageSummary, StudyState, StudySummary,
+    Cheaper, Confirmation, Confirmed, KindSpend, LimitUse, PlanSummary, Recommended, Reuse, SUMMARY_VERSION,
+    ScalingCurve, Spend, StageRuns, StageSummary, StudyState, StudySummary,
 };

@@ -14,6 +14,7 @@ use crate::fitting::Fitting;
 use crate::judged::Judged;
 use crate::plan::Plan;
 use crate::request::{ModelIdentity, Usage};
+use crate::seal::Seal;
 
 /// The version of [`StudySummary`]'s JSON. Fields are only added; readers ignore what they do not know.
 pub const SUMMARY_VERSION: u32 = 1;
@@ -87,6 +88,9 @@ pub struct StudySummary {
     pub recommended: Option<Recommended>,
     /// How it did on the untouched test split, beside the baselines.
     pub confirmation: Option<Confirmation>,
+    /// When the final test opened the test examples, and whether another had before; absent before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
     /// Why that plan won; absent where nothing was measured, and in summaries of older programs.
     #[serde(default)]
     pub explanation: Option<Explanation>,
@@ -243,19 +247,41 @@ pub struct Recommended {
     pub why: String,
 }
 
-/// The recommended plan and the baselines on the test split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// The recommended plan, the baselines and the plans that came near it on the test split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmation {
     /// Test examples.
     pub examples: u32,
-    /// The recommended plan first, then the baselines.
+    /// The recommended plan first, then the baselines, then the runner-up and a cheaper plan where there are any.
     pub plans: Vec<Confirmed>,
+    /// Why the runner-up or the cheaper plan is not among them, where a limit kept them out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untested: Option<String>,
+    /// Whether a cheaper plan is as good for all that matters; absent where the search thought none that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cheaper: Option<Cheaper>,
+}
+
+/// What the test says of plans that the search took for cheaper than the recommended one, and worse by less than the margin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cheaper {
+    /// The loss of the objective that does not matter, fixed before the test.
+    pub margin: f64,
+    /// Such plans in the test.
+    pub plans: u32,
+    /// The cheapest of them that is not worse by the margin or more: to be preferred where cost counts.
+    pub recommended: Option<Plan>,
+    /// Its first trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<u32>,
+    /// The finding in words.
+    pub words: String,
 }
 
 /// One plan on the test split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmed {
-    /// `recommended`, `largest once`, `smallest once`.
+    /// `recommended`, `largest once`, `smallest once`, `runner-up`, `cheaper`.
     pub label: String,
     /// The plan.
     pub plan: Plan,
@@ -274,9 +300,13 @@ pub struct Confirmed {
     pub scores: Vec<f64>,
     /// The recommended plan's objective minus this one's, paired by example; absent for the recommended plan.
     pub difference: Option<Estimate>,
-    /// The p-value of no difference, adjusted for the number of baselines (Holm).
+    /// The p-value of no difference, adjusted for the number of plans that it is compared with (Holm).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
+    /// The one-sided p-value of this plan being worse than the recommended one by the margin or more, adjusted for the
+    /// number of plans of which that is asked (Holm): only of those that the search took for cheaper and nearly as good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_worse_p: Option<f64>,
     /// Examples with which a true difference of this size would be found four times in five.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub examples_needed: Option<u64>,
@@ -285,4 +315,15 @@ pub struct Confirmed {
     /// What judges said of the outputs, for each stage that a model judges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judged: Vec<Judged>,
+}
+
+impl Confirmed {
+    /// How sentences name it.
+    pub fn name(&self) -> &str {
+        match self.label.as_str() {
+            "runner-up" => "the runner-up",
+            "cheaper" => "the cheaper plan",
+            label => label,
+        }
+    }
 }

@@ -28,6 +28,27 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// Words as a sentence: with a capital letter and a full stop.
+pub fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// The day of a time in milliseconds since 1970, in UTC: `2026-11-30`.
+pub fn date(ms: i64) -> String {
+    // Howard Hinnant's `civil_from_days`: years begin in March, eras of 400 years have equally many days.
+    let days = ms.div_euclid(86_400_000) + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// 1-based line and column (in characters) of a byte offset in a text.
 pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let mut end = offset.min(text.len());
@@ -74,6 +95,15 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_of_times() {
+        let days =
+            [(0, "1970-01-01"), (951_782_400_000, "2000-02-29"), (1_796_000_000_000, "2026-11-30"), (-1, "1969-12-31")];
+        for (ms, day) in days {
+            assert_eq!(date(ms), day);
+        }
+    }
 
     #[test]
     fn distances() {

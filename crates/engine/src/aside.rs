@@ -12,9 +12,11 @@ const MARGIN: f64 = 1.25;
 /// Room while nothing is measured and the pipeline's expected lengths are all that is known.
 const UNMEASURED: f64 = 1.5;
 
-/// The confirmation's expected spend: the dearer of the leading plan and the baselines once over the test split for each
-/// of the three, and the greedy baselines over the search split. Measured lengths replace expected ones once there are
-/// any.
+/// The most plans among which the runner-up is looked for.
+const NEAREST: usize = 5;
+
+/// The confirmation's expected spend: the leading plan, the baselines, the runner-up and a cheaper plan once over the test
+/// split each, and the greedy baselines over the search split. Measured lengths replace expected ones once there are any.
 pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> Aside {
     let space = &loaded.space;
     let (test, search) =
@@ -27,6 +29,13 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
     });
     let winner = leader.map_or_else(|| space.largest_once(), |leader| leader.plan.clone());
     let mut total = times(query(loaded, &winner), factor * test);
+    // Who comes next is decided at the end: as dear as the dearest of those that may. A cheaper plan costs at most what the
+    // leading one does.
+    let mut near: Vec<_> = archive.plans().into_iter().filter(|p| p.raced_out().is_none()).collect();
+    near.sort_by(|a, b| b.objective.mean.total_cmp(&a.objective.mean));
+    let costs = near.iter().take(NEAREST).map(|p| query(loaded, p.plan));
+    let runner_up = costs.max_by_key(|amounts| amounts.tokens).unwrap_or_else(|| query(loaded, &winner));
+    total = total.plus(times(runner_up.plus(query(loaded, &winner)), factor * test));
     for baseline in &baselines {
         // Once over the test split; on the search split greedily, and perhaps at the usual temperature.
         total = total.plus(times(query(loaded, baseline), factor * (test + 2.0 * search)));

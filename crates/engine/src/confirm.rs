@@ -1,11 +1,16 @@
-//! The end of a study: the recommended plan and the baselines on the untouched test split, on fresh draws.
+//! The end of a study: the recommended plan, the baselines and the plans that came nearest on the untouched test split, on
+//! fresh draws.
 
 use agenttts_core::{
-    Comparison, Confirmation, Confirmed, CostModel, Estimate, Example, Finding, Judged, Plan, Space, Temperature, holm,
+    Cheaper, Comparison, Confirmation, Confirmed, CostModel, Estimate, Example, Finding, Judged, NotWorse, Plan, Space,
+    Temperature, holm,
 };
+use agenttts_models::ModelErrorKind;
 
+use crate::error::EngineError;
 use crate::event::{Event, Observers};
 use crate::execute::Executor;
+use crate::rivals::{Rival, Rivals};
 use crate::source::{Halt, Source};
 use crate::streams::{Purpose, stream};
 use crate::trial::{PlanRun, With, run_plan};
@@ -25,37 +30,87 @@ pub(crate) struct Confirm<'a> {
 /// The label of the recommended plan in a confirmation.
 pub(crate) const RECOMMENDED: &str = "recommended";
 
+/// The label of the plan that the search would have taken next, and of the cheapest one that is hardly worse.
+const RUNNER_UP: &str = "runner-up";
+const CHEAPER: &str = "cheaper";
+
+/// The plans of a final test, chosen before the test examples are opened.
+pub(crate) struct Lineup {
+    /// The recommended plan and the baselines: without them there is no test.
+    core: Vec<(&'static str, Plan)>,
+    /// The rivals: left out where they do not fit a limit.
+    extra: Vec<(&'static str, Rival)>,
+    /// Whether the runner-up, too, is to be tested for being cheaper and not worse.
+    runner_up_is_cheaper: bool,
+}
+
 impl Confirm<'_> {
-    /// Measures the recommended plan and the baselines "largest model once" and "smallest model once" on the test
-    /// split. Each baseline runs at the better, on the search split, of the pipeline's temperatures and greedy decoding.
-    pub(crate) async fn run(&self, recommended: &Plan) -> Result<Confirmation, Halt> {
-        let mut plans = vec![(RECOMMENDED, recommended.clone())];
+    /// Chooses the plans: the recommended one, the baselines "largest model once" and "smallest model once", each at the
+    /// better, on the search split, of the pipeline's temperatures and greedy decoding, and the rivals.
+    pub(crate) async fn lineup(&self, recommended: &Plan, rivals: Rivals) -> Result<Lineup, Halt> {
+        let mut core = vec![(RECOMMENDED, recommended.clone())];
         for (label, plan) in
             [("largest once", self.space.largest_once()), ("smallest once", self.space.smallest_once())]
         {
-            plans.push((label, self.better_temperature(plan).await?));
+            core.push((label, self.better_temperature(plan).await?));
         }
-        let test = &self.executor.pipeline().test_split.examples;
+        let Rivals { runner_up, cheaper, runner_up_is_cheaper } = rivals;
+        // One row is enough for a plan that is both.
+        let cheaper = cheaper.filter(|c| runner_up.as_ref().is_none_or(|r| r.plan != c.plan));
+        let extra = runner_up.map(|r| (RUNNER_UP, r)).into_iter().chain(cheaper.map(|c| (CHEAPER, c))).collect();
+        Ok(Lineup { core, extra, runner_up_is_cheaper })
+    }
+
+    /// Measures the plans on the test split and compares them with the first. Rivals come last, so that a limit that
+    /// leaves no room for all plans leaves them out.
+    pub(crate) async fn test(&self, lineup: Lineup) -> Result<Confirmation, Halt> {
+        let pipeline = self.executor.pipeline();
         let clusters = self.clusters();
         let mut confirmed: Vec<Confirmed> = Vec::new();
-        for (label, plan) in plans {
-            let known = confirmed.iter().find(|c| c.plan == plan);
-            let entry = match known {
-                Some(same) => Confirmed { label: label.into(), ..same.clone() },
-                None => {
-                    self.observers.send(Event::Confirming { label: label.into(), plan: plan.clone() });
-                    let measured = self.measure(&plan, test, Purpose::Confirmation).await?;
-                    let judged = judged(self.executor, &measured.executions);
-                    confirmed_plan(label, plan, measured, judged, clusters.as_deref())
-                }
-            };
+        for (label, plan) in lineup.core {
+            let entry = self.entry(label, plan, &confirmed, clusters.as_deref()).await?;
             confirmed.push(entry);
         }
-        if let Some((winner, baselines)) = confirmed.split_first_mut() {
-            let pipeline = self.executor.pipeline();
-            compare(winner, baselines, clusters.as_deref(), pipeline.margin, pipeline.cost_model);
+        let mut untested = None;
+        let mut cheaper = Vec::new();
+        for (label, Rival { plan, trial }) in lineup.extra {
+            match self.entry(label, plan, &confirmed, clusters.as_deref()).await {
+                Ok(entry) => {
+                    if label == CHEAPER || lineup.runner_up_is_cheaper {
+                        cheaper.push((confirmed.len(), trial));
+                    }
+                    confirmed.push(entry);
+                }
+                Err(halt) => {
+                    untested = Some(format!("the {label} plan was not tested: {}", left_out(halt)?));
+                    break;
+                }
+            }
         }
-        Ok(Confirmation { examples: test.len() as u32, plans: confirmed })
+        let by = Comparing { clusters: clusters.as_deref(), margin: pipeline.margin, cost_model: pipeline.cost_model };
+        if let Some((winner, others)) = confirmed.split_first_mut() {
+            by.compare(winner, others);
+        }
+        let cheaper = by.cheaper(&mut confirmed, &cheaper);
+        Ok(Confirmation { examples: pipeline.test_split.examples.len() as u32, plans: confirmed, untested, cheaper })
+    }
+
+    /// A plan on the test split; one that was measured already under its new label.
+    async fn entry(
+        &self,
+        label: &str,
+        plan: Plan,
+        before: &[Confirmed],
+        clusters: Option<&[u64]>,
+    ) -> Result<Confirmed, Halt> {
+        if let Some(same) = before.iter().find(|c| c.plan == plan) {
+            return Ok(Confirmed { label: label.into(), ..same.clone() });
+        }
+        self.observers.send(Event::Confirming { label: label.into(), plan: plan.clone() });
+        let test = &self.executor.pipeline().test_split.examples;
+        let measured = self.measure(&plan, test, Purpose::Confirmation).await?;
+        let judged = judged(self.executor, &measured.executions);
+        Ok(confirmed_plan(label, plan, measured, judged, clusters))
     }
 
     /// Which test examples share a source, where the pipeline says how that is seen.
@@ -101,47 +156,128 @@ fn confirmed_plan(label: &str, plan: Plan, run: PlanRun, judged: Vec<Judged>, cl
         scores: measured.scores,
         difference: None,
         p: None,
+        not_worse_p: None,
         examples_needed: None,
         verdict: None,
         judged,
     }
 }
 
-/// Says how the winner compares with the baselines, paired by example and adjusted for their number.
-fn compare(
-    winner: &Confirmed,
-    baselines: &mut [Confirmed],
-    clusters: Option<&[u64]>,
+/// Why a rival is left out, where that is no reason to give up the test.
+fn left_out(halt: Halt) -> Result<String, Halt> {
+    match halt {
+        Halt::Limit { limit, detail } => Ok(format!("the limit of {} is reached: {detail}", limit.name())),
+        // Tapes of older programs hold no draws of rivals.
+        Halt::Fatal(EngineError::Model(error)) if error.kind == ModelErrorKind::NotOnTape => Ok(error.message),
+        halt => Err(halt),
+    }
+}
+
+/// How plans are compared.
+struct Comparing<'a> {
+    clusters: Option<&'a [u64]>,
     margin: f64,
     cost_model: CostModel,
-) {
-    let compared = |baseline: &Confirmed| match winner.plan == baseline.plan {
-        true => None,
-        false => Comparison::paired(&winner.scores, &baseline.scores, clusters),
-    };
-    let comparisons: Vec<Option<Comparison>> = baselines.iter().map(compared).collect();
-    let several = comparisons.iter().flatten().count() > 1;
-    let mut adjusted = holm(&comparisons.iter().flatten().map(|c| c.p).collect::<Vec<_>>()).into_iter();
-    for (baseline, comparison) in baselines.iter_mut().zip(&comparisons) {
-        let Some(comparison) = comparison else {
-            baseline.verdict = Some(format!("the same plan as {}", baseline.label));
-            continue;
-        };
-        let p = adjusted.next().unwrap_or(1.0);
-        baseline.difference = Some(comparison.difference);
-        baseline.p = Some(p);
-        baseline.examples_needed = comparison.examples_needed;
-        let quality = quality(&baseline.label, comparison, (p, several), margin);
-        baseline.verdict = Some(quality + &cost(winner, baseline, cost_model));
+}
+
+impl Comparing<'_> {
+    /// Says how the winner compares with the others, paired by example and adjusted for their number. A plan that stands
+    /// there twice counts once.
+    fn compare(&self, winner: &Confirmed, others: &mut [Confirmed]) {
+        let mut distinct: Vec<(Plan, Option<Comparison>)> = Vec::new();
+        for other in others.iter().filter(|o| o.plan != winner.plan) {
+            if !distinct.iter().any(|(plan, _)| plan == &other.plan) {
+                let comparison = Comparison::paired(&winner.scores, &other.scores, self.clusters);
+                distinct.push((other.plan.clone(), comparison));
+            }
+        }
+        let p: Vec<f64> = distinct.iter().filter_map(|(_, c)| Some(c.as_ref()?.p)).collect();
+        let mut adjusted = holm(&p).into_iter();
+        let adjusted: Vec<f64> =
+            distinct.iter().map(|(_, c)| if c.is_some() { adjusted.next().unwrap_or(1.0) } else { 1.0 }).collect();
+        for other in others {
+            let Some(place) = distinct.iter().position(|(plan, _)| plan == &other.plan) else {
+                other.verdict = Some(format!("the same plan as {}", other.name()));
+                continue;
+            };
+            let Some(comparison) = distinct[place].1 else { continue };
+            other.difference = Some(comparison.difference);
+            other.p = Some(adjusted[place]);
+            other.examples_needed = comparison.examples_needed;
+            let quality = quality(other.name(), &comparison, (adjusted[place], p.len() > 1), self.margin);
+            other.verdict = Some(quality + &cost(winner, other, self.cost_model));
+        }
     }
+
+    /// Whether one of the plans in these places (with their trials), which the search took for cheaper and nearly as good,
+    /// is not worse than the winner by the margin.
+    fn cheaper(&self, confirmed: &mut [Confirmed], places: &[(usize, u32)]) -> Option<Cheaper> {
+        let (winner, margin) = (confirmed.first()?.clone(), self.margin);
+        let told: Vec<(usize, u32, NotWorse)> = places
+            .iter()
+            .filter_map(|&(place, trial)| {
+                let other = confirmed.get(place)?;
+                Some((place, trial, NotWorse::of(&other.scores, &winner.scores, self.clusters, margin)?))
+            })
+            .collect();
+        let adjusted = holm(&told.iter().map(|(.., n)| n.p).collect::<Vec<_>>());
+        let mut best: Option<(usize, u32, f64)> = None;
+        for (&(place, trial, _), &p) in told.iter().zip(&adjusted) {
+            confirmed[place].not_worse_p = Some(p);
+            let cost = confirmed[place].cost.mean;
+            // What was cheaper in the search may not be on these examples.
+            let is_cheaper = cost < winner.cost.mean;
+            if p < NotWorse::LEVEL && is_cheaper && best.is_none_or(|(known, ..)| cost < confirmed[known].cost.mean) {
+                best = Some((place, trial, p));
+            }
+        }
+        let needed = told.iter().filter_map(|(.., n)| n.examples_needed).min();
+        let words = match best {
+            Some((place, trial, p)) => {
+                let other = &confirmed[place];
+                let adjusted = if told.len() > 1 { " after Holm" } else { "" };
+                format!(
+                    "where cost counts, {} (trial {trial}) is recommended: it is not worse by {margin} or more ({}, \
+                     one-sided{adjusted}){}",
+                    other.name(),
+                    p_words(p),
+                    cost(other, &winner, self.cost_model),
+                )
+            }
+            None if told.is_empty() => return None,
+            None => {
+                let examples = winner.scores.len();
+                let why = match needed {
+                    Some(n) if n > examples as u64 => format!(
+                        "this test is too small to tell: if it were equally good, about {n} examples would show that it \
+                         is not worse by {margin} or more"
+                    ),
+                    _ => format!("that it is worse by {margin} or more cannot be excluded"),
+                };
+                let who = if told.len() == 1 { confirmed[told[0].0].name() } else { "no cheaper plan" };
+                let verb = if told.len() == 1 { "is not recommended" } else { "is recommended" };
+                format!("{who} {verb}: {why}")
+            }
+        };
+        Some(Cheaper {
+            margin,
+            plans: told.len() as u32,
+            recommended: best.map(|(place, ..)| confirmed[place].plan.clone()),
+            trial: best.map(|(_, trial, _)| trial),
+            words,
+        })
+    }
+}
+
+fn p_words(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
 }
 
 fn quality(baseline: &str, comparison: &Comparison, (p, adjusted): (f64, bool), margin: f64) -> String {
     let difference = comparison.difference;
     let size = format!("{:+.3} [{:+.3}, {:+.3}]", difference.mean, difference.low, difference.high);
     let finding = comparison.finding(p, margin);
-    let p = if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") };
-    let p = if adjusted { p + " after Holm" } else { p };
+    let p = if adjusted { p_words(p) + " after Holm" } else { p_words(p) };
     let needed = |found: String| match comparison.examples_needed {
         Some(n) => format!("{found}; about {n} examples would tell a difference of this size"),
         None => found,
@@ -187,15 +323,20 @@ mod tests {
             scores: scores.to_vec(),
             difference: None,
             p: None,
+            not_worse_p: None,
             examples_needed: None,
             verdict: None,
             judged: vec![],
         }
     }
 
+    fn by(clusters: Option<&[u64]>) -> Comparing<'_> {
+        Comparing { clusters, margin: 0.02, cost_model: CostModel::Tokens }
+    }
+
     fn verdict(winner: &[f64], baseline: &[f64]) -> String {
         let mut others = [confirmed("largest once", 1, baseline, 2.0)];
-        compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut others, None, 0.02, CostModel::Tokens);
+        by(None).compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut others);
         others[0].verdict.clone().unwrap()
     }
 
@@ -227,7 +368,7 @@ mod tests {
         let sources: Vec<u64> = (0..40).map(|i| i / 10).collect();
         let compared = |clusters| {
             let mut others = [confirmed("largest once", 1, &baseline, 2.0)];
-            compare(&confirmed(RECOMMENDED, 8, &winner, 1.0), &mut others, clusters, 0.02, CostModel::Tokens);
+            by(clusters).compare(&confirmed(RECOMMENDED, 8, &winner, 1.0), &mut others);
             others[0].verdict.clone().unwrap()
         };
         assert!(compared(None).starts_with("better than"));
@@ -241,8 +382,64 @@ mod tests {
         let one = confirmed("largest once", 1, &half, 2.0);
         let two = confirmed("smallest once", 2, &half, 2.0);
         let mut baselines = [one, two];
-        compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut baselines, None, 0.02, CostModel::Tokens);
+        by(None).compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut baselines);
         let alone = Comparison::paired(&better, &half, None).unwrap().p;
         assert!(alone < 0.05 && (baselines[0].p.unwrap() - 2.0 * alone).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_plan_that_stands_there_twice_is_one_comparison() {
+        let half: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        let better: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i % 2 == 1 || i < 12))).collect();
+        let mut others = [confirmed("largest once", 1, &half, 2.0), confirmed(RUNNER_UP, 1, &half, 2.0)];
+        by(None).compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut others);
+        assert_eq!(others[0].p, Some(Comparison::paired(&better, &half, None).unwrap().p));
+        assert_eq!(others[0].p, others[1].p);
+        assert!(others[1].verdict.as_ref().unwrap().starts_with("better than the runner-up by"), "{:?}", others[1]);
+    }
+
+    /// The winner's scores, and those of cheaper plans with their costs, the winner's being 10.
+    fn cheaper(winner: &[f64], others: &[(&[f64], f64)]) -> Cheaper {
+        let mut all = vec![confirmed(RECOMMENDED, 8, winner, 10.0)];
+        for (samples, (scores, cost)) in (1..).zip(others) {
+            all.push(confirmed(CHEAPER, samples, scores, *cost));
+        }
+        let places: Vec<(usize, u32)> = (1..all.len()).map(|i| (i, 10 + i as u32)).collect();
+        by(None).cheaper(&mut all, &places).unwrap()
+    }
+
+    #[test]
+    fn a_cheaper_plan_is_recommended_only_where_the_test_can_tell() {
+        let many: Vec<f64> = (0..3_000).map(|i| f64::from(i % 2)).collect();
+        let worse: Vec<f64> = (0..3_000).map(|i| f64::from(u8::from(i % 2 == 1 && i % 20 != 1))).collect();
+        let found = cheaper(&many, &[(&worse, 1.0), (&many, 4.0)]);
+        assert_eq!((found.trial, found.plans), (Some(12), 2), "{found:?}");
+        assert!(
+            found.words.contains("(trial 12) is recommended") && found.words.contains("at 0.40x its cost"),
+            "{}",
+            found.words
+        );
+
+        let found = cheaper(&many, &[(&worse, 1.0)]);
+        assert_eq!(found.recommended, None);
+        assert!(found.words.contains("cannot be excluded"), "{}", found.words);
+
+        let few = &many[..40];
+        let found = cheaper(few, &[(few, 1.0)]);
+        assert_eq!(found.recommended, None);
+        assert!(found.words.contains("too small to tell: if it were equally good, about"), "{}", found.words);
+
+        // Cheaper in the search, and not here.
+        assert_eq!(cheaper(&many, &[(&many, 11.0)]).recommended, None);
+    }
+
+    #[test]
+    fn several_cheaper_plans_must_pass_a_stricter_test_than_one() {
+        let base: Vec<f64> = (0..400).map(|i| f64::from(i % 2)).collect();
+        let alone = NotWorse::of(&base, &base, None, 0.02).unwrap().p;
+        let mut all = vec![confirmed(RECOMMENDED, 8, &base, 10.0)];
+        all.extend((1..=2).map(|i| confirmed(CHEAPER, i, &base, f64::from(i))));
+        by(None).cheaper(&mut all, &[(1, 1), (2, 2)]).unwrap();
+        assert!((all[1].not_worse_p.unwrap() - 2.0 * alone).abs() < 1e-12, "{:?} {alone}", all[1].not_worse_p);
     }
 }

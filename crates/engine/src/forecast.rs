@@ -39,6 +39,9 @@ const VERDICT_TOKENS: u64 = 12;
 /// Bytes of a rubric that are a token.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// Plans in the final test.
+const TESTED: f64 = 5.0;
+
 /// How far upstream outputs differ between plans, as the number of distinct downstream prompts per example: trials
 /// share a downstream draw only where upstream said the same.
 const DISTINCT_UPSTREAM: f64 = 1.6;
@@ -69,10 +72,10 @@ pub fn forecast(pipeline: &Pipeline, space: &Space) -> Forecast {
         let spread = if stage == 0 { 1.0 } else { DISTINCT_UPSTREAM };
         distinct.add(pipeline, space, stage, model, samples, spread);
     }
-    // The recommended plan and two baselines.
-    let confirmation = mean.times(3.0 * test);
+    // The recommended plan, two baselines, the runner-up and a cheaper plan.
+    let confirmation = mean.times(TESTED * test);
     let verdicts = Verdicts::of(pipeline, trials);
-    let tested = verdicts.once.times(3.0 * test);
+    let tested = verdicts.once.times(TESTED * test);
     let (judged_low, judged) = (verdicts.once.times(examples), verdicts.likely.times(examples));
     let judged_high = verdicts.once.times(examples * trials);
     let fresh = mean.times(examples * trials);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::EngineError;
 use crate::expected::Expected;
 use crate::load::{Loaded, fields};
+use crate::seal;
 use crate::summary::{Standing, objective_name};
 
 /// The version of the plan file's format. Readers refuse newer ones; fields are only added, with defaults.
@@ -83,6 +84,9 @@ pub struct Measured {
     pub cost_model: CostModel,
     /// The cost of one query, in units of the cost model.
     pub cost: Estimate,
+    /// That test examples were used by an earlier final test, where they were: the quality is then no fresh one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
 }
 
 /// A pipeline's file, templates and facts, without its data.
@@ -123,7 +127,15 @@ impl PlanFile {
         };
         let searched = |plan: &Plan| of_plan(plan).map(|p| study.measured("search", p.objective, p.cost));
         let confirmed = study.confirmation.as_ref().and_then(|c| c.plans.iter().find(|p| p.plan == found.plan));
-        let tested = confirmed.map(|c| study.measured("test", c.objective, c.cost));
+        let tested = match confirmed {
+            Some(c) => {
+                let won = study.recommended.as_ref().map(|r| &r.plan);
+                let seal = won.map_or(Ok(None), |plan| seal::of(store, study.row.id, &study.loaded, plan))?;
+                let used = seal.and_then(|seal| seal.warning());
+                Some(Measured { used, ..study.measured("test", c.objective, c.cost) })
+            }
+            None => None,
+        };
         let measured = tested.or_else(|| searched(&found.plan));
         let mut file = PlanFile::new(&study.row.name, Some(number), &found.plan, measured, &study.loaded);
         file.expected = expected(&found.plan)?;
@@ -258,6 +270,6 @@ impl Standing {
     fn measured(&self, split: &str, quality: Estimate, cost: Estimate) -> Measured {
         let pipeline = &self.loaded.pipeline;
         let objective = objective_name(pipeline);
-        Measured { split: split.into(), objective, quality, cost_model: pipeline.cost_model, cost }
+        Measured { split: split.into(), objective, quality, cost_model: pipeline.cost_model, cost, used: None }
     }
 }

@@ -28,6 +28,8 @@ use crate::execute::{Execution, Executor, ItemRun};
 use crate::history;
 use crate::load::Loaded;
 use crate::recorder::Recorder;
+use crate::rivals::Rivals;
+use crate::seal;
 use crate::settings::{
     ResumeOptions, SETTINGS_VERSION, SearchOptions, StudySettings, check_limits, check_same_weights, settings,
 };
@@ -183,6 +185,7 @@ async fn run(
     let asked = watch_requests(session.study.clone(), session.stop.clone());
     session.started(resumed);
     session.warn_of_changed_programs();
+    session.warn_of_used_examples()?;
     let ended = match session.begin() {
         Ok(()) => session.go().await,
         Err(error) => Err(error),
@@ -271,6 +274,18 @@ impl Session {
             );
             self.observers.send(Event::Warning { message });
         }
+    }
+
+    /// Told before anything is spent: another test split may be at hand.
+    fn warn_of_used_examples(&self) -> Result<(), EngineError> {
+        let store = self.study.store();
+        if store.tests(self.study.id())?.is_empty()
+            && let Some(used) = seal::used(store, &self.loaded)?
+        {
+            let message = format!("{used}: the final test of this study will not be a fresh one");
+            self.observers.send(Event::Warning { message });
+        }
+        Ok(())
     }
 
     fn pool(&self) -> u32 {
@@ -508,6 +523,7 @@ impl Session {
         };
         self.budget.set_aside(crate::budget::Aside::default());
         self.bank.begin_confirmation();
+        let rivals = Rivals::of(&self.loaded, &self.settings, &self.archive, &recommended.plan);
         let progress = |done, total| self.progress(done, total);
         let confirm = Confirm {
             executor: &self.executor,
@@ -518,7 +534,12 @@ impl Session {
             observers: &self.observers,
             progress: &progress,
         };
-        let confirmation = match confirm.run(&recommended.plan).await {
+        let tested = async {
+            let lineup = confirm.lineup(&recommended.plan, rivals).await?;
+            seal::open(&self.study, &self.loaded, &recommended.plan).await.map_err(Halt::Fatal)?;
+            confirm.test(lineup).await
+        };
+        let confirmation = match tested.await {
             Ok(confirmation) => Some(confirmation),
             Err(Halt::Fatal(error)) => return Err(error),
             Err(Halt::Stopped) => {

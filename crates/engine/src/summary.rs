@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::EngineError;
 use crate::load::Loaded;
 use crate::plan_file::PlanFile;
+use crate::seal;
 use crate::settings::StudySettings;
 use crate::study::parse;
 
@@ -87,6 +88,10 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
     let won = recommended.as_ref().map(|r| &r.plan);
     let explanation = explain(&loaded.space, &archive, won, u64::from(loaded.pipeline.search.seed));
     let totals = store.spend(row.id)?;
+    let seal = match &confirmation {
+        Some(_) => won.map_or(Ok(None), |plan| seal::of(store, row.id, &loaded, plan))?,
+        None => None,
+    };
     let outline = outline(store, &row, &loaded, &settings, (recommended, confirmation), &totals)?;
     Ok(StudySummary {
         pareto: pareto(&loaded.space, &archive).iter().map(|r| r.trial).collect(),
@@ -94,6 +99,7 @@ pub fn summary(store: &Store, study: &str) -> Result<StudySummary, EngineError> 
         curves: curves(&loaded, &archive),
         reuse: reuse(&archive),
         explanation,
+        seal,
         archive,
         ..outline
     })
@@ -138,6 +144,7 @@ pub(crate) fn outline(
         reuse: Reuse::default(),
         recommended,
         confirmation,
+        seal: None,
         explanation: None,
         archive: Archive::default(),
     })

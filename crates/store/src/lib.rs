@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agenttts_core::{Archive, Exchange, Guideline, Request, RequestKey, StudyState, Trial};
+use agenttts_core::{Archive, ExampleDigests, Exchange, Guideline, Request, RequestKey, StudyState, Trial};
 use rusqlite::{Connection, OpenFlags};
 
 pub mod care;
@@ -19,6 +19,7 @@ mod lock;
 mod look;
 mod samples;
 mod schema;
+mod seal;
 mod studies;
 mod writer;
 
@@ -27,6 +28,7 @@ pub use ledger::{Amounts, LimitedUnit, Limits, Purpose, Reservation, Settlement,
 pub use look::{DrawnSample, StoredEvent, StudyGlance};
 pub use samples::{NewSample, Sample, SampleHome, Taking};
 pub use schema::SCHEMA_VERSION;
+pub use seal::{NewTest, Opened, OpenedTest};
 pub use studies::{ExampleOutcome, ItemOutcome, NewStudy, StageOutcome, StepOutcome, StudyHead, StudyRow};
 
 use lock::StudyLock;
@@ -137,6 +139,16 @@ impl Store {
     /// What a study spent so far. Reservations of a process that runs it now are not in it.
     pub fn spend(&self, study: i64) -> Result<SpendTotals, StoreError> {
         ledger::totals(&self.read(), study).map_err(|e| e.at(&self.path))
+    }
+
+    /// The final tests of a study, oldest first.
+    pub fn tests(&self, study: i64) -> Result<Vec<OpenedTest>, StoreError> {
+        seal::of_study(&self.read(), study).map_err(|e| e.at(&self.path))
+    }
+
+    /// Which of these examples final tests had opened before the test of this number; by all tests where there is none.
+    pub fn opened(&self, examples: &[ExampleDigests], before: Option<i64>) -> Result<Opened, StoreError> {
+        seal::opened(&self.read(), examples, before).map_err(|e| e.at(&self.path))
     }
 
     /// Begins a study and takes the right to run it.
@@ -320,6 +332,13 @@ impl Study {
     pub async fn append_event(&self, ms: i64, event: String) -> Result<(), StoreError> {
         let study = self.id;
         self.store.write(move |c| studies::append_event(c, study, ms, &event)).await
+    }
+
+    /// Notes for ever that the study's final test opens its examples. The same test of the same plan, begun again, is no
+    /// other opening.
+    pub async fn open_test(&self, test: NewTest) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store.write(move |c| seal::open(c, study, &test)).await
     }
 
     /// Says where the study stands.

@@ -10,11 +10,22 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::seal;
 
 /// "agTT": marks the file as ours.
 const APPLICATION_ID: i64 = 0x6167_5454;
 
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[Migration] = &[
+    Migration { sql: include_str!("schema/1.sql"), then: None },
+    Migration { sql: include_str!("schema/2.sql"), then: Some(seal::note_earlier) },
+];
+
+/// A step from one version to the next.
+struct Migration {
+    sql: &'static str,
+    /// What brings the rows along, where SQL alone cannot.
+    then: Option<fn(&Connection) -> Result<(), StoreError>>,
+}
 
 /// The newest schema that this program knows.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
@@ -56,7 +67,10 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&transaction)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(migration.sql)?;
+        if let Some(then) = migration.then {
+            then(&transaction)?;
+        }
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;

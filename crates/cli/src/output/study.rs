@@ -1,7 +1,7 @@
 //! A study for a person: the plan, how good and how sure, what it cost, and what to do next.
 
-use agenttts_core::text::decimal;
-use agenttts_core::{Confirmation, Fitting, Plan, Spend, StageRuns, StudyState, StudySummary};
+use agenttts_core::text::{decimal, sentence};
+use agenttts_core::{Confirmation, Fitting, Plan, Seal, Spend, StageRuns, StudyState, StudySummary};
 
 use super::number::{cost, duration, grouped, of_limit, percent, score, short, usd};
 use super::table::Columns;
@@ -129,6 +129,9 @@ fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> Str
         screen,
         &format!("On the {} test examples, which the search never saw (fresh draws)", confirmation.examples),
     );
+    if let Some(warning) = s.seal.as_ref().and_then(Seal::warning) {
+        text.push_str(&format!("  {}\n", screen.paint(Paint::Bold, &sentence(&warning))));
+    }
     let mut table = Columns::new(&["plan", "quality", ">cost", "choices"]);
     for c in &confirmation.plans {
         let failed = if c.failures > 0 { format!(", {} failed", c.failures) } else { String::new() };
@@ -145,6 +148,12 @@ fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> Str
             text.push_str(&format!("  The recommended plan is {verdict}.\n"));
         }
     }
+    if let Some(cheaper) = &confirmation.cheaper {
+        text.push_str(&format!("  {}\n", sentence(&cheaper.words)));
+    }
+    if let Some(untested) = &confirmation.untested {
+        text.push_str(&format!("  {}\n", sentence(untested)));
+    }
     if let Some(optimism) = s.optimism() {
         text.push_str(&format!(
             "  Its score on the search examples minus that here: {:+.3} [{:+.3}, {:+.3}]; choosing by noisy scores adds to it.\n",
@@ -157,6 +166,9 @@ fn tested(screen: &Screen, s: &StudySummary, confirmation: &Confirmation) -> Str
         }
     }
     text.push_str("  Brackets are 95% intervals; differences are paired by example.\n");
+    if let Some(seal) = &s.seal {
+        text.push_str(&format!("  {}\n", sentence(&seal.words())));
+    }
     for c in &confirmation.plans {
         for judged in &c.judged {
             text.push_str(&format!("  {}:\n", c.label));

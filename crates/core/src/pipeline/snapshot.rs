@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::resolve::{Facts, PipelineFile};
 use super::{Pipeline, SearchSettings};
-use crate::data::Split;
+use crate::data::{ExampleDigests, Split};
 use crate::problem::{Problem, Problems};
 
 /// The version of [`Snapshot`]'s JSON. Readers refuse newer ones; fields are only added, with defaults.
@@ -61,6 +61,12 @@ pub struct Overrides {
 }
 
 impl Snapshot {
+    /// What tells the test examples by their content, in the order of the split.
+    pub fn test_digests(&self) -> Result<Vec<ExampleDigests>, Problems> {
+        let parsed = PipelineFile::parse(&self.file, &self.toml)?;
+        Ok(self.test.examples.iter().map(|e| e.digests(parsed.id_field())).collect())
+    }
+
     /// The valid pipeline of this snapshot.
     pub fn pipeline(&self) -> Result<Pipeline, Problems> {
         if self.version > SNAPSHOT_VERSION {

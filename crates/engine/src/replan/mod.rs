@@ -420,6 +420,7 @@ fn plan_file(replan: &Replan, loaded: &Loaded) -> PlanFile {
         quality,
         cost_model: replan.cost_model,
         cost: *cost,
+        used: None,
     });
     PlanFile::new(&replan.study, *trial, plan, measured, loaded)
 }

@@ -14,6 +14,7 @@ use crate::confirm::Confirm;
 use crate::error::EngineError;
 use crate::event::Observers;
 use crate::execute::Executor;
+use crate::rivals::Rivals;
 use crate::source::{CallKind, GotSample, Halt};
 use crate::steps::Steps;
 use crate::streams::{Purpose, stream};
@@ -139,7 +140,10 @@ impl Remake<'_> {
             observers: &Observers::default(),
             progress: &|_, _| {},
         };
-        confirm.run(&recommended.plan).await.map_err(fault)?;
+        let Standing { settings, archive, .. } = &self.standing;
+        let rivals = Rivals::of(loaded, settings, archive, &recommended.plan);
+        let lineup = confirm.lineup(&recommended.plan, rivals).await.map_err(fault)?;
+        confirm.test(lineup).await.map_err(fault)?;
         let Some(brief) = brief else { return Ok(()) };
         for plan in known.into_iter().flat_map(|confirmation| &confirmation.plans) {
             for (examples, purpose) in [

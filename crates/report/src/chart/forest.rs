@@ -13,6 +13,9 @@ const LEFT: f64 = 6.0;
 const RIGHT: f64 = PANEL - 12.0;
 const TOP: f64 = 4.0;
 
+/// The marks of the plans in their order: recommended, the baselines, those that came near.
+const SHAPES: [Shape; 4] = [Shape::Star, Shape::Triangle, Shape::Down, Shape::Circle];
+
 /// The objective of every confirmed plan with its interval.
 pub(crate) fn qualities(summary: &StudySummary, confirmation: &Confirmation) -> Option<String> {
     let plans: Vec<&Confirmed> = confirmation.plans.iter().filter(|c| c.objective.mean.is_finite()).collect();
@@ -32,7 +35,7 @@ pub(crate) fn qualities(summary: &StudySummary, confirmation: &Confirmation) -> 
                 cost(summary.cost_model, c.cost.mean)
             ),
             value: c.objective,
-            shape: [Shape::Star, Shape::Triangle, Shape::Down][i.min(2)],
+            shape: SHAPES[i.min(SHAPES.len() - 1)],
             class: if i == 0 { "star" } else { "base-dot" },
             tip: format!("{}\n{}\n{}", c.label, c.plan, estimate(&c.objective)),
         })
@@ -53,7 +56,7 @@ pub(crate) fn differences(confirmation: &Confirmation) -> Option<String> {
                 name: format!("vs. {}", c.label),
                 note: format!("{} {}", signed(value.mean), signed_interval(&value)),
                 value,
-                shape: [Shape::Star, Shape::Triangle, Shape::Down][i.min(2)],
+                shape: SHAPES[i.min(SHAPES.len() - 1)],
                 class: "base-dot",
                 tip: format!("recommended minus {}: {} {}", c.label, signed(value.mean), signed_interval(&value)),
             })
@@ -64,7 +67,7 @@ pub(crate) fn differences(confirmation: &Confirmation) -> Option<String> {
     }
     let reach = range(rows.iter().flat_map(|r| extent(&r.value)).chain([0.0]), 0.08);
     let label = format!("Paired differences: {}.", summarised(&rows));
-    Some(draw(&rows, reach, Some(0.0), "recommended minus baseline").finish("chart panel", &label))
+    Some(draw(&rows, reach, Some(0.0), "recommended minus the other").finish("chart panel", &label))
 }
 
 struct Row {

@@ -1,6 +1,7 @@
 //! The answer in one paragraph, with its figures.
 
-use agenttts_core::{Confirmed, StudySummary};
+use agenttts_core::text::sentence;
+use agenttts_core::{Confirmed, Seal, StudySummary};
 use minijinja::Value;
 use serde::Serialize;
 
@@ -79,7 +80,9 @@ fn evidence(s: &StudySummary) -> Vec<String> {
             s.objective,
             cost_estimate(s.cost_model, &winner.cost),
         )];
+        text.extend(s.seal.as_ref().and_then(Seal::warning).map(|words| sentence(&words)));
         text.extend(confirmation.plans.iter().skip(1).map(|b| comparison(s, winner, b)));
+        text.extend(confirmation.cheaper.as_ref().map(|c| sentence(&c.words)));
         if winner.failures > 0 {
             text.push(format!("{} of the test examples failed and count as 0.", winner.failures));
         }
@@ -121,7 +124,7 @@ fn evidence(s: &StudySummary) -> Vec<String> {
 
 /// A baseline beside the recommended plan, in words that the paired interval allows.
 fn comparison(s: &StudySummary, winner: &Confirmed, baseline: &Confirmed) -> String {
-    let name = &baseline.label;
+    let name = baseline.name();
     if winner.plan == baseline.plan {
         return format!("It is the same plan as {name}.");
     }
@@ -206,7 +209,7 @@ fn charts(s: &StudySummary) -> Vec<Chart> {
     let quality = chart::qualities(s, confirmation)
         .map(|svg| Chart { title: "Quality on the test split".to_owned(), svg: Value::from_safe_string(svg) });
     let difference = chart::differences(confirmation).map(|svg| Chart {
-        title: "Recommended minus baseline, paired by example".to_owned(),
+        title: "Recommended minus the others, paired by example".to_owned(),
         svg: Value::from_safe_string(svg),
     });
     quality.into_iter().chain(difference).collect()

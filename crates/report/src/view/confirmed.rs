@@ -1,6 +1,7 @@
 //! The table of the test split.
 
-use agenttts_core::{Confirmation, StudySummary};
+use agenttts_core::text::sentence;
+use agenttts_core::{Confirmation, Seal, StudySummary};
 use serde::Serialize;
 
 use crate::facts::plan_lines;
@@ -12,6 +13,10 @@ pub(crate) struct Confirmed {
     /// Names of the stages that have a metric.
     metrics: Vec<String>,
     rows: Vec<Row>,
+    /// That the examples were used before, where they were.
+    warning: Option<String>,
+    /// When the seal was opened; cheaper plans; what was left out.
+    notes: Vec<String>,
     /// What judges said of the plans that they judged, a label and sentences each.
     judged: Vec<(String, String)>,
 }
@@ -83,6 +88,11 @@ impl Confirmed {
         };
         let judged = confirmation.plans.iter().flat_map(judged).collect();
         let metrics = shown.into_iter().map(|(_, name)| name).collect();
-        Confirmed { examples: confirmation.examples, metrics, rows, judged }
+        let cheaper = confirmation.cheaper.as_ref().map(|c| sentence(&c.words));
+        let untested = confirmation.untested.as_deref().map(sentence);
+        let opened = summary.seal.as_ref().map(|seal| sentence(&seal.words()));
+        let notes = cheaper.into_iter().chain(untested).chain(opened).collect();
+        let warning = summary.seal.as_ref().and_then(Seal::warning).map(|words| sentence(&words));
+        Confirmed { examples: confirmation.examples, metrics, rows, warning, notes, judged }
     }
 }

@@ -47,8 +47,8 @@ pub(super) enum Kind {
 }
 
 /// Columns of text that hold JSON.
-const JSON: [&str; 9] =
-    ["request", "snapshot", "settings", "result", "trial", "outcome", "guideline", "exchange", "event"];
+const JSON: [&str; 10] =
+    ["plan", "request", "snapshot", "settings", "result", "trial", "outcome", "guideline", "exchange", "event"];
 
 /// Writes every table of a store into a file of its own in `folder`, which is made. All files show the store at one moment.
 ///
