@@ -91,6 +91,9 @@ pub struct StudySummary {
     /// When the final test opened the test examples, and whether another had before; absent before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<Seal>,
+    /// Examples that failed again and again: nothing is spent on them any more, and they count as failed in every plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<Quarantined>,
     /// Why that plan won; absent where nothing was measured, and in summaries of older programs.
     #[serde(default)]
     pub explanation: Option<Explanation>,
@@ -104,6 +107,29 @@ impl StudySummary {
         let searched = self.plans.iter().find(|p| p.plan == recommended.plan)?.objective;
         let tested = self.confirmation.as_ref()?.plans.first()?.objective;
         Some(searched.minus_independent(&tested))
+    }
+}
+
+/// A search example on which nothing is spent any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Its id.
+    pub example: String,
+    /// The trial after which it was left out.
+    pub trial: u32,
+    /// Trials in a row in which a model could not be had for it.
+    pub failures: u32,
+    /// Why, the last time.
+    pub reason: String,
+}
+
+impl Quarantined {
+    /// That it is left out, in words.
+    pub fn words(&self) -> String {
+        format!(
+            "example {} is quarantined after trial {}: it failed in {} trials in a row, the last time: {}",
+            self.example, self.trial, self.failures, self.reason
+        )
     }
 }
 

@@ -1,10 +1,14 @@
 //! What a search must leave of its budget, so that its result can be confirmed.
 
-use agenttts_core::{Archive, Cost, Plan};
+use agenttts_core::pipeline::MetricSpec;
+use agenttts_core::{Archive, Cost, Plan, Temperature};
 use agenttts_store::Amounts;
 
-use crate::budget::{Aside, Budget, amounts};
+use crate::budget::{Aside, Budget, TestTime, amounts};
+use crate::forecast::forecast;
 use crate::load::Loaded;
+use crate::pace::Work;
+use crate::study::width;
 
 /// Room for test examples that are longer than search examples.
 const MARGIN: f64 = 1.25;
@@ -27,22 +31,58 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
         let nominal = query(loaded, leader.plan).tokens as f64;
         if nominal > 0.0 { MARGIN * leader.tokens_per_query() / nominal } else { UNMEASURED }
     });
+    let measured = leader.is_some();
     let winner = leader.map_or_else(|| space.largest_once(), |leader| leader.plan.clone());
-    let mut total = times(query(loaded, &winner), factor * test);
+    let mut core: Vec<(Plan, f64)> = vec![(winner.clone(), test)];
+    for baseline in baselines {
+        core.push((baseline.clone(), test));
+        // On the search split greedily, and perhaps at the usual temperature: what no trial has run on yet.
+        let mut greedy = baseline.clone();
+        greedy.choices.iter_mut().for_each(|c| c.temperature = Temperature::GREEDY);
+        if greedy != baseline {
+            core.extend([baseline, greedy].map(|plan| (plan.clone(), (search - examples_of(archive, &plan)).max(0.0))));
+        }
+    }
     // Who comes next is decided at the end: as dear as the dearest of those that may. A cheaper plan costs at most what the
     // leading one does.
     let mut near: Vec<_> = archive.plans().into_iter().filter(|p| p.raced_out().is_none()).collect();
     near.sort_by(|a, b| b.objective.mean.total_cmp(&a.objective.mean));
-    let costs = near.iter().take(NEAREST).map(|p| query(loaded, p.plan));
-    let runner_up = costs.max_by_key(|amounts| amounts.tokens).unwrap_or_else(|| query(loaded, &winner));
-    total = total.plus(times(runner_up.plus(query(loaded, &winner)), factor * test));
-    for baseline in &baselines {
-        // Once over the test split; on the search split greedily, and perhaps at the usual temperature.
-        total = total.plus(times(query(loaded, baseline), factor * (test + 2.0 * search)));
+    let dearest = near.iter().take(NEAREST).max_by_key(|p| query(loaded, p.plan).tokens);
+    let extra = [(dearest.map_or_else(|| winner.clone(), |p| p.plan.clone()), test), (winner, test)];
+    let total = core
+        .iter()
+        .chain(&extra)
+        .fold(Amounts::default(), |sum, (plan, examples)| sum.plus(times(query(loaded, plan), factor * examples)));
+    let work = |(plan, examples): &(Plan, f64)| Work { examples: *examples, calls: calls(loaded, plan) };
+    let time = TestTime {
+        core: core.iter().map(work).collect(),
+        extra: extra.iter().map(work).collect(),
+        width: width(loaded),
+        share: total.tokens as f64 / forecast(&loaded.pipeline, space).tokens.max(total.tokens as f64),
+        measured,
+    };
+    Aside { amounts: budget.at_most_half(total), time }
+}
+
+/// Search examples that a plan has run on with the study's shared draws.
+fn examples_of(archive: &Archive, plan: &Plan) -> f64 {
+    let trials = archive.measured().filter(|(trial, _)| &trial.plan == plan && trial.stream == 0);
+    trials.map(|(_, measured)| measured.scores.len() as f64).sum()
+}
+
+/// The calls of one example: the model, the samples of a call, and how many such calls.
+fn calls(loaded: &Loaded, plan: &Plan) -> Vec<(String, u32, f64)> {
+    let mut calls = Vec::new();
+    for (stage, (choice, priced)) in plan.choices.iter().zip(loaded.space.stages()).enumerate() {
+        let Some(model) = loaded.pipeline.model(&choice.model) else { continue };
+        let runs = priced.stage.runs.as_f64();
+        let (sampling, combining) = priced.stage.planned_calls(model, choice.samples, choice.aggregator);
+        calls.push((choice.model.clone(), sampling.samples, runs));
+        calls.extend(combining.map(|(reader, call)| (reader.name.clone(), call.samples, runs)));
+        let metric = loaded.pipeline.stages[stage].metric.as_ref();
+        calls.extend(metric.and_then(MetricSpec::llm_judge).map(|judge| (judge.model.clone(), judge.samples, 1.0)));
     }
-    let drawn: u64 = archive.measured().map(|(_, m)| m.drawn.tokens()).sum();
-    let seconds = if drawn > 0 { budget.seconds() / drawn as f64 * total.tokens as f64 } else { 0.0 };
-    budget.at_most_half(Aside { amounts: total, seconds })
+    calls
 }
 
 /// One query of a plan by expected lengths.

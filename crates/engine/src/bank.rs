@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use agenttts_core::{CallTokens, CostModel, Request, RequestKey, Usage};
-use agenttts_models::{Call, ModelError, ModelErrorKind};
+use agenttts_models::{Call, ModelError, ModelErrorKind, Toll};
 use agenttts_store::{
     Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, StoreError, StoreErrorKind, Study,
 };
 use async_trait::async_trait;
+use tokio::task::JoinSet;
 
 use crate::budget::{Budget, amounts, billed, lock};
 use crate::error::EngineError;
@@ -25,8 +27,15 @@ const ROUNDS: u32 = 3;
 /// Held while the missing samples of one request are drawn.
 type Flight = Arc<tokio::sync::Mutex<()>>;
 
-/// The bank of one running study.
+/// The bank of one running study. Every errand to it is a task of its own: whoever sent one may go, and it ends all the
+/// same, so that nothing that was paid for is lost.
 pub(crate) struct Bank {
+    desk: Arc<Desk>,
+    errands: Mutex<JoinSet<()>>,
+}
+
+/// What errands share.
+struct Desk {
     study: Arc<Study>,
     models: ModelSet,
     budget: Arc<Budget>,
@@ -37,9 +46,12 @@ pub(crate) struct Bank {
     /// Told whenever a reservation is settled.
     settled: tokio::sync::Notify,
     usage: Mutex<Usage>,
+    /// What calls that are not settled yet were billed so far.
+    billed_open: Mutex<Amounts>,
     warned: Mutex<Vec<String>>,
     fingerprints: Mutex<HashMap<String, String>>,
-    /// Overrides the purpose that most calls are booked under, while the confirmation runs.
+    /// Whether the confirmation runs: it overrides the purpose that most calls are booked under, and errands of the search
+    /// begin no further call.
     confirming: AtomicBool,
     /// Set when the store failed: nothing more is drawn.
     broken: AtomicBool,
@@ -54,7 +66,7 @@ impl Bank {
         stop: StopHandle,
         usage: Usage,
     ) -> Self {
-        Bank {
+        let desk = Desk {
             study,
             models,
             budget,
@@ -63,23 +75,62 @@ impl Bank {
             flights: Mutex::default(),
             settled: tokio::sync::Notify::new(),
             usage: Mutex::new(usage),
+            billed_open: Mutex::default(),
             warned: Mutex::default(),
             fingerprints: Mutex::default(),
             confirming: AtomicBool::new(false),
             broken: AtomicBool::new(false),
-        }
+        };
+        Bank { desk: Arc::new(desk), errands: Mutex::default() }
     }
 
     /// Tokens and calls over all sessions.
     pub(crate) fn usage(&self) -> Usage {
-        *lock(&self.usage)
+        *lock(&self.desk.usage)
     }
 
     /// From now on, calls are booked as the confirmation's.
     pub(crate) fn begin_confirmation(&self) {
-        self.confirming.store(true, Ordering::Relaxed);
+        self.desk.confirming.store(true, Ordering::SeqCst);
+        self.desk.settled.notify_waiters();
     }
 
+    /// Awaits the errands that nobody waits for any more, for so long at most; then gives up their calls, which count as
+    /// spent in full.
+    pub(crate) async fn close(&self, within: Option<Duration>) -> Result<(), EngineError> {
+        let mut errands = std::mem::take(&mut *lock(&self.errands));
+        let all = async { while errands.join_next().await.is_some() {} };
+        match within {
+            None => all.await,
+            Some(within) => {
+                if tokio::time::timeout(within, all).await.is_err() {
+                    errands.shutdown().await;
+                    self.desk.study.lose_open().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an errand is to bring.
+struct Errand {
+    model: String,
+    request: Request,
+    n: u32,
+    stream: u64,
+    kind: CallKind,
+    /// Whether it is the confirmation's.
+    confirming: bool,
+}
+
+impl Errand {
+    fn want(&self) -> Want<'_> {
+        Want { model: &self.model, request: &self.request, first: 0, n: self.n, stream: self.stream, kind: self.kind }
+    }
+}
+
+impl Desk {
     fn flight(&self, key: RequestKey, stream: u64) -> Flight {
         let mut flights = lock(&self.flights);
         // Finished flights are swept now and then, so that the map stays as small as what is under way.
@@ -105,14 +156,19 @@ impl Bank {
         want: &Want<'_>,
         connected: &Connected,
         key: RequestKey,
-        first: u32,
-        n: u32,
+        (first, n): (u32, u32),
+        confirming: bool,
         drawn: &mut Usage,
     ) -> Result<Option<ModelError>, DrawError> {
-        let bound = upper_bound(connected, want.request, n).map_err(DrawError::of_model)?;
-        let reservation = self.reserve(want, amounts(&connected.spec, &bound)).await?;
+        let purse = Purse::new(self, want, connected, confirming)?;
         let first_seed = key.seed(want.stream, first);
-        let reply = connected.model.draw(Call { request: want.request, n, first_seed }).await;
+        let begun = Instant::now();
+        let reply = connected.model.draw_paid(Call { request: want.request, n, first_seed }, &purse).await;
+        let (reservation, actual, halt) = purse.close();
+        let Some(reservation) = reservation else {
+            let failure = reply.draws.into_iter().find_map(Result::err);
+            return halt.map_or(Ok(failure), |halt| Err(DrawError::Halt(halt)));
+        };
         reply.warnings.iter().for_each(|w| self.warn(w));
         self.check_fingerprint(want.model, reply.fingerprint.as_deref());
         let mut failure = None;
@@ -127,7 +183,6 @@ impl Bank {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let actual = billed(&connected.spec, &reply.billed, n);
         let settlement =
             Settlement { amounts: actual, usage: reply.billed, error: failure.as_ref().map(|e| e.message.clone()) };
         let home = SampleHome {
@@ -141,59 +196,40 @@ impl Bank {
             // Another study of this store drew the same stream in the meantime. Its samples are as good; the bill is
             // booked, and what is still missing is found when the bank is read again.
             Err(error) if error.kind == StoreErrorKind::SampleTaken => {}
-            Err(error) => return Err(self.break_off(error)),
+            Err(error) => return Err(DrawError::Halt(self.break_off(error))),
         }
+        self.budget.pace().note(want.model, n, begun.elapsed().as_secs_f64());
         self.settled.notify_waiters();
         *lock(&self.usage) += reply.billed;
         *drawn += reply.billed;
-        Ok(failure)
+        halt.map_or(Ok(failure), |halt| Err(DrawError::Halt(halt)))
     }
 
-    /// Whether another call may begin. Asked before each, also by those that had to wait for their reservation.
-    fn may_begin(&self) -> Result<(), DrawError> {
+    /// Whether another attempt may begin. Asked before each, also by those that had to wait for their reservation.
+    fn may_begin(&self, confirming: bool) -> Result<(), Halt> {
         if self.stop.is_stopped() || self.broken.load(Ordering::SeqCst) {
-            return Err(DrawError::Halt(Halt::Stopped));
+            return Err(Halt::Stopped);
+        }
+        if confirming != self.confirming.load(Ordering::SeqCst) {
+            return Err(Halt::Limit { limit: Limit::Minutes, detail: "the search is over".into() });
         }
         match self.budget.time_is_up() {
-            Some(detail) => Err(DrawError::Halt(Halt::Limit { limit: Limit::Minutes, detail })),
+            Some(detail) => Err(Halt::Limit { limit: Limit::Minutes, detail }),
             None => Ok(()),
         }
     }
 
     /// Ends all drawing after a failure of the store: the reservation that it hit stays open, so whoever waits for it to
     /// settle would wait for ever.
-    fn break_off(&self, error: StoreError) -> DrawError {
+    fn break_off(&self, error: StoreError) -> Halt {
         self.broken.store(true, Ordering::SeqCst);
         self.settled.notify_waiters();
-        EngineError::from(error).into()
-    }
-
-    /// Reserves what a call may take at most. Where only other calls' open reservations stand in the way, waits for them
-    /// to settle: they usually take far less than they reserved.
-    async fn reserve(&self, want: &Want<'_>, most: Amounts) -> Result<Reservation, DrawError> {
-        loop {
-            let settled = self.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            self.may_begin()?;
-            let purpose = Purpose { kind: self.kind(want.kind).into(), model: want.model.into() };
-            let limits = self.budget.limits();
-            match self.study.reserve(purpose, most, &limits).await {
-                Ok(Ok(reservation)) => return Ok(reservation),
-                Ok(Err(_)) => {}
-                Err(error) => return Err(self.break_off(error)),
-            }
-            if let Some(unit) = limits.passed_by(&self.study.spent().plus(most)) {
-                return Err(refusal(unit, most));
-            }
-            // Every settlement since the refusal is heard: the ear was open before.
-            settled.await;
-        }
+        Halt::Fatal(EngineError::from(error))
     }
 
     fn kind(&self, kind: CallKind) -> &'static str {
         // What judges cost is told apart even there.
-        if self.confirming.load(Ordering::Relaxed) && kind != CallKind::Verdict {
+        if self.confirming.load(Ordering::SeqCst) && kind != CallKind::Verdict {
             return "confirmation";
         }
         match kind {
@@ -250,15 +286,189 @@ impl Stored {
     }
 }
 
+/// Pays for the attempts of one call. While it waits for room it holds no more than what was billed already, so waiting
+/// calls cannot block each other.
+struct Purse<'a> {
+    desk: &'a Desk,
+    purpose: Purpose,
+    connected: &'a Connected,
+    /// Tokens of the prompt and the most of a sample.
+    prompt: u64,
+    decode: u64,
+    confirming: bool,
+    /// The row of the ledger, once there is one. Attempts that begin at once take turns.
+    row: tokio::sync::Mutex<()>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    reservation: Option<Reservation>,
+    /// What attempts were billed.
+    billed: Amounts,
+    /// What is reserved and no longer needed.
+    surplus: Amounts,
+    /// Why another attempt was not let begin.
+    halt: Option<Halt>,
+}
+
+impl<'a> Purse<'a> {
+    fn new(desk: &'a Desk, want: &Want<'_>, connected: &'a Connected, confirming: bool) -> Result<Self, DrawError> {
+        let prompt = connected.model.prompt_tokens(want.request).map_err(DrawError::of_model)?.upper_bound();
+        Ok(Purse {
+            desk,
+            purpose: Purpose { kind: desk.kind(want.kind).into(), model: want.model.into() },
+            connected,
+            prompt: u64::from(prompt),
+            decode: u64::from(want.request.decoding.max_tokens),
+            confirming,
+            row: tokio::sync::Mutex::default(),
+            held: Mutex::default(),
+        })
+    }
+
+    /// The most that an attempt can take: every prompt, and every sample decoded to its end.
+    fn most(&self, prompts: u32, samples: u32) -> Amounts {
+        let call = CallTokens {
+            prompt: self.prompt,
+            cached_prompt: 0,
+            prompts,
+            samples,
+            decode: self.decode * u64::from(samples),
+            latency_us: Some(0),
+        };
+        amounts(&self.connected.spec, &call)
+    }
+
+    /// Reserves; where only what other calls have reserved stands in the way, waits for them to settle: they usually take
+    /// far less than they reserved.
+    async fn reserve(&self, most: Amounts) -> Result<(), Halt> {
+        let _turn = self.row.lock().await;
+        loop {
+            let settled = self.desk.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            self.desk.may_begin(self.confirming)?;
+            let limits = self.desk.budget.limits();
+            let study = &self.desk.study;
+            let reservation = lock(&self.held).reservation.take();
+            match reservation {
+                None => match study.reserve(self.purpose.clone(), most, &limits).await {
+                    Ok(Ok(reservation)) => {
+                        lock(&self.held).reservation = Some(reservation);
+                        return Ok(());
+                    }
+                    Ok(Err(_)) => {}
+                    Err(error) => return Err(self.desk.break_off(error)),
+                },
+                Some(mut reservation) => {
+                    let grown = study.grow(&mut reservation, most, &limits).await;
+                    lock(&self.held).reservation = Some(reservation);
+                    self.give_back();
+                    match grown {
+                        Ok(Ok(())) => return Ok(()),
+                        Ok(Err(_)) => {}
+                        Err(error) => return Err(self.desk.break_off(error)),
+                    }
+                }
+            }
+            let billed = *lock(&self.desk.billed_open);
+            if let Some(unit) = limits.passed_by(&study.spent().plus(billed).plus(most)) {
+                return Err(refusal(unit, most));
+            }
+            // Every settlement since the refusal is heard: the ear was open before.
+            settled.await;
+        }
+    }
+
+    /// Gives back what other attempts of the call left, unless the reservation is just being grown.
+    fn give_back(&self) {
+        let mut held = lock(&self.held);
+        let Held { reservation, surplus, .. } = &mut *held;
+        if let Some(reservation) = reservation {
+            self.desk.study.give_back(reservation, std::mem::take(surplus));
+        }
+    }
+
+    /// The reservation, what was billed under it, and why another attempt was not let begin.
+    fn close(self) -> (Option<Reservation>, Amounts, Option<Halt>) {
+        let Held { reservation, billed, halt, .. } = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Before it is settled: counted twice for a moment, it could seem that a limit was reached.
+        let mut open = lock(&self.desk.billed_open);
+        *open = open.minus(billed);
+        (reservation, billed, halt)
+    }
+}
+
+#[async_trait]
+impl Toll for Purse<'_> {
+    /// What to do while a provider is down is decided for the whole study.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    async fn begin(&self, prompts: u32, samples: u32) -> bool {
+        match self.reserve(self.most(prompts, samples)).await {
+            Ok(()) => true,
+            Err(halt) => {
+                halt.note(&mut lock(&self.held).halt);
+                false
+            }
+        }
+    }
+
+    fn end(&self, prompts: u32, samples: u32, usage: Usage) {
+        let (most, billed) = (self.most(prompts, samples), billed(&self.connected.spec, &usage, samples));
+        {
+            let mut held = lock(&self.held);
+            held.billed = held.billed.plus(billed);
+            held.surplus = held.surplus.plus(most.minus(billed));
+            let mut open = lock(&self.desk.billed_open);
+            *open = open.plus(billed);
+        }
+        self.give_back();
+        self.desk.settled.notify_waiters();
+    }
+}
+
 #[async_trait]
 impl Source for Bank {
     async fn samples(&self, want: Want<'_>) -> Result<Got, DrawError> {
-        let connected = self.models.get(want.model)?;
+        let connected = self.desk.models.get(want.model)?;
         let key = want.request.key(connected.model.identity());
-        let stored = self.stored(&key, &want)?;
+        let stored = self.desk.stored(&key, &want)?;
         if stored.gaps().is_empty() {
             return Ok(Got { samples: stored.complete(), drawn: Usage::default() });
         }
+        let errand = Errand {
+            model: want.model.to_owned(),
+            request: want.request.clone(),
+            n: want.n,
+            stream: want.stream,
+            kind: want.kind,
+            confirming: self.desk.confirming.load(Ordering::SeqCst),
+        };
+        let desk = self.desk.clone();
+        let (bring, brought) = tokio::sync::oneshot::channel();
+        {
+            let mut errands = lock(&self.errands);
+            while errands.try_join_next().is_some() {}
+            errands.spawn(async move {
+                let got = desk.run(&errand, key).await;
+                // Its share in the study must be gone before whoever waits goes on.
+                drop(desk);
+                let _ = bring.send(got);
+            });
+        }
+        brought.await.unwrap_or_else(|_| Err(EngineError::Internal("a call ended without a result".into()).into()))
+    }
+}
+
+impl Desk {
+    /// Draws what is missing.
+    async fn run(&self, errand: &Errand, key: RequestKey) -> Result<Got, DrawError> {
+        let want = errand.want();
+        let connected = self.models.get(want.model)?;
         let flight = self.flight(key, want.stream);
         let _alone = flight.lock().await;
         let mut drawn = Usage::default();
@@ -269,8 +479,12 @@ impl Source for Bank {
             if gaps.is_empty() {
                 return Ok(Got { samples: stored.complete(), drawn });
             }
-            for (first, n) in gaps {
-                if let Some(error) = self.draw(&want, connected, key, first, n, &mut drawn).await? {
+            for gap in gaps {
+                if let Some(error) = self.draw(&want, connected, key, gap, errand.confirming, &mut drawn).await? {
+                    // That it is down is no failure of the request.
+                    if error.kind.may_be_outage() && connected.model.outage().is_some() {
+                        return Err(EngineError::Model(error).into());
+                    }
                     match DrawError::of_model(error) {
                         DrawError::Failed(error) => failure = Some(error),
                         halt @ DrawError::Halt(_) => return Err(halt),
@@ -310,7 +524,7 @@ pub(crate) fn upper_bound(connected: &Connected, request: &Request, n: u32) -> R
     })
 }
 
-pub(crate) fn refusal(unit: LimitedUnit, most: Amounts) -> DrawError {
+pub(crate) fn refusal(unit: LimitedUnit, most: Amounts) -> Halt {
     let next = |amount: String| format!("the next call could take up to {amount}");
     let (limit, detail) = match unit {
         LimitedUnit::Tokens => (Limit::Tokens, next(format!("{} tokens", most.tokens))),
@@ -320,5 +534,5 @@ pub(crate) fn refusal(unit: LimitedUnit, most: Amounts) -> DrawError {
             (Limit::Calls, next(format!("{} call{}", most.calls, if most.calls == 1 { "" } else { "s" })))
         }
     };
-    DrawError::Halt(Halt::Limit { limit, detail })
+    Halt::Limit { limit, detail }
 }

@@ -1,35 +1,75 @@
 //! The search budget of a study: its limits, what is set aside for the confirmation, and the clock.
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agenttts_core::pipeline::SearchBudget;
 use agenttts_core::{CallTokens, Cost, CostModel, ModelSpec, Usage};
 use agenttts_store::{Amounts, Limits};
 
 use crate::event::{Limit, Spent};
+use crate::pace::{Pace, Work};
 
 /// The limits of a study while it runs.
 pub(crate) struct Budget {
     limits: SearchBudget,
-    /// What searching must leave for the confirmation; zero once the confirmation runs.
+    /// What searching must leave for the confirmation; nothing once the confirmation runs.
     aside: Mutex<Aside>,
+    pace: Pace,
     started: Instant,
     /// Seconds of earlier sessions.
     before: f64,
 }
 
 /// What is set aside.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Aside {
     pub(crate) amounts: Amounts,
-    pub(crate) seconds: f64,
+    pub(crate) time: TestTime,
+}
+
+/// What the time of a test is estimated from, anew whenever a call was measured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TestTime {
+    /// Without these plans there is no test; nothing where no test is to come.
+    pub(crate) core: Vec<Work>,
+    /// These may be left out.
+    pub(crate) extra: Vec<Work>,
+    /// Examples that run side by side.
+    pub(crate) width: usize,
+    /// The share of a search's tokens that the test takes: all that is known before the first call was measured.
+    pub(crate) share: f64,
+    /// Whether there is something to be tested. Until then searching has at least half of the time.
+    pub(crate) measured: bool,
+}
+
+/// Room for tests that take longer than searching lets expect.
+const MARGIN: f64 = 1.25;
+
+/// Room for what is no call: this share of the limit, and so many seconds at most.
+const LEAST: (f64, f64) = (0.05, 2.0);
+
+impl TestTime {
+    /// Seconds to set aside of so many.
+    fn seconds(&self, pace: &Pace, of: f64) -> f64 {
+        if self.core.is_empty() {
+            return 0.0;
+        }
+        let half = of / 2.0;
+        let total = |work: &[Work]| work.iter().map(|w| w.seconds(pace, self.width)).sum::<Option<f64>>();
+        let (Some(core), Some(extra)) = (total(&self.core), total(&self.extra)) else {
+            return (of * self.share).min(half);
+        };
+        let least = (of * LEAST.0).min(LEAST.1);
+        let (core, all) = (core * MARGIN + least, (core + extra) * MARGIN + least);
+        if self.measured { all.min(half).max(core) } else { all.min(half) }
+    }
 }
 
 impl Budget {
     /// `before` is the seconds of earlier sessions.
     pub(crate) fn new(limits: SearchBudget, before: f64) -> Self {
-        Budget { limits, aside: Mutex::new(Aside::default()), started: Instant::now(), before }
+        Budget { limits, aside: Mutex::new(Aside::default()), pace: Pace::default(), started: Instant::now(), before }
     }
 
     /// Sets what searching must leave over.
@@ -37,19 +77,21 @@ impl Budget {
         *lock(&self.aside) = aside;
     }
 
-    /// The same, but at most half of each limit: a confirmation that is dearer than the search it confirms may fail, the
-    /// search must not.
-    pub(crate) fn at_most_half(&self, aside: Aside) -> Aside {
+    /// How long calls take.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// At most half of each limit: a confirmation that is dearer than the search it confirms may fail, the search must
+    /// not.
+    pub(crate) fn at_most_half(&self, amounts: Amounts) -> Amounts {
         let least = |a: u64, limit: Option<u64>| limit.map_or(a, |l| a.min(l / 2));
         let least_cost = |a: Cost, limit: Option<Cost>| limit.map_or(a, |l| a.min(Cost(l.0 / 2)));
-        Aside {
-            amounts: Amounts {
-                tokens: least(aside.amounts.tokens, self.limits.tokens),
-                usd: least_cost(aside.amounts.usd, self.limits.usd),
-                flops: least_cost(aside.amounts.flops, self.limits.flops),
-                calls: least(aside.amounts.calls, self.limits.calls),
-            },
-            seconds: self.limits.minutes.map_or(aside.seconds, |m| aside.seconds.min(m * 30.0)),
+        Amounts {
+            tokens: least(amounts.tokens, self.limits.tokens),
+            usd: least_cost(amounts.usd, self.limits.usd),
+            flops: least_cost(amounts.flops, self.limits.flops),
+            calls: least(amounts.calls, self.limits.calls),
         }
     }
 
@@ -72,8 +114,7 @@ impl Budget {
             |left: f64, used: f64| (spent.tokens > 0 && used > 0.0).then(|| left.max(0.0) / used * spent.tokens as f64);
         let left = |limit: Cost, used: Cost| at_rate((limit.0 - used.0) as f64, used.0 as f64);
         let calls = |limit: u64| at_rate(limit as f64 - spent.calls as f64, spent.calls as f64);
-        let aside = lock(&self.aside).seconds;
-        let time = |minutes: f64| at_rate(minutes * 60.0 - aside - self.seconds(), self.seconds());
+        let time = |minutes: f64| at_rate(minutes * 60.0 - self.aside_seconds() - self.seconds(), self.seconds());
         let all = [
             limits.tokens.map(|l| l.saturating_sub(spent.tokens) as f64),
             limits.usd.and_then(|l| left(l, spent.usd)),
@@ -89,12 +130,47 @@ impl Budget {
         self.before + self.started.elapsed().as_secs_f64()
     }
 
-    /// Whether the time is up, but for what is set aside.
+    /// Seconds that are set aside now.
+    fn aside_seconds(&self) -> f64 {
+        let all = self.limits.minutes.unwrap_or(0.0) * 60.0;
+        lock(&self.aside).time.seconds(&self.pace, all)
+    }
+
+    /// Whether no further call may begin: the time is up, but for what is set aside, and while something is, for what calls
+    /// that are under way will take.
     pub(crate) fn time_is_up(&self) -> Option<String> {
         let minutes = self.limits.minutes?;
-        let aside = lock(&self.aside).seconds;
-        (self.seconds() > minutes * 60.0 - aside)
-            .then(|| format!("{:.1} of {minutes} minutes are used", self.seconds() / 60.0))
+        let aside = self.aside_seconds();
+        let drain = if aside > 0.0 { self.pace.typical() } else { 0.0 };
+        (self.seconds() > minutes * 60.0 - aside - drain).then(|| self.used_time(minutes))
+    }
+
+    /// Resolves when no more than what is set aside is left of the time: even calls that are under way cannot be awaited
+    /// then. Never where the time is not limited.
+    pub(crate) async fn last_moment(&self) -> String {
+        // What is set aside changes with what is measured.
+        const LOOK_AGAIN: Duration = Duration::from_millis(100);
+        let Some(minutes) = self.limits.minutes else { return std::future::pending().await };
+        loop {
+            let left = minutes * 60.0 - self.aside_seconds() - self.seconds();
+            if left <= 0.0 {
+                return self.used_time(minutes);
+            }
+            tokio::time::sleep(Duration::from_secs_f64(left).min(LOOK_AGAIN)).await;
+        }
+    }
+
+    /// What is left of the time, whatever is set aside; `None` without a limit.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let left = self.limits.minutes? * 60.0 - self.seconds();
+        Some(Duration::try_from_secs_f64(left.max(0.0)).unwrap_or(Duration::MAX))
+    }
+
+    fn used_time(&self, minutes: f64) -> String {
+        let aside = self.aside_seconds();
+        let aside =
+            if aside > 0.0 { format!(", and the final test needs about {:.1}", aside / 60.0) } else { String::new() };
+        format!("{:.1} of {minutes} minutes are used{aside}", self.seconds() / 60.0)
     }
 
     /// What is spent, with the limit that is nearest to its end.
@@ -160,7 +236,25 @@ mod tests {
         assert_eq!(left(SearchBudget::default(), spent), None);
 
         let budget = Budget::new(tokens, 0.0);
-        budget.set_aside(Aside { amounts: Amounts { tokens: 1_500, ..Amounts::default() }, seconds: 0.0 });
+        budget.set_aside(Aside { amounts: Amounts { tokens: 1_500, ..Amounts::default() }, ..Aside::default() });
         assert_eq!(budget.tokens_left(spent), Some(2_500.0));
+    }
+
+    #[test]
+    fn time_for_the_test_is_set_aside_from_the_first_moment_and_follows_what_is_measured() {
+        let work = |examples| Work { examples, calls: vec![("a".into(), 1, 1.0)] };
+        let time = TestTime { core: vec![work(40.0)], extra: vec![work(40.0)], width: 4, share: 0.1, measured: false };
+        let pace = Pace::default();
+        let seconds = |time: &TestTime| time.seconds(&pace, 100.0);
+        assert_eq!(seconds(&time), 10.0, "by the forecast's share");
+        pace.note("a", 1, 1.0);
+        assert_eq!(seconds(&time), 27.0, "ten rounds, twice, and a quarter more; and two seconds");
+        pace.note("a", 1, 5.0);
+        assert_eq!(seconds(&time), 50.0, "at most half while nothing is measured");
+        let measured = TestTime { measured: true, ..time };
+        assert_eq!(seconds(&measured), 50.0, "the others are left out before the half is passed");
+        pace.note("a", 1, 9.0);
+        assert_eq!(seconds(&measured), 64.5, "but never what makes the test");
+        assert_eq!(seconds(&TestTime::default()), 0.0);
     }
 }

@@ -10,6 +10,7 @@ use agenttts_models::ModelErrorKind;
 use crate::error::EngineError;
 use crate::event::{Event, Observers};
 use crate::execute::Executor;
+use crate::quarantine::Quarantine;
 use crate::rivals::{Rival, Rivals};
 use crate::source::{Halt, Source};
 use crate::streams::{Purpose, stream};
@@ -23,6 +24,8 @@ pub(crate) struct Confirm<'a> {
     pub(crate) space: &'a Space,
     pub(crate) seed: u32,
     pub(crate) width: usize,
+    /// Search examples that are left out.
+    pub(crate) quarantine: Option<&'a Quarantine>,
     pub(crate) observers: &'a Observers,
     pub(crate) progress: &'a (dyn Fn(u32, u32) + Send + Sync),
 }
@@ -137,7 +140,9 @@ impl Confirm<'_> {
         let total = examples.len() as u32;
         let progress = |done| (self.progress)(done, total);
         let stream = stream(self.seed, purpose);
-        let with = With { executor: self.executor, source: self.source, stream, width: self.width };
+        let (executor, source, width) = (self.executor, self.source, self.width);
+        let quarantine = self.quarantine.filter(|_| purpose != Purpose::Confirmation);
+        let with = With { executor, source, stream, width, quarantine };
         run_plan(with, plan, examples, None, &progress).await
     }
 }

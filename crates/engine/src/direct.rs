@@ -41,7 +41,7 @@ impl Meter {
     fn open(&self, most: Amounts, limits: &Limits) -> Result<OpenCall<'_>, DrawError> {
         let mut reading = lock(&self.0);
         if let Some(unit) = limits.passed_by(&reading.amounts.plus(reading.open).plus(most)) {
-            return Err(refusal(unit, most));
+            return Err(DrawError::Halt(refusal(unit, most)));
         }
         reading.open = reading.open.plus(most);
         Ok(OpenCall { meter: self, most, settled: false })

@@ -115,6 +115,20 @@ pub enum Event {
         /// The plan.
         plan: Plan,
     },
+    /// A provider has failed so often in a row that it is not called for now; plans without it go on.
+    ProviderDown {
+        /// Its name.
+        provider: String,
+        /// The last failure.
+        error: String,
+    },
+    /// The provider answers again.
+    ProviderBack {
+        /// Its name.
+        provider: String,
+        /// Seconds for which it did not.
+        seconds: f64,
+    },
     /// Something that a person should know.
     Warning {
         /// What.

@@ -259,7 +259,7 @@ impl Runner {
             Err(Halt::Stopped) => return Err(EngineError::Internal("stopped".into())),
         };
         if let Some(failure) = execution.failure {
-            return Err(match failure.provider_fault.clone() {
+            return Err(match failure.provider_fault().cloned() {
                 Some(error) => EngineError::Model(ModelError { message: failure.to_string(), ..error }),
                 None => {
                     let usual = "the input must have the fields that the templates read";

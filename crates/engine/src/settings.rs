@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use agenttts_core::pipeline::SearchBudget;
-use agenttts_core::{Enforced, ModelIdentity};
+use agenttts_core::{Enforced, ModelIdentity, Quarantined};
 use agenttts_search::{AgentStyle, METHODS, Settings, needs_agent, needs_history, searcher};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub struct ResumeOptions {
     pub search_budget: Option<SearchBudget>,
     /// Another limit of trials.
     pub trials: Option<u32>,
+    /// Whether examples that were quarantined are tried again. Trials that counted them as failed are measured again; all
+    /// but these examples is in the bank.
+    pub release: bool,
 }
 
 /// The version of [`StudySettings`]' JSON. 2: examples have an order of their own, and trials may run on part of them.
@@ -65,6 +68,12 @@ pub(crate) struct StudySettings {
     /// Which weights every model had when the study began.
     #[serde(default)]
     pub(crate) models: BTreeMap<String, ModelIdentity>,
+    /// Trials up to this one do not count for the quarantine: what they put there was released.
+    #[serde(default)]
+    pub(crate) released_after: u32,
+    /// What is quarantined.
+    #[serde(default)]
+    pub(crate) quarantined: Vec<Quarantined>,
     /// What held generated code, on each kind of machine that the study ran on.
     #[serde(default)]
     pub(crate) sandbox: Vec<Enforced>,
@@ -116,6 +125,8 @@ pub(crate) fn settings(loaded: &Loaded, options: &SearchOptions) -> Result<Study
         history: None,
         program: env!("CARGO_PKG_VERSION").into(),
         models: BTreeMap::new(),
+        released_after: 0,
+        quarantined: Vec::new(),
         sandbox: Vec::new(),
     })
 }

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agenttts_core::pipeline::Snapshot;
+use agenttts_core::pipeline::{OnOutage, Snapshot};
 use agenttts_core::{
-    Archive, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Pipeline, Purpose as AgentPurpose,
-    Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState,
+    Archive, Confirmation, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Pipeline, Plan,
+    Purpose as AgentPurpose, Quarantined, Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState,
 };
+use agenttts_models::{ModelError, ModelErrorKind};
 use agenttts_search::{
     Ask, DrawPrices, History, Proposal, Question, Race, Searcher, Step, needs_history, place, searcher,
 };
@@ -23,10 +24,11 @@ use crate::code::Code;
 use crate::confirm::Confirm;
 use crate::drawn::{Drawn, Sources};
 use crate::error::EngineError;
-use crate::event::{Event, Leader, Observers, Spent};
-use crate::execute::{Execution, Executor, ItemRun};
+use crate::event::{Event, Leader, Limit, Observers, Spent};
+use crate::execute::{Execution, Executor, ItemRun, QUARANTINE};
 use crate::history;
 use crate::load::Loaded;
+use crate::quarantine::Quarantine;
 use crate::recorder::Recorder;
 use crate::rivals::Rivals;
 use crate::seal;
@@ -117,9 +119,22 @@ pub async fn resume_study(
     let models = context.workshop.connect(&loaded.pipeline)?;
     check_same_weights(&settings.models, &models.identities())?;
     let code = code(&context, &loaded, &mut settings).await?;
+    if options.release {
+        release(&study, &loaded, &mut settings).await?;
+    }
     study.set_settings(json(&settings)?).await?;
     study.set_state(StudyState::Running, None).await?;
     run(Arc::new(study), loaded, models, code, settings, context, true).await
+}
+
+/// Lets quarantined examples be tried again, and what counted them as failed be measured again.
+async fn release(study: &Study, loaded: &Loaded, settings: &mut StudySettings) -> Result<(), EngineError> {
+    let archive = study.store().archive(study.id())?;
+    let quarantine = Quarantine::read(study.store(), study.id(), loaded, &archive, settings.released_after)?;
+    study.reopen_trials(quarantine.release(study.store(), study.id(), &archive)?).await?;
+    settings.released_after = archive.trials.iter().map(|t| t.number).max().unwrap_or(0);
+    settings.quarantined.clear();
+    Ok(())
 }
 
 /// What runs the pipeline's generated code, where it has any; what holds it is noted.
@@ -163,13 +178,16 @@ async fn run(
     let split = &loaded.pipeline.search_split.examples;
     let order = settings.order.of(split.len(), loaded.pipeline.search.seed);
     let examples: Vec<Example> = order.iter().map(|&i| split[i].clone()).collect();
+    let archive = store.archive(study.id())?;
     let mut session = Session {
+        quarantine: Quarantine::read(&store, study.id(), &loaded, &archive, settings.released_after)?,
         drawn: Drawn::new(&loaded, &examples),
         history,
         examples,
         order,
-        archive: store.archive(study.id())?,
+        archive,
         width: width(&loaded),
+        down: HashSet::new(),
         fresh_draws: models.has_streams(),
         executor: Executor::new(&loaded, models, steps).with_code(code),
         study,
@@ -191,12 +209,14 @@ async fn run(
         Err(error) => Err(error),
     };
     let outcome = session.finish(ended).await;
+    let closed = session.bank.close(session.budget.time_left()).await;
     // Its share in the study must be gone before the study is free again.
     asked.abort();
     let _ = asked.await;
     drop(session);
     recorder.finish().await;
     outcome?;
+    closed?;
     crate::summary::summary(&store, &name)
 }
 
@@ -209,6 +229,9 @@ fn watch_requests(study: Arc<Study>, stop: StopHandle) -> JoinHandle<()> {
         stop.stop();
     })
 }
+
+/// A provider that is down for longer is given up.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(3600);
 
 /// How often a running study looks whether it is asked to stop.
 const LOOK_FOR_REQUESTS: Duration = Duration::from_millis(500);
@@ -246,6 +269,10 @@ struct Session {
     drawn: Drawn,
     history: Option<History>,
     width: usize,
+    /// Examples on which nothing is spent any more.
+    quarantine: Quarantine,
+    /// Providers that are down, as far as it was said.
+    down: HashSet<String>,
     /// Whether a plan can be tried again on fresh draws.
     fresh_draws: bool,
 }
@@ -325,23 +352,47 @@ impl Session {
 
     /// Runs trials until the searcher has finished or something halts it.
     async fn go(&mut self) -> Result<End, EngineError> {
+        // Trials that wait for a provider that is down, while others go on.
+        let mut put_off: HashSet<u32> = HashSet::new();
         loop {
-            while let Some(next) = self.archive.trials.iter().position(|t| t.state == TrialState::Pending) {
-                if let Err(halt) = self.run_trial(next).await? {
+            while let Some(next) = self.next_trial(&put_off) {
+                match self.run_trial(next).await? {
+                    Ok(()) => {}
+                    Err(halt) if self.is_outage(&halt) => {
+                        if let Err(halt) = self.may_wait(halt) {
+                            return Ok(End::Halted(halt));
+                        }
+                        put_off.insert(self.archive.trials[next].number);
+                    }
+                    Err(halt) => return Ok(End::Halted(halt)),
+                }
+            }
+            if self.archive.trials.iter().any(|t| t.state == TrialState::Pending) {
+                if let Err(halt) = self.wait_out().await {
                     return Ok(End::Halted(halt));
                 }
+                put_off.clear();
+                continue;
             }
             if self.stop.is_stopped() {
                 return Ok(End::Halted(Halt::Stopped));
             }
+            if let Some(detail) = self.budget.time_is_up() {
+                return Ok(End::Halted(Halt::Limit { limit: Limit::Minutes, detail }));
+            }
             let (round, step) = self.ask()?;
             match step {
                 Step::Propose { guidelines, proposals } => self.propose(round, guidelines, proposals).await?,
-                Step::Question(question) => {
-                    if let Err(halt) = self.answer(question).await? {
-                        return Ok(End::Halted(halt));
+                Step::Question(question) => match self.answer(question).await? {
+                    Ok(()) => {}
+                    // The question is asked again.
+                    Err(halt) if self.is_outage(&halt) => {
+                        if let Err(halt) = self.wait_after(halt).await {
+                            return Ok(End::Halted(halt));
+                        }
                     }
-                }
+                    Err(halt) => return Ok(End::Halted(halt)),
+                },
                 Step::Finished(reason) => return Ok(End::Finished(reason)),
             }
         }
@@ -417,14 +468,18 @@ impl Session {
         let draws = stream(seed, Purpose::Trial(trial.stream));
         let race = || Race::new(&self.loaded.space, &self.archive, number, &trial.plan, span);
         let race = self.settings.racing.then(race).flatten();
-        let with = With { executor: &self.executor, source: &self.bank, stream: draws, width: self.width };
-        let run = run_plan(with, &trial.plan, examples, race.as_ref(), &progress).await;
+        let quarantine = Some(&self.quarantine);
+        let with = With { executor: &self.executor, source: &self.bank, stream: draws, width: self.width, quarantine };
+        let run = tokio::select! {
+            run = run_plan(with, &trial.plan, examples, race.as_ref(), &progress) => run,
+            detail = self.budget.last_moment() => Err(Halt::Limit { limit: Limit::Minutes, detail }),
+        };
         self.save_elapsed().await?;
         let run = match run {
             Ok(run) => run,
             Err(halt) => return Ok(Err(halt)),
         };
-        let outcomes =
+        let outcomes: Vec<ExampleOutcome> =
             run.executions.iter().zip(places).map(|(e, &place)| outcome(e, &self.loaded.pipeline, place)).collect();
         let Measurement { objective, failures, raced_out, .. } = run.measurement;
         if raced_out.is_some() {
@@ -432,7 +487,9 @@ impl Session {
         }
         let cost = run.measurement.cost.mean;
         trial.state = TrialState::Measured(Box::new(run.measurement));
+        let quarantined = self.quarantine.take(&self.loaded, &trial, &outcomes);
         self.study.put_trial(trial.clone(), outcomes).await?;
+        self.tell_quarantined(&quarantined).await?;
         self.archive.trials[index] = trial.clone();
         let leader = Leader::of(&self.archive);
         let pooled = self.archive.plans().into_iter().find(|p| p.plan == &trial.plan && p.trials.len() > 1);
@@ -450,6 +507,23 @@ impl Session {
             spent: self.spent(),
         });
         Ok(Ok(()))
+    }
+
+    async fn tell_quarantined(&mut self, new: &[Quarantined]) -> Result<(), EngineError> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        for quarantined in new {
+            let message = format!(
+                "{}; no more calls are spent on it, and it counts as failed in every plan: `agenttts search --resume {} \
+                 --release` tries it again",
+                quarantined.words(),
+                self.study.name()
+            );
+            self.observers.send(Event::Warning { message });
+        }
+        self.settings.quarantined = self.quarantine.all().to_vec();
+        Ok(self.study.set_settings(json(&self.settings)?).await?)
     }
 
     /// Asks the agent's model, through the bank: a question that was answered before a crash is not paid for again.
@@ -474,7 +548,11 @@ impl Session {
         };
         let draws = stream(self.loaded.pipeline.search.seed, Purpose::Agent(round * 2 + attempt));
         let want = Want { model: &agent, request: &request, first: 0, n: 1, stream: draws, kind: CallKind::Agent };
-        let (reply, error) = match self.bank.samples(want).await {
+        let answered = tokio::select! {
+            answered = self.bank.samples(want) => answered,
+            detail = self.budget.last_moment() => Err(DrawError::Halt(Halt::Limit { limit: Limit::Minutes, detail })),
+        };
+        let (reply, error) = match answered {
             Ok(got) => (got.samples.into_iter().next().map(|s| s.draw.text), None),
             Err(DrawError::Failed(error)) => (None, Some(error.to_string())),
             Err(DrawError::Halt(halt)) => return Ok(Err(halt)),
@@ -524,22 +602,17 @@ impl Session {
         self.budget.set_aside(crate::budget::Aside::default());
         self.bank.begin_confirmation();
         let rivals = Rivals::of(&self.loaded, &self.settings, &self.archive, &recommended.plan);
-        let progress = |done, total| self.progress(done, total);
-        let confirm = Confirm {
-            executor: &self.executor,
-            source: &self.bank,
-            space: &self.loaded.space,
-            seed: self.loaded.pipeline.search.seed,
-            width: self.width,
-            observers: &self.observers,
-            progress: &progress,
+        let tested = loop {
+            match self.test(&recommended.plan, rivals.clone()).await {
+                // What was drawn before is in the bank.
+                Err(halt) if self.is_outage(&halt) => match self.wait_after(halt).await {
+                    Ok(()) => {}
+                    Err(halt) => break Err(halt),
+                },
+                ended => break ended,
+            }
         };
-        let tested = async {
-            let lineup = confirm.lineup(&recommended.plan, rivals).await?;
-            seal::open(&self.study, &self.loaded, &recommended.plan).await.map_err(Halt::Fatal)?;
-            confirm.test(lineup).await
-        };
-        let confirmation = match tested.await {
+        let confirmation = match tested {
             Ok(confirmation) => Some(confirmation),
             Err(Halt::Fatal(error)) => return Err(error),
             Err(Halt::Stopped) => {
@@ -554,6 +627,100 @@ impl Session {
         };
         self.study.set_result(json(&StudyResult::new(recommended, confirmation))?).await?;
         Ok((state, reason))
+    }
+
+    /// Measures the plan and what it is compared with on the test examples.
+    async fn test(&self, plan: &Plan, rivals: Rivals) -> Result<Confirmation, Halt> {
+        let progress = |done, total| self.progress(done, total);
+        let confirm = Confirm {
+            executor: &self.executor,
+            source: &self.bank,
+            space: &self.loaded.space,
+            seed: self.loaded.pipeline.search.seed,
+            width: self.width,
+            quarantine: Some(&self.quarantine),
+            observers: &self.observers,
+            progress: &progress,
+        };
+        let lineup = confirm.lineup(plan, rivals).await?;
+        seal::open(&self.study, &self.loaded, plan).await.map_err(Halt::Fatal)?;
+        confirm.test(lineup).await
+    }
+
+    /// The next trial that needs no provider which is down; none where all that are left do.
+    fn next_trial(&self, put_off: &HashSet<u32>) -> Option<usize> {
+        let outages = self.executor.models().outages();
+        let is_down = |model: &str| {
+            let provider = self.loaded.pipeline.model(model).map(|spec| &spec.provider);
+            outages.iter().any(|(down, _)| Some(&down.spec.provider) == provider)
+        };
+        let runs = |trial: &Trial| {
+            trial.state == TrialState::Pending
+                && !put_off.contains(&trial.number)
+                && !trial.plan.choices.iter().any(|choice| is_down(&choice.model))
+        };
+        self.archive.trials.iter().position(runs)
+    }
+
+    /// Whether something halted because a provider is down.
+    fn is_outage(&self, halt: &Halt) -> bool {
+        matches!(halt, Halt::Fatal(EngineError::Model(error)) if error.kind.may_be_outage())
+            && !self.executor.models().outages().is_empty()
+    }
+
+    /// Whether to wait for the providers that are down, and says that they are. One that has never answered is not waited
+    /// for: its address may be wrong.
+    fn may_wait(&mut self, halt: Halt) -> Result<(), Halt> {
+        let outages = self.executor.models().outages();
+        let stops = self.loaded.pipeline.search.on_outage == OnOutage::Stop;
+        if stops || outages.iter().any(|(_, outage)| !outage.answered) {
+            return Err(halt);
+        }
+        let Halt::Fatal(error) = &halt else { return Err(halt) };
+        for (down, _) in outages {
+            let provider = down.spec.provider.clone();
+            if self.down.insert(provider.clone()) {
+                self.observers.send(Event::ProviderDown { provider, error: error.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`may_wait`](Session::may_wait), and waits.
+    async fn wait_after(&mut self, halt: Halt) -> Result<(), Halt> {
+        self.may_wait(halt)?;
+        self.wait_out().await
+    }
+
+    /// Waits until one of the providers that are down shows a sign of life.
+    async fn wait_out(&mut self) -> Result<(), Halt> {
+        loop {
+            let models = self.executor.models().clone();
+            let outages = models.outages();
+            let Some(retry_in) = outages.iter().map(|(_, outage)| outage.retry_in).min() else { return Ok(()) };
+            if let Some((down, _)) = outages.iter().find(|(_, outage)| outage.for_so_long > LONGEST_OUTAGE) {
+                let message = format!("provider {:?} has not answered for an hour", down.spec.provider);
+                let hint = "go on with `agenttts search --resume STUDY` when it does";
+                return Err(Halt::Fatal(ModelError::new(ModelErrorKind::Unreachable, message).hint(hint).into()));
+            }
+            self.save_elapsed().await.map_err(Halt::Fatal)?;
+            tokio::select! {
+                () = tokio::time::sleep(retry_in) => {}
+                () = self.stop.stopped() => return Err(Halt::Stopped),
+                detail = self.budget.last_moment() => {
+                    return Err(Halt::Limit { limit: Limit::Minutes, detail });
+                }
+            }
+            for (down, outage) in outages {
+                if outage.retry_in <= retry_in && down.model.revive().await {
+                    let provider = down.spec.provider.clone();
+                    self.down.remove(&provider);
+                    let seconds = (outage.for_so_long + retry_in).as_secs_f64();
+                    self.observers.send(Event::ProviderBack { provider, seconds });
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn progress(&self, done: u32, total: u32) {
@@ -587,6 +754,8 @@ pub(crate) fn outcome(execution: &Execution, pipeline: &Pipeline, place: usize) 
         objective: execution.objective,
         cost: execution.cost_units,
         failure: execution.failure.as_ref().map(ToString::to_string),
+        fault: execution.failure.as_ref().filter(|f| f.fault.is_some()).map(|f| f.stage().to_owned()),
+        quarantined: execution.failure.as_ref().is_some_and(|f| f.stage() == QUARANTINE),
         stages: execution
             .stages
             .iter()

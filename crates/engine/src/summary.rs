@@ -145,6 +145,7 @@ pub(crate) fn outline(
         recommended,
         confirmation,
         seal: None,
+        quarantined: settings.quarantined.clone(),
         explanation: None,
         archive: Archive::default(),
     })

@@ -10,6 +10,7 @@ use agenttts_search::Race;
 use futures::StreamExt;
 
 use crate::execute::{Execution, Executor, ItemRun};
+use crate::quarantine::Quarantine;
 use crate::source::{Halt, Source};
 
 /// A plan that was run over a split.
@@ -37,6 +38,8 @@ pub(crate) struct With<'a> {
     pub(crate) stream: u64,
     /// Examples that run at once.
     pub(crate) width: usize,
+    /// Examples that are left out.
+    pub(crate) quarantine: Option<&'a Quarantine>,
 }
 
 /// Runs a plan over examples, several at once; in a race block by block, until it is raced out. `progress` hears
@@ -84,7 +87,10 @@ async fn run_block<'a>(
 ) -> Result<Vec<Execution>, Halt> {
     let mut runs = futures::stream::iter(examples.enumerate().collect::<Vec<_>>())
         .map(|(index, example)| async move {
-            let result = with.executor.execute(plan, example, with.stream, with.source).await;
+            let result = match with.quarantine.and_then(|quarantine| quarantine.holds(&example.id)) {
+                Some(held) => Ok(with.executor.left_out(example, &held.reason)),
+                None => with.executor.execute(plan, example, with.stream, with.source).await,
+            };
             progress();
             (index, result)
         })
@@ -106,7 +112,7 @@ async fn run_block<'a>(
 
 /// A halt where most examples failed because of a provider.
 fn outage(executions: &[Execution]) -> Option<Halt> {
-    let failed = executions.iter().filter_map(|e| e.failure.as_ref()?.provider_fault.as_ref());
+    let failed = executions.iter().filter_map(|e| e.failure.as_ref()?.provider_fault());
     let count = failed.clone().count();
     let error = failed.clone().next()?;
     (executions.len() > 1 && count as f64 > OUTAGE_SHARE * executions.len() as f64).then(|| {

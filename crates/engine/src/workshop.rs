@@ -8,7 +8,7 @@ use std::time::Instant;
 use agenttts_core::pipeline::Facts;
 use agenttts_core::{Decoding, Enforced, Message, ModelIdentity, ModelSpec, Pipeline, Request, Temperature};
 use agenttts_models::registry::Registry;
-use agenttts_models::{Call, ConnectOptions, Model, ModelError, connect};
+use agenttts_models::{Call, ConnectOptions, Model, ModelError, Outage, connect};
 use agenttts_search::History;
 
 use crate::code::Code;
@@ -167,6 +167,18 @@ impl ModelSet {
     /// Which weights every model has, by name.
     pub fn identities(&self) -> BTreeMap<String, ModelIdentity> {
         self.models.iter().map(|(name, c)| (name.clone(), c.model.identity().clone())).collect()
+    }
+
+    /// A model of each provider that is down, with its outage.
+    pub(crate) fn outages(&self) -> Vec<(&Connected, Outage)> {
+        let mut down: Vec<(&Connected, Outage)> = Vec::new();
+        for connected in self.models.values() {
+            let known = |(c, _): &(&Connected, Outage)| c.spec.provider == connected.spec.provider;
+            if let Some(outage) = connected.model.outage().filter(|_| !down.iter().any(known)) {
+                down.push((connected, outage));
+            }
+        }
+        down
     }
 
     /// The model of that name.

@@ -32,7 +32,10 @@ async fn a_study_finds_confirms_and_writes_a_plan_that_runs() {
     assert_eq!((summary.study.as_str(), summary.state), ("sums-1", StudyState::Done));
     assert_eq!(summary.archive.measured().count(), 12);
     let confirmation = summary.confirmation.as_ref().unwrap();
-    assert_eq!((confirmation.examples, confirmation.plans.len()), (15, 3));
+    let labels: Vec<&str> = confirmation.plans.iter().map(|c| c.label.as_str()).collect();
+    assert_eq!(labels[..4], ["recommended", "largest once", "smallest once", "runner-up"]);
+    assert_eq!((confirmation.examples, confirmation.untested.as_ref()), (15, None));
+    assert!(confirmation.plans[3].verdict.as_ref().unwrap().contains("the runner-up"));
     assert!(confirmation.plans[1].verdict.is_some());
     assert!(summary.reuse.ratio().unwrap() > 1.5, "{:?}", summary.reuse);
     assert!(summary.curves.iter().any(|c| c.points.len() > 1));
@@ -90,7 +93,7 @@ async fn a_limit_ends_a_study_well_and_is_never_passed() {
     assert!(summary.stop_reason.as_deref().unwrap().contains("tokens"));
     assert!(summary.confirmation.is_some(), "{:?}", summary.stop_reason);
     assert!(summary.spend.total.tokens() <= most, "{:?}", summary.spend);
-    let larger = ResumeOptions { search_budget: Some(limit(10_000_000)), trials: None };
+    let larger = ResumeOptions { search_budget: Some(limit(10_000_000)), ..ResumeOptions::default() };
     let done = resume_study(&store, "sums-1", larger, context(vec![], StopHandle::new())).await.unwrap();
     assert_eq!((done.state, done.archive.measured().count()), (StudyState::Done, 12));
 }

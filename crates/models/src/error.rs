@@ -42,6 +42,8 @@ pub enum ModelErrorKind {
     Engine,
     /// A tape plays the model, and this draw is not on it.
     NotOnTape,
+    /// Whoever pays for the call did not let it begin.
+    Withheld,
 }
 
 impl ModelErrorKind {
@@ -55,6 +57,11 @@ impl ModelErrorKind {
         matches!(self, Self::RateLimited | Self::Timeout)
     }
 
+    /// Whether it may be that the provider is down altogether.
+    pub fn may_be_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Timeout | Self::Server)
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Unreachable | Self::RateLimited | Self::Timeout | Self::Server | Self::BadReply)
@@ -65,6 +72,11 @@ impl ModelError {
     /// An error without a hint.
     pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
         ModelError { kind, message: message.into(), hint: None }
+    }
+
+    /// The error of a call that was not let begin.
+    pub fn withheld() -> Self {
+        ModelError::new(ModelErrorKind::Withheld, "not called: there is no room for it")
     }
 
     /// The same error with advice.

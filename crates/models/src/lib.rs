@@ -5,6 +5,7 @@
 
 use agenttts_core::{Draw, ModelIdentity, Request, Usage};
 use async_trait::async_trait;
+use std::time::Duration;
 
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -17,12 +18,14 @@ mod provider;
 pub mod registry;
 mod retry;
 mod tls;
+mod toll;
 
 #[cfg(feature = "embedded")]
 pub use embedded::{Embedded, EmbeddedOptions, LazyEmbedded};
 pub use error::{ModelError, ModelErrorKind};
 pub use provider::{ConnectOptions, EmbeddedFactory, Env, connect};
 pub use retry::RetryPolicy;
+pub use toll::{Free, Toll};
 
 /// A model from which samples are drawn.
 #[async_trait]
@@ -38,6 +41,34 @@ pub trait Model: Send + Sync {
     /// The reply holds a result for every sample asked for, in order. A sample that failed is an error and is never
     /// a text; `billed` covers everything that was paid, failed draws and retries included where the provider says so.
     async fn draw(&self, call: Call<'_>) -> Reply;
+
+    /// As [`draw`](Model::draw), but asks before every attempt. `billed` is then the sum of what the toll was told. As it
+    /// stands, all of the call is one attempt.
+    async fn draw_paid(&self, call: Call<'_>, toll: &dyn Toll) -> Reply {
+        let prompts = match (self.prompt_tokens(call.request), self.prompt_shared_by()) {
+            (Err(error), _) => return Reply::failed(call.n, error, Usage::default()),
+            // Only a counted prompt comes from an engine that is sure to share it.
+            (Ok(PromptTokens::AtMost(_)), _) => call.n,
+            (Ok(PromptTokens::Exact(_)), 0) => 1,
+            (Ok(PromptTokens::Exact(_)), by) => call.n.div_ceil(by),
+        };
+        if !toll.begin(prompts, call.n).await {
+            return Reply::failed(call.n, ModelError::withheld(), Usage::default());
+        }
+        let reply = self.draw(call).await;
+        toll.end(prompts, call.n, reply.billed);
+        reply
+    }
+
+    /// Where the provider has failed so often in a row that it is not called for now: that it is so.
+    fn outage(&self) -> Option<Outage> {
+        None
+    }
+
+    /// Looks for a sign of life of a provider that is not called for now; whether there is one, so that it may be called.
+    async fn revive(&self) -> bool {
+        true
+    }
 
     /// How many samples may share one prompt evaluation (or bill): 0 = no limit, 1 = none. May sink while running,
     /// when a provider is found to ignore or cap `n`.
@@ -73,6 +104,17 @@ pub struct Call<'a> {
     pub n: u32,
     /// The seed of the first sample; sample `j` has `first_seed + j`.
     pub first_seed: u32,
+}
+
+/// A provider that is not called for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// How long it has not answered.
+    pub for_so_long: Duration,
+    /// When it may be looked for again.
+    pub retry_in: Duration,
+    /// Whether it has ever answered this process: if not, its address may be wrong.
+    pub answered: bool,
 }
 
 /// What a call returned.

@@ -4,7 +4,10 @@
 
 mod fixture;
 
-use agenttts_core::{Aggregator, CostModel, Enforced, Estimate, Fitting, Plan, StudyState, StudySummary, TrialState};
+use agenttts_core::{
+    Aggregator, Cheaper, CostModel, Enforced, Estimate, Fitting, Plan, Seal, StudyState, StudySummary, TrialState,
+    UsedBefore,
+};
 use agenttts_report::html;
 
 /// The readable text of a page, a line for each block, charts reduced to their labels.
@@ -313,4 +316,26 @@ fn what_held_generated_code_is_among_the_facts() {
     assert!(page.contains(words), "{page}");
     // Studies without generated code say nothing of it.
     assert!(!text(&check(&fixture::study(6))).contains("generated code"));
+}
+
+#[test]
+fn used_test_examples_cheaper_plans_and_what_was_left_out_are_told() {
+    let mut summary = fixture::study(12);
+    let by = UsedBefore { study: "first-1".into(), opened_ms: 1_796_000_000_000, examples: 7 };
+    summary.seal = Some(Seal { opened_ms: 1_796_100_000_000, margin: Some(0.02), of: 40, used: 7, by: vec![by] });
+    let confirmation = summary.confirmation.as_mut().unwrap();
+    let plan = confirmation.plans[2].plan.clone();
+    let words = "where cost counts, the cheaper plan (trial 3) is recommended".to_owned();
+    confirmation.cheaper = Some(Cheaper { margin: 0.02, plans: 1, recommended: Some(plan), trial: Some(3), words });
+    confirmation.untested = Some("the runner-up plan was not tested: the limit of calls is reached".into());
+    let page = text(&check(&summary));
+    for told in [
+        "7 of these 40 test examples were already used for the final test of first-1 on 2026-11-30; the p-values are no \
+         longer those of a fresh test.",
+        "Where cost counts, the cheaper plan (trial 3) is recommended.",
+        "The runner-up plan was not tested: the limit of calls is reached.",
+        "The test examples were opened on 2026-12-01; the margin of 0.02 was fixed before.",
+    ] {
+        assert!(page.contains(told), "{told}\n{page}");
+    }
 }

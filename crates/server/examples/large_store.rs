@@ -136,6 +136,8 @@ async fn write(study: &Study, number: u32, each: u32, best: &std::sync::Mutex<Op
             objective: *score,
             cost: 100.0,
             failure: None,
+            fault: None,
+            quarantined: false,
             stages: vec![stage(ids[..1].to_vec(), None), stage(ids, Some(*score))],
             steps: Default::default(),
         });

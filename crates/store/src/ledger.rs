@@ -150,6 +150,22 @@ pub(crate) fn open(
     ])?)
 }
 
+/// Raises what an open reservation holds.
+pub(crate) fn grow(connection: &Connection, id: i64, amounts: &Amounts) -> Result<(), StoreError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE ledger SET tokens = ?2, usd = ?3, flops = ?4, calls = ?5 WHERE id = ?1 AND state = 'open'",
+        )?
+        .execute(params![
+            id,
+            amounts.tokens.cast_signed(),
+            amounts.usd.0.to_string(),
+            amounts.flops.0.to_string(),
+            amounts.calls.cast_signed(),
+        ])?;
+    opened(id, changed)
+}
+
 pub(crate) fn settle(
     connection: &Connection,
     id: i64,
@@ -175,6 +191,10 @@ pub(crate) fn settle(
             samples as i64,
             error,
         ])?;
+    opened(id, changed)
+}
+
+fn opened(id: i64, changed: usize) -> Result<(), StoreError> {
     if changed == 1 {
         Ok(())
     } else {

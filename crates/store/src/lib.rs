@@ -266,6 +266,52 @@ impl Study {
         }
     }
 
+    /// Reserves more for a call that goes on, durably, as [`reserve`](Study::reserve) does for one that begins.
+    pub async fn grow(
+        &self,
+        reservation: &mut Reservation,
+        by: Amounts,
+        limits: &Limits,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        {
+            let mut book = self.book();
+            let used = book.spent.plus(book.open);
+            if let Some(unit) = limits.passed_by(&used.plus(by)) {
+                return Ok(Err(Refused { unit, used }));
+            }
+            book.open = book.open.plus(by);
+        }
+        let (id, amounts) = (reservation.id, reservation.amounts.plus(by));
+        match self.store.write(move |c| ledger::grow(c, id, &amounts)).await {
+            Ok(()) => {
+                reservation.amounts = amounts;
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                let mut book = self.book();
+                book.open = book.open.minus(by);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives back a part of a reservation that will not be used. Should the process die, all of what was reserved at most
+    /// counts.
+    pub fn give_back(&self, reservation: &mut Reservation, amounts: Amounts) {
+        let mut book = self.book();
+        book.open = book.open.minus(amounts);
+        reservation.amounts = reservation.amounts.minus(amounts);
+    }
+
+    /// Counts all open reservations as spent in full: their calls were given up.
+    pub async fn lose_open(&self) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store.write(move |c| ledger::mark_lost(c, study)).await?;
+        let spent = self.store.spend(study)?.amounts;
+        *self.book() = Book { spent, open: Amounts::default() };
+        Ok(())
+    }
+
     /// Replaces a reservation by what the call really took, and stores its samples, in one transaction. Returns the
     /// samples' ids.
     ///
@@ -307,6 +353,19 @@ impl Study {
             .write(move |c| {
                 studies::put_trial(c, study, &trial)?;
                 studies::put_outcomes(c, study, trial.number, &outcomes)
+            })
+            .await
+    }
+
+    /// Makes trials pending again: what they did is forgotten, what they drew is kept.
+    pub async fn reopen_trials(&self, trials: Vec<Trial>) -> Result<(), StoreError> {
+        let study = self.id;
+        self.store
+            .write(move |c| {
+                trials.iter().try_for_each(|trial| {
+                    studies::put_trial(c, study, trial)?;
+                    studies::drop_outcomes(c, study, trial.number)
+                })
             })
             .await
     }

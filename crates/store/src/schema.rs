@@ -24,8 +24,10 @@ const MIGRATIONS: &[Migration] = &[
 struct Migration {
     sql: &'static str,
     /// What brings the rows along, where SQL alone cannot.
-    then: Option<fn(&Connection) -> Result<(), StoreError>>,
+    then: Option<Rewrite>,
 }
+
+type Rewrite = fn(&Connection) -> Result<(), StoreError>;
 
 /// The newest schema that this program knows.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;

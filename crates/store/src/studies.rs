@@ -82,6 +82,12 @@ pub struct ExampleOutcome {
     /// Why it failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// The stage of which the model could not be had, where that is why; older studies do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Whether nothing was tried because it had failed too often.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quarantined: bool,
     /// Every stage that it reached.
     pub stages: Vec<StageOutcome>,
     /// The steps that gave an output, by name.
@@ -275,6 +281,12 @@ pub(crate) fn put_trial(connection: &Connection, study: i64, trial: &Trial) -> R
              ON CONFLICT (study, number) DO UPDATE SET trial = excluded.trial",
         )?
         .execute(params![study, trial.number, serde_json::to_string(trial)?])?;
+    Ok(())
+}
+
+/// Forgets what a trial did, which is to be run again.
+pub(crate) fn drop_outcomes(connection: &Connection, study: i64, trial: u32) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM outcomes WHERE study = ?1 AND trial = ?2", params![study, trial])?;
     Ok(())
 }
 

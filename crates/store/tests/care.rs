@@ -59,6 +59,8 @@ async fn filled(place: &Place) {
         objective: 0.1 + 0.2,
         cost: 1.0,
         failure: None,
+        fault: None,
+        quarantined: false,
         stages: vec![stage],
         steps: BTreeMap::new(),
     };

@@ -55,6 +55,8 @@ fn outcome(example: &str, score: f64) -> ExampleOutcome {
         objective: score,
         cost: 0.1 + 0.2,
         failure: (score == 0.0).then(|| "no number in the reply".into()),
+        fault: None,
+        quarantined: false,
         steps: [("look-up".to_owned(), StepOutcome { output: serde_json::json!(["d1"]), seconds: 0.5 })].into(),
         stages: vec![StageOutcome {
             output: Some(serde_json::json!({"ids": ["b", "a"], "n": 1.5})),

@@ -1,5 +1,6 @@
 //! How a test server behaves.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub struct Config {
     pub faults: Vec<(Fault, f64)>,
     /// Decides which requests the probable faults strike.
     pub fault_seed: u64,
+    /// Completion requests with this text in a message always meet this fault, whatever the script says.
+    pub poisoned: Vec<(String, Fault)>,
+    /// Requests of any kind, by their number from 0 in order of arrival, whose connections are reset: the server is down.
+    pub down: Range<usize>,
     /// What it makes of `n`.
     pub choices: ChoiceCount,
     /// What it reports as usage.
@@ -51,6 +56,8 @@ impl Default for Config {
             script: Vec::new(),
             faults: Vec::new(),
             fault_seed: 0,
+            poisoned: Vec::new(),
+            down: 0..0,
             choices: ChoiceCount::AsAsked,
             usage: UsageReport::AllChoices,
             api_key: None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Config;
@@ -50,6 +51,12 @@ impl Fault {
             Fault::EmptyChoices,
         ]
     }
+}
+
+/// The fault of a completion request with this text, wherever it may stand.
+pub(crate) fn poison_of(config: &Config, body: &Value) -> Option<Fault> {
+    let messages = body["messages"].to_string();
+    config.poisoned.iter().find(|(text, _)| messages.contains(text)).map(|(_, fault)| fault.clone())
 }
 
 /// The fault of the completion request that arrived as number `arrival` (from 0).

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use axum::http::Version;
 use serde::Serialize;
 
 /// One sample: a request and the seed of the choice.
@@ -23,6 +24,10 @@ pub struct Served {
     pub samples: HashMap<ServedKey, u32>,
     /// Completion requests that arrived, refused and struck ones included.
     pub requests: usize,
+    /// Requests of any kind that arrived.
+    pub arrived: usize,
+    /// The newest version of HTTP that a completion request was made in.
+    pub http: Option<Version>,
     /// The most completion requests that were under way at once.
     pub most_at_once: usize,
     /// Completion tokens of everything that was decoded.

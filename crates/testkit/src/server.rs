@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::chat;
 use crate::connection::{CuttableListener, Switch};
-use crate::fault::fault_of;
+use crate::fault::{fault_of, poison_of};
 use crate::served::Log;
 use crate::{Config, Fault, Served, UsageReport};
 
@@ -93,6 +93,13 @@ impl Shared {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a request; whether the server is down for it.
+    fn is_down(&self) -> bool {
+        let mut served = self.served();
+        served.arrived += 1;
+        self.config.down.contains(&(served.arrived - 1))
+    }
+
     fn admits(&self, headers: &HeaderMap) -> bool {
         self.config.api_key.as_ref().is_none_or(|key| {
             headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) == Some(&format!("Bearer {key}"))
@@ -122,7 +129,14 @@ impl Drop for UnderWay {
     }
 }
 
-async fn models(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+async fn models(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Switch>,
+    headers: HeaderMap,
+) -> Response {
+    if shared.is_down() {
+        return struck(&Fault::Reset, &connection, &Value::Null);
+    }
     if !shared.admits(&headers) {
         return unauthorised(&headers);
     }
@@ -142,6 +156,9 @@ async fn embeddings(
     Json(body): Json<Value>,
 ) -> Response {
     let (_under_way, arrival) = UnderWay::new(&shared, &body);
+    if shared.is_down() {
+        return struck(&Fault::Reset, &connection, &Value::Null);
+    }
     if !shared.admits(&headers) {
         return unauthorised(&headers);
     }
@@ -164,12 +181,20 @@ async fn tokenize(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) ->
 async fn completions(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<Switch>,
+    version: Version,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let config = &shared.config;
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let (_under_way, arrival) = UnderWay::new(&shared, &body);
+    {
+        let mut served = shared.served();
+        served.http = served.http.max(Some(version));
+    }
+    if shared.is_down() {
+        return struck(&Fault::Reset, &connection, &Value::Null);
+    }
     if !config.latency.is_zero() {
         tokio::time::sleep(config.latency).await;
     }
@@ -181,7 +206,7 @@ async fn completions(
         Err((status, body)) => return (status_code(status), Json(body)).into_response(),
     };
     let mut answered = chat::answer(config, &asked);
-    let fault = fault_of(config, arrival);
+    let fault = poison_of(config, &body).or_else(|| fault_of(config, arrival));
     match &fault {
         None | Some(Fault::SlowDrip(_)) => {}
         Some(Fault::Hang(time)) => tokio::time::sleep(*time).await,

@@ -165,6 +165,9 @@ pub(crate) struct SearchArgs {
     /// Go on with a study after Ctrl-C, a crash or a reached limit
     #[arg(long, value_name = "STUDY", conflicts_with = "pipeline", conflicts_with_all = NOT_ON_RESUME)]
     pub(crate) resume: Option<String>,
+    /// Try examples again that were quarantined because they failed in every trial
+    #[arg(long, requires = "resume")]
+    pub(crate) release: bool,
     /// The new study's name [default: the pipeline's name and a number]
     #[arg(long)]
     pub(crate) name: Option<String>,

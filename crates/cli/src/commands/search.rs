@@ -140,7 +140,7 @@ async fn resume(
     let stop = StopHandle::new();
     let _watch = interrupt::watch(stop.clone(), progress.speaker(&context.screen));
     let running = StudyContext { workshop, observers: progress.observers(), stop };
-    let options = ResumeOptions { search_budget: larger, trials: args.trials };
+    let options = ResumeOptions { search_budget: larger, trials: args.trials, release: args.release };
     let result = resume_study(&store, study, options, running).await;
     let summary = result.map_err(|error| stopped(progress.finish(), error))?;
     progress.finish();
@@ -163,6 +163,7 @@ fn overridden(loaded: Loaded, args: &SearchArgs) -> Result<Loaded, Failure> {
         batch: args.batch.unwrap_or(loaded.pipeline.search.batch),
         examples_per_trial: args.examples_per_trial.or(loaded.pipeline.search.examples_per_trial),
         racing: loaded.pipeline.search.racing,
+        on_outage: loaded.pipeline.search.on_outage,
         seed: args.seed.unwrap_or(loaded.pipeline.search.seed),
         agent: match &args.agent_model {
             Some(name) => Some(agent(name, &loaded.pipeline)?),

@@ -73,6 +73,9 @@ fn head(screen: &Screen, s: &StudySummary) -> String {
         _ => format!(", each on {} examples", s.search_examples),
     };
     line("trials", format!("{measured} measured{open}{on}{early}"));
+    for quarantined in &s.quarantined {
+        line("left out", quarantined.words());
+    }
     for enforced in &s.sandbox {
         line("sandbox", enforced.words());
     }

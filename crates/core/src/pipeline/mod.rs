@@ -214,6 +214,24 @@ pub struct SearchBudget {
     pub minutes: Option<f64>,
 }
 
+/// What a study does when a provider fails again and again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnOutage {
+    /// Goes on with plans that do not need it, then waits for it, for an hour at most.
+    #[default]
+    Wait,
+    /// Stops, to be resumed later.
+    Stop,
+}
+
+impl OnOutage {
+    /// Whether it is what is done where nobody says otherwise.
+    pub fn is_usual(&self) -> bool {
+        *self == OnOutage::default()
+    }
+}
+
 /// How to search; every setting can be overridden on the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchSettings {
@@ -229,6 +247,9 @@ pub struct SearchSettings {
     /// Whether trials end early once their plan has fallen behind the leading one beyond doubt; absent = they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub racing: Option<bool>,
+    /// What a study does while a provider is down.
+    #[serde(default, skip_serializing_if = "OnOutage::is_usual")]
+    pub on_outage: OnOutage,
     /// The seed of all choices.
     pub seed: u32,
     /// The agent's model, by name.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is validated beyond types and keys; `resolve` turns it into a [`super::Pipeline`].
 
+use super::OnOutage;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -60,6 +61,8 @@ pub(crate) struct RawSearch {
     pub batch: Option<Spanned<u32>>,
     pub examples_per_trial: Option<Spanned<u32>>,
     pub racing: Option<bool>,
+    #[serde(default)]
+    pub on_outage: OnOutage,
     pub seed: Option<u32>,
     pub agent: Option<Spanned<String>>,
     #[serde(default)]

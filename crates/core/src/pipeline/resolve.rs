@@ -339,6 +339,7 @@ impl PipelineFile {
                 .is_some()
                 .then(|| count(&raw.examples_per_trial, 1, "examples_per_trial")),
             racing: raw.racing,
+            on_outage: raw.on_outage,
             method: raw.method.as_ref().map(|m| m.get_ref().clone()),
             seed: raw.seed.unwrap_or(1),
             agent: raw.agent.as_ref().map(|a| a.get_ref().clone()),

@@ -115,6 +115,9 @@ pub(crate) struct ItemRun {
     pub(crate) fallback: Option<String>,
 }
 
+/// What stands for the stage where an example is quarantined.
+pub(crate) const QUARANTINE: &str = "quarantined";
+
 /// Why an example failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -122,13 +125,25 @@ pub(crate) struct Failure {
     reason: String,
     /// What to do about it, where that is known.
     pub(crate) hint: Option<&'static str>,
-    /// The provider's error, where it is the provider's fault and not the plan's.
-    pub(crate) provider_fault: Option<ModelError>,
+    /// The model's error, where a model could not be had.
+    pub(crate) fault: Option<ModelError>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.stage, self.reason)
+    }
+}
+
+impl Failure {
+    /// The stage or step that failed.
+    pub(crate) fn stage(&self) -> &str {
+        &self.stage
+    }
+
+    /// The provider's error, where it is the provider's fault and not the plan's.
+    pub(crate) fn provider_fault(&self) -> Option<&ModelError> {
+        self.fault.as_ref().filter(|error| error.kind.is_transient())
     }
 }
 
@@ -282,6 +297,25 @@ impl Executor {
         Request { messages, decoding: self.decoding(stage, model, temperature) }
     }
 
+    /// An example on which nothing is spent any more: it counts as failed, for this reason.
+    pub(crate) fn left_out(&self, example: &Example, reason: &str) -> Execution {
+        let scored = |spec: &agenttts_core::StageSpec| StageRun {
+            score: spec.metric.as_ref().map(|_| 0.0),
+            ..StageRun::default()
+        };
+        Execution {
+            example: example.id.clone(),
+            stages: self.pipeline.stages.iter().map(scored).collect(),
+            steps: vec![None; self.pipeline.steps.len()],
+            failure: Some(Failure { stage: QUARANTINE.into(), reason: reason.to_owned(), hint: None, fault: None }),
+            objective: 0.0,
+            cost: Cost::ZERO,
+            cost_units: 0.0,
+            fresh: Usage::default(),
+            drawn: Usage::default(),
+        }
+    }
+
     /// Runs one example. A failure of the example is part of the result; an error means that all must stop.
     pub(crate) async fn execute(
         &self,
@@ -332,8 +366,8 @@ impl Executor {
                         outputs.insert(spec.name.clone(), value.clone());
                         run.output = Some(value);
                     }
-                    StageEnd::Failed { reason, provider_fault } => {
-                        failure = Some(Failure { stage: spec.name.clone(), reason, hint: None, provider_fault });
+                    StageEnd::Failed { reason, fault } => {
+                        failure = Some(Failure { stage: spec.name.clone(), reason, hint: None, fault });
                     }
                     StageEnd::TooLong { reason } => {
                         run.too_long = true;
@@ -342,7 +376,7 @@ impl Executor {
                              shorten it with `too_long`",
                         );
                         let stage = spec.name.clone();
-                        failure = Some(Failure { stage, reason, hint, provider_fault: None });
+                        failure = Some(Failure { stage, reason, hint, fault: None });
                     }
                 }
             }
@@ -361,7 +395,7 @@ impl Executor {
                 Err(Unscored::Failed { reason, fault }) => {
                     run.score = Some(0.0);
                     let stage = spec.name.clone();
-                    failure = failure.or(Some(Failure { stage, reason, hint: None, provider_fault: fault }));
+                    failure = failure.or(Some(Failure { stage, reason, hint: None, fault }));
                 }
             }
             runs.push(run);
@@ -406,7 +440,7 @@ impl Executor {
             }
             Err(StepFailure::Failed(reason)) => {
                 let hint = Some("a step gets this example as a line of JSON: try its program by hand");
-                Ok(Some(Failure { stage: name.clone(), reason, hint, provider_fault: None }))
+                Ok(Some(Failure { stage: name.clone(), reason, hint, fault: None }))
             }
             Err(StepFailure::Halt(halt)) => Err(halt),
         }

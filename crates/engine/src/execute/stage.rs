@@ -21,7 +21,7 @@ pub(super) enum StageEnd {
     Output(Value),
     Failed {
         reason: String,
-        provider_fault: Option<ModelError>,
+        fault: Option<ModelError>,
     },
     /// A prompt is too long for its model.
     TooLong {
@@ -62,7 +62,7 @@ impl StageContext<'_> {
                 return end;
             }
             Ok(Flow::Each(items)) => items,
-            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+            Err(error) => return Ok(StageEnd::Failed { reason: error.to_string(), fault: None }),
         };
         run.by_item = true;
         let one = |(index, item): (usize, &Value)| {
@@ -116,13 +116,13 @@ impl StageContext<'_> {
         let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
             Ok(Combine::Done(result)) => Ok(result),
             Ok(Combine::Call(messages)) => self.combine(messages, outputs, &samples, run, tally).await,
-            Err(error) => Err(Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None })),
+            Err(error) => Err(Ok(StageEnd::Failed { reason: error.to_string(), fault: None })),
         };
         (run.parsed, run.ran) = samples.into_iter().map(|s| (s.parsed, s.ran)).unzip();
         run.samples = drawn;
         let aggregate = match combined {
             Ok(Ok(aggregate)) => aggregate,
-            Ok(Err(none)) => return Ok(StageEnd::Failed { reason: none.to_string(), provider_fault: None }),
+            Ok(Err(none)) => return Ok(StageEnd::Failed { reason: none.to_string(), fault: None }),
             Err(end) => return end,
         };
         run.support = Some(aggregate.support);
@@ -291,9 +291,9 @@ impl Items {
     fn end(&mut self, index: usize, end: Result<StageEnd, Halt>) {
         match end {
             Ok(StageEnd::Output(output)) => self.outputs.push(output),
-            Ok(StageEnd::Failed { reason, provider_fault }) => {
+            Ok(StageEnd::Failed { reason, fault }) => {
                 let reason = format!("item {index}: {reason}");
-                self.failure.get_or_insert(StageEnd::Failed { reason, provider_fault });
+                self.failure.get_or_insert(StageEnd::Failed { reason, fault });
             }
             Ok(StageEnd::TooLong { reason }) => {
                 self.failure.get_or_insert(StageEnd::TooLong { reason: format!("item {index}: {reason}") });
@@ -317,16 +317,13 @@ fn failed(error: DrawError) -> Result<StageEnd, Halt> {
         DrawError::Failed(error) if error.kind == ModelErrorKind::ContextOverflow => {
             Ok(StageEnd::TooLong { reason: error.to_string() })
         }
-        DrawError::Failed(error) => {
-            let provider_fault = error.kind.is_transient().then(|| error.clone());
-            Ok(StageEnd::Failed { reason: error.to_string(), provider_fault })
-        }
+        DrawError::Failed(error) => Ok(StageEnd::Failed { reason: error.to_string(), fault: Some(error) }),
     }
 }
 
 fn unfitted(error: FitError) -> Result<StageEnd, Halt> {
     match error {
-        FitError::Render(error) => Ok(StageEnd::Failed { reason: error.to_string(), provider_fault: None }),
+        FitError::Render(error) => Ok(StageEnd::Failed { reason: error.to_string(), fault: None }),
         FitError::Model(error) => failed(DrawError::of_model(error)),
     }
 }

@@ -130,7 +130,7 @@ impl Cell {
     fn note(&mut self, execution: &Execution) {
         if let Some(failure) = &execution.failure {
             self.failed = true;
-            self.provider_fault = self.provider_fault.take().or_else(|| failure.provider_fault.clone());
+            self.provider_fault = self.provider_fault.take().or_else(|| failure.provider_fault().cloned());
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::confirm::Confirm;
 use crate::error::EngineError;
 use crate::event::Observers;
 use crate::execute::Executor;
+use crate::quarantine::Quarantine;
 use crate::rivals::Rivals;
 use crate::source::{CallKind, GotSample, Halt};
 use crate::steps::Steps;
@@ -62,6 +63,10 @@ impl Remake<'_> {
             let before = stored.get(&example.id);
             if let Some(before) = before {
                 self.learn(example, before);
+            }
+            // Nothing was drawn for what was quarantined.
+            if before.is_some_and(|outcome| outcome.quarantined) {
+                continue;
             }
             let source = self.ear.source(before.and_then(|outcome| self.reason(outcome)));
             let execution = self.executor.execute(&trial.plan, example, draws, &source).await.map_err(fault)?;
@@ -131,16 +136,18 @@ impl Remake<'_> {
         let failed = known.is_some_and(|c| c.plans.iter().any(|plan| plan.failures > 0));
         let source = self.ear.source(failed.then(|| "it could not be drawn when the study ran".into()));
         let loaded = &self.standing.loaded;
+        let Standing { row, settings, archive, .. } = &self.standing;
+        let quarantine = Quarantine::read(self.store, row.id, loaded, archive, settings.released_after)?;
         let confirm = Confirm {
             executor: &self.executor,
             source: &source,
             space: &loaded.space,
             seed: self.seed(),
             width: 1,
+            quarantine: Some(&quarantine),
             observers: &Observers::default(),
             progress: &|_, _| {},
         };
-        let Standing { settings, archive, .. } = &self.standing;
         let rivals = Rivals::of(loaded, settings, archive, &recommended.plan);
         let lineup = confirm.lineup(&recommended.plan, rivals).await.map_err(fault)?;
         confirm.test(lineup).await.map_err(fault)?;
@@ -314,8 +321,9 @@ fn recorded(heard: Heard, there: u32, brief: Option<&Brief>) -> Result<Recorded,
     Ok(Recorded { draws, failure, there })
 }
 
-/// Steps take another time every time.
+/// Steps take another time every time; and a failure is told by its reason, whatever kind the store says that it was.
 fn timeless(mut outcome: ExampleOutcome) -> ExampleOutcome {
+    outcome.fault = None;
     outcome.steps.values_mut().for_each(|step| step.seconds = 0.0);
     outcome
 }

@@ -8,7 +8,7 @@ use agenttts_core::{Draw, ModelIdentity, ModelSpec, Request, RequestKey, Usage};
 use async_trait::async_trait;
 
 use super::name::{Behaviour, FakeName};
-use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
+use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply, Toll};
 
 /// The version of what fakes say, part of their revision: raised when the same request and seed give another text.
 const VERSION: &str = "1";
@@ -140,6 +140,27 @@ impl Model for FakeModel {
             ));
         }
         Reply { draws, billed, warnings, fingerprint: None }
+    }
+
+    async fn draw_paid(&self, call: Call<'_>, toll: &dyn Toll) -> Reply {
+        let prompts = match self.prompt_tokens(call.request) {
+            Ok(PromptTokens::Exact(_)) => 1,
+            _ => call.n,
+        };
+        // The refused call and its retry are attempts of their own.
+        let attempts = 1 + u32::from(self.name.behaviour == Behaviour::RateLimitedOnce);
+        for attempt in 1..=attempts {
+            if !toll.begin(prompts, call.n).await {
+                let billed = Usage { calls: u64::from(attempt - 1), ..Usage::default() };
+                return Reply::failed(call.n, ModelError::withheld(), billed);
+            }
+            if attempt < attempts {
+                toll.end(prompts, call.n, Usage { calls: 1, ..Usage::default() });
+            }
+        }
+        let reply = self.draw(call).await;
+        toll.end(prompts, call.n, Usage { calls: reply.billed.calls - u64::from(attempts - 1), ..reply.billed });
+        reply
     }
 
     fn prompt_shared_by(&self) -> u32 {

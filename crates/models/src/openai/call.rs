@@ -12,7 +12,7 @@ use super::reply::{self, Choice, Completion, Reported, Unusable, excerpt};
 use super::usage::{self, Coverage, Verdict};
 use super::wire;
 use crate::nearest::nearest_first;
-use crate::{ModelError, ModelErrorKind};
+use crate::{ModelError, ModelErrorKind, Toll};
 
 /// What one call asks for.
 #[derive(Clone, Copy, Debug)]
@@ -58,28 +58,49 @@ pub(super) enum Refusal {
 }
 
 /// Calls until there is an answer, the failure is no transient one, or the retries are used up.
-pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>) -> Called {
+pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> Called {
     let provider = &model.provider;
     let mut delays = provider.policy.delays(provider.retries);
     let mut billed = Usage::default();
     let mut warnings = Vec::new();
+    let mut last: Option<ModelError> = None;
     loop {
-        billed.calls += 1;
+        if let Err(failure) = provider.breaker.admit() {
+            let wait = if toll.waits() { provider.policy.wait(delays.next(), failure.retry_after) } else { None };
+            let Some(wait) = wait else {
+                let error = last.unwrap_or_else(|| failure.into_error(&model.subject(), billed.calls));
+                return Called { outcome: Err(Refusal::Failed(error)), billed, warnings };
+            };
+            tokio::time::sleep(wait).await;
+            continue;
+        }
+        if !toll.begin(1, ask.n).await {
+            let error = last.unwrap_or_else(ModelError::withheld);
+            return Called { outcome: Err(Refusal::Failed(error)), billed, warnings };
+        }
+        let mut taken = Usage { calls: 1, ..Usage::default() };
         let (failure, reported) = match attempt(model, ask).await {
             Ok((completion, latency_us)) => {
-                let answer = book(model, ask, completion, latency_us, &mut billed, &mut warnings).await;
+                let answer = book(model, ask, completion, latency_us, &mut taken, &mut warnings).await;
+                toll.end(1, ask.n, taken);
+                billed += taken;
+                provider.breaker.heard(None);
                 return Called { outcome: Ok(answer), billed, warnings };
             }
             Err(failed) => failed,
         };
+        provider.breaker.heard(Some(&failure));
         if let Some(reported) = reported {
-            billed += Usage {
+            taken += Usage {
                 prompt: reported.prompt,
                 cached_prompt: reported.cached_prompt,
                 decode: reported.completion,
                 calls: 0,
             };
         }
+        toll.end(1, ask.n, taken);
+        billed += taken;
+        last = Some(failure.clone().into_error(&model.subject(), billed.calls));
         if adapt(model, &failure, &mut warnings) {
             continue;
         }

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use super::call::{Answer, Ask, Called, Refusal, call};
 use super::model::OpenaiModel;
 use super::quirks::Warning;
-use crate::{Call, ModelError, ModelErrorKind, Reply};
+use crate::{Call, ModelError, ModelErrorKind, Reply, Toll};
 
 /// Samples that one call asks for, and how often they came back unusable.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ struct Progress {
     refused_above: Option<u32>,
 }
 
-pub(super) async fn draw(model: &OpenaiModel, asked: Call<'_>) -> Reply {
+pub(super) async fn draw(model: &OpenaiModel, asked: Call<'_>, toll: &dyn Toll) -> Reply {
     let mut progress = Progress {
         slots: (0..asked.n).map(|_| None).collect(),
         queue: split(0..asked.n, model.quirks.most_choices(), 0),
@@ -45,7 +45,7 @@ pub(super) async fn draw(model: &OpenaiModel, asked: Call<'_>) -> Reply {
     while !progress.queue.is_empty() {
         let calls = progress.queue.drain(..).map(async |chunk| {
             let seed = asked.first_seed.wrapping_add(chunk.draws.start);
-            let called = call(model, Ask { request: asked.request, n: chunk.draws.len() as u32, seed }).await;
+            let called = call(model, Ask { request: asked.request, n: chunk.draws.len() as u32, seed }, toll).await;
             (chunk, called)
         });
         for (chunk, called) in join_all(calls).await {

@@ -4,6 +4,7 @@
 //! took; `draw` turns `n` samples into as many calls as the provider needs. `wire`, `reply`, `usage` and `failure`
 //! are pure: bytes in, meaning out.
 
+mod breaker;
 mod call;
 mod draw;
 mod failure;

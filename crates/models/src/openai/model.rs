@@ -5,9 +5,11 @@ use std::sync::Arc;
 use agenttts_core::{Constraint, ModelIdentity, ModelSpec, Request};
 use async_trait::async_trait;
 
+use super::breaker::{Open, is_outage};
+use super::failure::Failure;
 use super::provider::OpenaiProvider;
 use super::quirks::Quirks;
-use crate::{Call, Model, ModelError, PromptTokens, Reply};
+use crate::{Call, Free, Model, ModelError, ModelErrorKind, Outage, PromptTokens, Reply, Toll};
 
 /// A model behind an OpenAI-compatible HTTP API.
 #[derive(Debug)]
@@ -49,7 +51,29 @@ impl Model for OpenaiModel {
     }
 
     async fn draw(&self, call: Call<'_>) -> Reply {
-        super::draw::draw(self, call).await
+        super::draw::draw(self, call, &Free).await
+    }
+
+    async fn draw_paid(&self, call: Call<'_>, toll: &dyn Toll) -> Reply {
+        super::draw::draw(self, call, toll).await
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        let Open { for_so_long, retry_in, answered } = self.provider.breaker.open()?;
+        Some(Outage { for_so_long, retry_in, answered })
+    }
+
+    /// Any answer to `GET /models` is a sign of life, even that there is no such thing.
+    async fn revive(&self) -> bool {
+        let alive = match self.provider.list_models().await {
+            Ok(_) => true,
+            Err(error) => !is_outage(error.kind),
+        };
+        match alive {
+            true => self.provider.breaker.half_open(),
+            false => self.provider.breaker.heard(Some(&Failure::new(ModelErrorKind::Unreachable, "no sign of life"))),
+        }
+        alive
     }
 
     fn prompt_shared_by(&self) -> u32 {

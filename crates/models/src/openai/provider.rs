@@ -8,6 +8,7 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use serde_json::Value;
 
+use super::breaker::Breaker;
 use super::failure::{self, Failure};
 use super::key::ApiKey;
 use super::limits::Limits;
@@ -23,6 +24,7 @@ pub struct OpenaiProvider {
     client: Client,
     key: Option<ApiKey>,
     pub(super) limits: Limits,
+    pub(super) breaker: Breaker,
     pub(super) timeout: Duration,
     pub(super) retries: u32,
     pub(super) policy: RetryPolicy,
@@ -50,6 +52,7 @@ impl OpenaiProvider {
                 openai.requests_per_minute,
                 openai.tokens_per_minute,
             ),
+            breaker: Breaker::new(options.retry),
             timeout: Duration::from_secs(u64::from(openai.timeout_seconds.max(1))),
             retries: openai.retries,
             policy: options.retry,

@@ -151,6 +151,9 @@ fn facts(s: &StudySummary) -> Vec<(&'static str, String)> {
     for (name, identity) in &s.models {
         facts.push(("model", format!("{name}: {}, revision {}", identity.model, identity.revision)));
     }
+    for quarantined in &s.quarantined {
+        facts.push(("left out", quarantined.words()));
+    }
     for enforced in &s.sandbox {
         facts.push(("sandbox", format!("{}; kernel {}", enforced.words(), enforced.kernel)));
     }

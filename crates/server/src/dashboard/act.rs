@@ -76,7 +76,11 @@ pub(super) async fn resume(
         }
         runs.insert(name.clone(), run.clone());
     }
-    let options = ResumeOptions { trials: changes.trials, search_budget: changes.unlimited.then(Default::default) };
+    let options = ResumeOptions {
+        trials: changes.trials,
+        search_budget: changes.unlimited.then(Default::default),
+        release: false,
+    };
     let context = StudyContext { workshop, observers: Observers::new(Vec::new()), stop: run.stop };
     let (state, runtime) = (state.clone(), tokio::runtime::Handle::current());
     // A study borrows across its calls, so its future stays on one thread; what it awaits runs on the others.

@@ -4,7 +4,7 @@ use agenttts_core::{CostModel, Purpose};
 use agenttts_engine::Event;
 
 use crate::output::Paint;
-use crate::output::number::{behind, cost, examples, grouped, score};
+use crate::output::number::{behind, cost, duration, examples, grouped, score};
 
 /// The line of an event, for those that are worth one. No times: two runs of one search read the same.
 pub(crate) fn of(event: &Event, cost_model: CostModel, painted: &dyn Fn(Paint, &str) -> String) -> Option<String> {
@@ -61,6 +61,13 @@ pub(crate) fn of(event: &Event, cost_model: CostModel, painted: &dyn Fn(Paint, &
             format!("trial {trial}: {}{on}, {price}{failed}, {plan}{with}{out}{mark}", score(objective))
         }
         Event::Confirming { label, plan } => format!("test split: {label}, {plan} ..."),
+        Event::ProviderDown { provider, error } => format!(
+            "{} provider {provider} is down: {error}; plans that do not need it go on, then it is waited for",
+            painted(Paint::Warn, "warning:")
+        ),
+        Event::ProviderBack { provider, seconds } => {
+            format!("provider {provider} answers again, after {}", duration(*seconds))
+        }
         Event::Warning { message } => format!("{} {message}", painted(Paint::Warn, "warning:")),
         // Why a study stopped is said with its result, or with the error that stopped it.
         Event::AgentAnswered { error: None }
