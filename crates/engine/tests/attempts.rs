@@ -79,10 +79,10 @@ async fn run(case: &Case) {
         longest_delay: Duration::from_millis(4),
         ..RetryPolicy::default()
     };
-    match start_study(&store, load(folder.path()), SearchOptions::default(), context).await {
-        Err(error @ (EngineError::Input(_) | EngineError::Internal(_))) => panic!("{case:?}: {error}"),
-        // Too little for even one plan, or so many faults that the search stopped.
-        Ok(_) | Err(_) => {}
+    let ended = start_study(&store, load(folder.path()), SearchOptions::default(), context).await;
+    // Other errors: too little for even one plan, or so many faults that the search stopped.
+    if let Err(error @ (EngineError::Input(_) | EngineError::Internal(_))) = ended {
+        panic!("{case:?}: {error}");
     }
     let spent = store.spend(store.study("sums-1").unwrap().id).unwrap();
     let made = server.served().requests as u64;

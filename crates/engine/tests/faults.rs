@@ -101,7 +101,7 @@ async fn what_passes_leaves_no_trace_in_the_results() {
         let script = (0..40).map(|i| [3, 31].contains(&i).then(|| fault.clone())).collect();
         let (summary, served) = over.study(Config { script, ..Config::default() }).await;
         assert_eq!(scores(&summary), scores(&whole), "{fault:?}");
-// A reply that drips until its time is over has been sent, as far as the server can tell.
+        // A reply that drips until its time is over has been sent, as far as the server can tell.
         let is_cut = matches!(fault, Fault::SlowDrip(pause) if pause > Duration::from_millis(1));
         assert!(is_cut || served.repeated() == 0, "{fault:?}: no sample that came whole is drawn again");
         assert!(summary.archive.measured().all(|(_, m)| m.failures == 0), "{fault:?}");
