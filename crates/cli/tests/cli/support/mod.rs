@@ -158,6 +158,7 @@ macro_rules! snapshot {
                 (r#""seconds": ?[\d.e-]+"#, r#""seconds": [TIME]"#),
                 (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
                 (r"process \d+", "process [PID]"),
+                (r"opened on \d{4}-\d{2}-\d{2}", "opened on [DAY]"),
             ],
             prepend_module_to_snapshot => false,
             snapshot_path => "snapshots",
