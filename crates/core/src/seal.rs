@@ -1,11 +1,12 @@
 //! The seal of a study's test examples: when its final test opened them, and who had before.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::text::date;
 
 /// What is known of the opening of a study's test examples.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Seal {
     /// When its final test opened them, in milliseconds since 1970.
     pub opened_ms: i64,
@@ -23,7 +24,7 @@ pub struct Seal {
 }
 
 /// An earlier final test on some of the same examples.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsedBefore {
     /// The study whose test it was.
     pub study: String,

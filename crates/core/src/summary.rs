@@ -111,7 +111,7 @@ impl StudySummary {
 }
 
 /// A search example on which nothing is spent any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantined {
     /// Its id.
     pub example: String,
@@ -289,7 +289,7 @@ pub struct Confirmation {
 }
 
 /// What the test says of plans that the search took for cheaper than the recommended one, and worse by less than the margin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cheaper {
     /// The loss of the objective that does not matter, fixed before the test.
     pub margin: f64,
