@@ -126,7 +126,15 @@ struct Errand {
 
 impl Errand {
     fn want(&self) -> Want<'_> {
-        Want { model: &self.model, request: &self.request, first: 0, n: self.n, stream: self.stream, kind: self.kind }
+        Want {
+            model: &self.model,
+            request: &self.request,
+            first: 0,
+            n: self.n,
+            stream: self.stream,
+            kind: self.kind,
+            on_text: None,
+        }
     }
 }
 
@@ -163,7 +171,7 @@ impl Desk {
         let purse = Purse::new(self, want, connected, confirming)?;
         let first_seed = key.seed(want.stream, first);
         let begun = Instant::now();
-        let reply = connected.model.draw_paid(Call { request: want.request, n, first_seed }, &purse).await;
+        let reply = connected.model.draw_paid(Call::new(want.request, n, first_seed), &purse).await;
         let (reservation, actual, halt) = purse.close();
         let Some(reservation) = reservation else {
             let failure = reply.draws.into_iter().find_map(Result::err);

@@ -91,7 +91,8 @@ impl Source for Direct<'_> {
         let bound = upper_bound(connected, want.request, want.n).map_err(DrawError::of_model)?;
         let call = self.meter.open(amounts(&connected.spec, &bound), &self.limits)?;
         let first_seed = want.request.key(connected.model.identity()).seed(want.stream, want.first);
-        let reply = connected.model.draw(Call { request: want.request, n: want.n, first_seed }).await;
+        let reply =
+            connected.model.draw(Call { on_text: want.on_text, ..Call::new(want.request, want.n, first_seed) }).await;
         call.settle(&connected.spec, reply.billed, want.n);
         let mut samples = Vec::with_capacity(reply.draws.len());
         for draw in reply.draws {

@@ -19,6 +19,7 @@ mod fit;
 mod forecast;
 mod history;
 mod judging;
+mod listener;
 mod load;
 mod look;
 mod order;
@@ -54,6 +55,7 @@ pub use execute::Adaptive;
 pub use expected::{Expected, Spread};
 pub use fit::LeftOut;
 pub use forecast::{Forecast, forecast};
+pub use listener::Listener;
 pub use load::{FactsLookup, LoadOptions, Loaded, PIPELINE_FILE, load_pipeline, load_pipeline_with};
 pub use look::{
     CombinedLook, ExampleTrace, Fate, Glance, Lead, LookError, Looked, MOST_EXPLAINED, PlanLine, RunLook, Said,

@@ -1,6 +1,7 @@
 //! Running a found plan on inputs: the same prompts, sampling, parsing and aggregation as in the search.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use agenttts_core::{Choice, CostModel, Example, ModelIdentity, Plan, Usage};
 use agenttts_models::ModelError;
@@ -14,6 +15,7 @@ use crate::error::EngineError;
 use crate::execute::{Adaptive, Executor, ItemRun, StageRun};
 use crate::expected::mean_support;
 use crate::fit::LeftOut;
+use crate::listener::Listener;
 use crate::plan_file::PlanFile;
 use crate::source::Halt;
 use crate::steps::{StepRun, changed_programs};
@@ -42,6 +44,8 @@ pub struct RunOptions {
     pub meter: Meter,
     /// Whether votes may be ended early; absent = all samples of the plan are drawn, as was measured.
     pub adaptive: Option<Adaptive>,
+    /// Hears what is done, while it is done.
+    pub listener: Option<Arc<dyn Listener>>,
 }
 
 /// An answer.
@@ -227,6 +231,13 @@ impl Runner {
         self.executor.inputs()
     }
 
+    /// Whether a [`Listener`] hears the answer while it is decoded: where the last stage runs once, its output is the whole
+    /// text, and that is of its one sample or of the fusion of its samples. All other answers, of votes and of parsers that
+    /// pick something from the text, are there only at the end.
+    pub fn tells(&self) -> bool {
+        self.executor.tells(&self.plan)
+    }
+
     /// Which weights answer, by the model's name.
     pub fn models(&self) -> impl Iterator<Item = (String, ModelIdentity)> {
         self.models.identities().into_iter()
@@ -249,7 +260,7 @@ impl Runner {
         let example = Example { id: "input".into(), line: 0, fields };
         let source = Direct { models: &self.models, meter: &options.meter, limits: options.limits };
         let stream = RUN_STREAM - u64::from(options.draw);
-        let executor = self.executor.clone().with_adaptive(options.adaptive);
+        let executor = self.executor.clone().with_adaptive(options.adaptive).with_listener(options.listener.clone());
         let execution = match executor.execute(&self.plan, &example, stream, &source).await {
             Ok(execution) => execution,
             Err(Halt::Fatal(error)) => return Err(error),

@@ -1,7 +1,7 @@
 //! Where samples come from. Two sources: the bank with its ledger, for studies, and the models alone, for `run`.
 
 use agenttts_core::{Draw, Request, Usage};
-use agenttts_models::ModelError;
+use agenttts_models::{ModelError, OnText};
 use async_trait::async_trait;
 
 use crate::error::EngineError;
@@ -15,7 +15,7 @@ pub(crate) trait Source: Send + Sync {
 }
 
 /// Samples that someone wants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Want<'a> {
     /// The model's name in the pipeline.
     pub(crate) model: &'a str,
@@ -29,6 +29,8 @@ pub(crate) struct Want<'a> {
     pub(crate) stream: u64,
     /// What for.
     pub(crate) kind: CallKind,
+    /// Who hears the text of the one sample, where the source can tell it.
+    pub(crate) on_text: Option<&'a OnText<'a>>,
 }
 
 /// What a call is for; the ledger books by it.

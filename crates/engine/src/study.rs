@@ -547,7 +547,15 @@ impl Session {
             },
         };
         let draws = stream(self.loaded.pipeline.search.seed, Purpose::Agent(round * 2 + attempt));
-        let want = Want { model: &agent, request: &request, first: 0, n: 1, stream: draws, kind: CallKind::Agent };
+        let want = Want {
+            model: &agent,
+            request: &request,
+            first: 0,
+            n: 1,
+            stream: draws,
+            kind: CallKind::Agent,
+            on_text: None,
+        };
         let answered = tokio::select! {
             answered = self.bank.samples(want) => answered,
             detail = self.budget.last_moment() => Err(DrawError::Halt(Halt::Limit { limit: Limit::Minutes, detail })),

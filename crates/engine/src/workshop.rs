@@ -233,7 +233,7 @@ pub async fn probe(pipeline: &Pipeline, models: &ModelSet) -> Vec<Probe> {
         let embeds = embedders.contains(&spec.name.as_str());
         let request = if embeds { &embedding } else { &request };
         let start = Instant::now();
-        let mut reply = connected.model.draw(Call { request, n: 1, first_seed: 1 }).await;
+        let mut reply = connected.model.draw(Call::new(request, 1, 1)).await;
         let seconds = start.elapsed().as_secs_f64();
         let result = match reply.draws.pop() {
             Some(draw) => draw.map(|d| ProbeReply {

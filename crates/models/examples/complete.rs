@@ -40,7 +40,7 @@ async fn main() {
         model.prompt_tokens(&request).unwrap().upper_bound()
     );
     let started = std::time::Instant::now();
-    let reply = model.draw(Call { request: &request, n: number(0, 4.0) as u32, first_seed: 1 }).await;
+    let reply = model.draw(Call::new(&request, number(0, 4.0) as u32, 1)).await;
     let seconds = started.elapsed().as_secs_f64();
     for draw in &reply.draws {
         println!("--- {draw:?}");

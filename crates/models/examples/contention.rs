@@ -50,7 +50,7 @@ async fn speed(model: &Embedded, n: u32, seconds: f64) -> f64 {
     let mut tokens = 0;
     let mut seed = 0;
     while started.elapsed() < Duration::from_secs_f64(seconds) {
-        tokens += model.draw(Call { request: &request, n, first_seed: seed }).await.billed.decode;
+        tokens += model.draw(Call::new(&request, n, seed)).await.billed.decode;
         seed += n;
     }
     tokens as f64 / started.elapsed().as_secs_f64()

@@ -65,7 +65,7 @@ async fn main() {
     // Pages the weights in and creates the contexts.
     let warm = ask("Hello".into(), 4, false);
     for model in servers.iter().flatten().map(|(_, model)| model).chain([&model]) {
-        model.draw(Call { request: &warm, n: 1, first_seed: 0 }).await;
+        model.draw(Call::new(&warm, 1, 0)).await;
     }
     let mut speeds: HashMap<&str, Vec<f64>> = HashMap::new();
     for run in 0..number("runs", 3) {
@@ -121,14 +121,14 @@ async fn one_at_a_time(model: &dyn Model, requests: &[Request], n: u32) -> (Usag
     let started = Instant::now();
     let mut usage = Usage::default();
     for request in requests {
-        usage += model.draw(Call { request, n, first_seed: 0 }).await.billed;
+        usage += model.draw(Call::new(request, n, 0)).await.billed;
     }
     (usage, started.elapsed().as_secs_f64())
 }
 
 async fn together(model: &dyn Model, requests: &[Request], n: u32) -> (Usage, f64) {
     let started = Instant::now();
-    let replies = join_all(requests.iter().map(|request| model.draw(Call { request, n, first_seed: 0 }))).await;
+    let replies = join_all(requests.iter().map(|request| model.draw(Call::new(request, n, 0)))).await;
     let seconds = started.elapsed().as_secs_f64();
     let mut usage = Usage::default();
     for reply in replies {

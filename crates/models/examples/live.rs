@@ -52,7 +52,7 @@ async fn ours(model: Arc<dyn Model>, caller: u32, calls: u32) -> u32 {
                 constraint: None,
             },
         };
-        let reply = model.draw(Call { request: &request, n: 1, first_seed: call }).await;
+        let reply = model.draw(Call::new(&request, 1, call)).await;
         answered += u32::from(reply.draws.iter().all(|draw| draw.as_ref().is_ok_and(|draw| draw.text == "4")));
     }
     answered

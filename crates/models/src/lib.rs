@@ -3,6 +3,8 @@
 //! This is the only crate that knows a provider's wire format. A model draws samples and measures the tokens and
 //! latency of each; it never stores anything and knows nothing of pipelines.
 
+use std::fmt;
+
 use agenttts_core::{Draw, ModelIdentity, Request, Usage};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -40,6 +42,9 @@ pub trait Model: Send + Sync {
     ///
     /// The reply holds a result for every sample asked for, in order. A sample that failed is an error and is never
     /// a text; `billed` covers everything that was paid, failed draws and retries included where the provider says so.
+    ///
+    /// A model that can tell a text while it decodes it tells it to `call.on_text`. After something was told, the call is
+    /// not tried again.
     async fn draw(&self, call: Call<'_>) -> Reply;
 
     /// As [`draw`](Model::draw), but asks before every attempt. `billed` is then the sum of what the toll was told. As it
@@ -95,8 +100,12 @@ impl PromptTokens {
     }
 }
 
+/// Hears the text of a sample while it is decoded, part by part. What it heard is together a beginning of the draw's text,
+/// which need not be all of it. It must not wait.
+pub type OnText<'a> = dyn Fn(&str) + Send + Sync + 'a;
+
 /// One call: `n` samples of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// What is asked.
     pub request: &'a Request,
@@ -104,6 +113,43 @@ pub struct Call<'a> {
     pub n: u32,
     /// The seed of the first sample; sample `j` has `first_seed + j`.
     pub first_seed: u32,
+    /// Who hears the text while it is decoded; only told of calls for one sample.
+    pub on_text: Option<&'a OnText<'a>>,
+    /// The trace that the call is part of, for servers that take part in it.
+    pub trace: Option<&'a TraceContext>,
+}
+
+impl<'a> Call<'a> {
+    /// A call that nobody listens to.
+    pub fn new(request: &'a Request, n: u32, first_seed: u32) -> Self {
+        Call { request, n, first_seed, on_text: None, trace: None }
+    }
+
+    /// Who hears the text, where it can be told.
+    pub(crate) fn listener(&self) -> Option<&'a OnText<'a>> {
+        self.on_text.filter(|_| self.n == 1 && !self.request.is_embedding())
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("request", self.request)
+            .field("n", &self.n)
+            .field("first_seed", &self.first_seed)
+            .field("on_text", &self.on_text.is_some())
+            .field("trace", &self.trace)
+            .finish()
+    }
+}
+
+/// Where a call stands in a trace, as the headers of [W3C Trace Context](https://www.w3.org/TR/trace-context/) say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// `traceparent`.
+    pub parent: String,
+    /// `tracestate`, where there is one.
+    pub state: Option<String>,
 }
 
 /// A provider that is not called for now.

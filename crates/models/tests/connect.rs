@@ -30,7 +30,7 @@ async fn a_fake_answers_without_network_or_weights() {
     let providers = [provider("fake", ProviderKind::Fake)];
     let models = connect(&providers, &[model("small", "fake", "p100")], &ConnectOptions::default()).unwrap();
     let request = request("6 * 7?\nanswer: 42");
-    let reply = models["small"].draw(Call { request: &request, n: 3, first_seed: 1 }).await;
+    let reply = models["small"].draw(Call::new(&request, 3, 1)).await;
     assert!(reply.draws.iter().all(|draw| draw.as_ref().unwrap().text == "42"));
 }
 
@@ -56,6 +56,6 @@ async fn an_embedded_model_is_known_before_it_is_loaded() {
     let eager = agenttts_models::Embedded::open(&file.path, name).unwrap();
     assert_eq!(lazy.identity(), agenttts_models::Model::identity(&eager));
     let request = request("Say hello.");
-    let reply = lazy.draw(Call { request: &request, n: 2, first_seed: 1 }).await;
+    let reply = lazy.draw(Call::new(&request, 2, 1)).await;
     assert_eq!(reply.draws.iter().filter(|draw| draw.is_ok()).count(), 2, "{:?}", reply.draws);
 }

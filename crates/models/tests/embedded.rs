@@ -40,7 +40,7 @@ fn ask(text: &str, temperature: f64, max_tokens: u32) -> Request {
 }
 
 async fn draw(model: &Embedded, request: &Request, n: u32, first_seed: u32) -> Reply {
-    model.draw(Call { request, n, first_seed }).await
+    model.draw(Call::new(request, n, first_seed)).await
 }
 
 fn texts(reply: &Reply) -> Vec<&str> {

@@ -29,6 +29,15 @@ test("streaming", async () => {
   assert.equal(text, "4");
 });
 
+test("streaming word by word", async () => {
+  const sentence = [{ role: "user", content: "two and two\nanswer: it is four, or so they say" }];
+  const stream = await client.chat.completions.create({ model: "clients@cheap", messages: sentence, stream: true });
+  const parts = [];
+  for await (const chunk of stream) parts.push(chunk.choices[0]?.delta?.content ?? "");
+  assert.equal(parts.join(""), "it is four, or so they say");
+  assert.ok(parts.filter((part) => part !== "").length > 3);
+});
+
 test("models", async () => {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);

@@ -16,6 +16,7 @@ from langchain_openai import ChatOpenAI
 BASE = os.environ["AGENTTTS_BASE"]
 KEY = os.environ["AGENTTTS_KEY"]
 QUESTION = [{"role": "user", "content": "two and two\nanswer: 4"}]
+SENTENCE = [{"role": "user", "content": "two and two\nanswer: it is four, or so they say"}]
 
 
 def outcomes():
@@ -54,6 +55,20 @@ class OpenAi(unittest.TestCase):
         self.assertEqual(text, "4")
         self.assertGreater(chunks[-1].usage.total_tokens, 0)
 
+    def test_streaming_word_by_word(self):
+        whole = self.client.chat.completions.create(model="clients@cheap", messages=SENTENCE)
+        self.assertTrue(self.client.models.retrieve("clients@cheap").agenttts["streams"])
+        before = outcomes()["ok"]
+        parts = []
+        stream = self.client.chat.completions.create(model="clients@cheap", messages=SENTENCE, stream=True)
+        for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                if not parts:
+                    self.assertEqual(outcomes()["ok"], before, "the request is still under way")
+                parts.append(chunk.choices[0].delta.content)
+        self.assertEqual("".join(parts), whole.choices[0].message.content)
+        self.assertGreater(len(parts), 3)
+
     def test_stream_helper(self):
         with self.client.chat.completions.stream(model="clients", messages=QUESTION) as stream:
             stream.until_done()
@@ -62,6 +77,10 @@ class OpenAi(unittest.TestCase):
     def test_completions(self):
         reply = self.client.completions.create(model="clients", prompt="two and two\nanswer: 4")
         self.assertEqual(reply.choices[0].text, "4")
+        stream = self.client.completions.create(model="clients@cheap", prompt=SENTENCE[0]["content"], stream=True)
+        parts = [c.choices[0].text for c in stream if c.choices and c.choices[0].text]
+        self.assertEqual("".join(parts), "it is four, or so they say")
+        self.assertGreater(len(parts), 3)
 
     def test_errors(self):
         with self.assertRaises(openai.NotFoundError) as raised:

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agenttts_engine::{Answer, EngineError, EngineErrorKind, Limits, Meter, RunOptions};
+use agenttts_engine::{Answer, EngineError, EngineErrorKind, Limits, Listener, Meter, RunOptions};
 use agenttts_models::ModelErrorKind;
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 
 use crate::api_error::ApiError;
 use crate::app::App;
@@ -70,19 +71,45 @@ impl Asked {
     }
 }
 
+/// The next part of an answer, and which of a request's answers it is.
+pub(crate) type Part = (u32, String);
+
+/// Tells the parts of one answer.
+#[derive(Debug)]
+struct Teller {
+    index: u32,
+    parts: mpsc::UnboundedSender<Part>,
+}
+
+impl Listener for Teller {
+    fn text(&self, part: &str) {
+        // Nobody hears it where the request was given up.
+        let _ = self.parts.send((self.index, part.to_owned()));
+    }
+}
+
 impl Admitted {
+    /// How many answers there will be.
+    pub(crate) fn answers(&self) -> u32 {
+        self.asked.answers
+    }
+
     /// Answers. Dropped before that, its calls are given up and what they may have taken is booked.
+    ///
+    /// Parts of answers that are there before the whole are sent; what is still missing is in the answers.
     ///
     /// # Errors
     /// What went wrong, as a client may read it; the log has it whole.
-    pub(crate) async fn answer(mut self) -> Result<Vec<Answer>, ApiError> {
+    pub(crate) async fn answer(mut self, parts: Option<mpsc::UnboundedSender<Part>>) -> Result<Vec<Answer>, ApiError> {
         let left = self.deadline.saturating_sub(self.arrived.elapsed());
         let Asked { plan, fields, answers, first_draw, limits, id, .. } = &self.asked;
         let meter = &self.booking.meter;
         let adaptive = self.booking.app.adaptive;
         let one = |index: u32| {
             let draw = first_draw.wrapping_add(index);
-            let options = RunOptions { draw, limits: *limits, meter: meter.clone(), adaptive };
+            let teller = |parts: &mpsc::UnboundedSender<Part>| Teller { index, parts: parts.clone() };
+            let listener = parts.as_ref().map(|parts| Arc::new(teller(parts)) as Arc<dyn Listener>);
+            let options = RunOptions { draw, limits: *limits, meter: meter.clone(), adaptive, listener };
             let fields = fields.clone();
             async move { plan.runner.run_with(fields, &options).await }
         };

@@ -198,7 +198,7 @@ impl ApiError {
                 error
             }
             EngineErrorKind::Model(kind) if kind.is_transient() => {
-                upstream(StatusCode::BAD_GATEWAY, "upstream_failed", "a model's provider failed, after all retries")
+                upstream(StatusCode::BAD_GATEWAY, "upstream_failed", "a model's provider failed")
             }
             EngineErrorKind::Model(ModelErrorKind::Refused) => {
                 upstream(StatusCode::BAD_GATEWAY, "upstream_refused", "a model's provider refused the request")

@@ -81,7 +81,7 @@ pub(crate) async fn run(
         client: client.name,
         id: id.clone(),
     };
-    let answer = asked.admit(&app).await?.answer().await?.pop().ok_or_else(ApiError::internal)?;
+    let answer = asked.admit(&app).await?.answer(None).await?.pop().ok_or_else(ApiError::internal)?;
     let Answer { output, stages, steps, cost, cost_text, usage, seconds } = answer;
     let trace = request.trace;
     Ok(Json(RunReply {

@@ -22,6 +22,7 @@ mod shorten;
 mod stage;
 mod step;
 mod template;
+mod verbatim;
 
 pub use aggregate::{Aggregate, Counts, NoOutput, Ran, aggregate};
 pub use code::{CodeFiles, NoCode, code_files};
@@ -35,6 +36,7 @@ pub use parse::{ParseFailure, Parser};
 pub use stage::CompiledStage;
 pub use step::CompiledStep;
 pub use template::RenderError;
+pub use verbatim::{Trimmed, Verbatim};
 
 /// Version of rendering: the variables that templates see, the template dialect, the built-in prompts.
 pub const PROMPT_VERSION: u32 = 1;

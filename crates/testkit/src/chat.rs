@@ -15,6 +15,14 @@ pub(crate) struct Asked {
     n: u32,
     seed: u32,
     hash: String,
+    /// Whether events are wanted, and with usage.
+    pub(crate) stream: Option<Stream>,
+}
+
+/// How events are wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct Stream {
+    with_usage: bool,
 }
 
 /// What is answered.
@@ -48,6 +56,14 @@ pub(crate) fn ask(config: &Config, body: &Value, arrival: usize) -> Result<Asked
     if config.refuses_constraints && (body.get("response_format").is_some() || body.get("grammar").is_some()) {
         return refuse("response_format and grammar are not supported", "response_format");
     }
+    if config.refuses_stream_options && body.get("stream_options").is_some() {
+        return refuse("Unrecognized request argument supplied: stream_options", "stream_options");
+    }
+    let streams = body["stream"] == json!(true);
+    if config.refuses_stream && streams {
+        return refuse("stream is not supported", "stream");
+    }
+    let with_usage = body["stream_options"]["include_usage"] == json!(true);
     let n = u32::try_from(body["n"].as_u64().unwrap_or(1)).unwrap_or(u32::MAX);
     match config.choices {
         ChoiceCount::RefusesAbove(most) if n > most => {
@@ -80,11 +96,12 @@ pub(crate) fn ask(config: &Config, body: &Value, arrival: usize) -> Result<Asked
     let seed = body["seed"].as_u64().unwrap_or(arrival as u64) as u32;
     let mut named = body.clone();
     if let Some(named) = named.as_object_mut() {
-        named.retain(|key, _| key != "n" && key != "seed");
+        named.retain(|key, _| !["n", "seed", "stream", "stream_options"].contains(&key.as_str()));
         named.sort_keys();
     }
     let hash = hex(&Sha256::digest(named.to_string()));
-    Ok(Asked { model, request, n, seed, hash })
+    let stream = (streams && !config.ignores_stream).then_some(Stream { with_usage });
+    Ok(Asked { model, request, n, seed, hash, stream })
 }
 
 fn refuse<T>(message: &str, param: &str) -> Result<T, Refused> {
@@ -141,6 +158,40 @@ pub(crate) fn answer(config: &Config, asked: &Asked) -> Answered {
     }
     let keys = seeds.into_iter().map(|seed| ServedKey { request: asked.hash.clone(), seed }).collect();
     Answered { body, keys, decoded }
+}
+
+/// A completion as the data of events, word by word.
+pub(crate) fn events(whole: &Value, stream: Stream) -> Vec<String> {
+    let event = |choices: Value| {
+        let mut event = whole.clone();
+        event["object"] = json!("chat.completion.chunk");
+        event["choices"] = choices;
+        if let Some(event) = event.as_object_mut() {
+            event.remove("usage");
+        }
+        event
+    };
+    let mut events = Vec::new();
+    for choice in whole["choices"].as_array().into_iter().flatten() {
+        let index = &choice["index"];
+        let delta = |delta: Value| event(json!([{"index": index, "delta": delta, "finish_reason": null}]));
+        events.push(delta(json!({"role": "assistant", "content": ""})));
+        let message = &choice["message"];
+        if let Some(reasoning) = message["reasoning_content"].as_str() {
+            events.push(delta(json!({"reasoning_content": reasoning})));
+        }
+        let text = message["content"].as_str().unwrap_or_default();
+        events.extend(text.split_inclusive(' ').map(|word| delta(json!({"content": word}))));
+        events.push(event(json!([{"index": index, "delta": {}, "finish_reason": choice["finish_reason"]}])));
+    }
+    if stream.with_usage && whole.get("usage").is_some() {
+        let mut last = event(json!([]));
+        last["usage"] = whole["usage"].clone();
+        events.push(last);
+    }
+    let mut data: Vec<String> = events.iter().map(Value::to_string).collect();
+    data.push("[DONE]".into());
+    data
 }
 
 /// Answers a request for an embedding.

@@ -37,6 +37,12 @@ pub struct Config {
     pub wants_max_completion_tokens: bool,
     /// Refuses `seed`.
     pub refuses_seed: bool,
+    /// Refuses `stream_options`.
+    pub refuses_stream_options: bool,
+    /// Refuses `stream`.
+    pub refuses_stream: bool,
+    /// Sends the whole completion where events were asked for.
+    pub ignores_stream: bool,
     /// Refuses `response_format` and `grammar`.
     pub refuses_constraints: bool,
     /// Puts this text into every choice as `reasoning_content`, and counts it.
@@ -64,6 +70,9 @@ impl Default for Config {
             context: None,
             wants_max_completion_tokens: false,
             refuses_seed: false,
+            refuses_stream_options: false,
+            refuses_stream: false,
+            ignores_stream: false,
             refuses_constraints: false,
             reasoning: None,
             fingerprint: None,

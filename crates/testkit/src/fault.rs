@@ -18,10 +18,12 @@ pub enum Fault {
     Reset,
     /// No reply for this long.
     Hang(Duration),
-    /// The reply comes byte by byte, with this pause between them.
+    /// The reply comes byte by byte, with this pause between them; a streamed one event by event.
     SlowDrip(Duration),
     /// The connection ends in the middle of the body.
     Truncated,
+    /// The connection stays open, but nothing more comes after the middle of the body.
+    Stalled,
     /// A body that is not JSON, as JSON.
     WrongJson,
     /// A page of HTML under status 200.
@@ -30,7 +32,7 @@ pub enum Fault {
     EmptyChoices,
     /// `"content": null` in the first choice.
     NullContent,
-    /// An error object under status 200.
+    /// An error object under status 200; as an event in mid-stream, where events were asked for.
     ErrorInBody,
     /// A redirect.
     Redirect,

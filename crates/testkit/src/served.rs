@@ -34,7 +34,10 @@ pub struct Served {
     pub decoded: u64,
     /// The bodies of the completion requests, in order of arrival.
     pub bodies: Vec<serde_json::Value>,
-    pub(crate) under_way: usize,
+    /// Completion requests that are under way: their replies, streamed ones too, are not at their ends.
+    pub under_way: usize,
+    /// The `traceparent` of the completion requests, in order of arrival.
+    pub traces: Vec<Option<String>>,
 }
 
 impl Served {

@@ -111,11 +111,12 @@ impl Shared {
 struct UnderWay(Arc<Shared>);
 
 impl UnderWay {
-    fn new(shared: &Arc<Shared>, body: &Value) -> (Self, usize) {
+    fn new(shared: &Arc<Shared>, headers: &HeaderMap, body: &Value) -> (Self, usize) {
         let mut served = shared.served();
         let arrival = served.requests;
         served.requests += 1;
         served.bodies.push(body.clone());
+        served.traces.push(headers.get("traceparent").and_then(|v| v.to_str().ok()).map(str::to_owned));
         served.under_way += 1;
         served.most_at_once = served.most_at_once.max(served.under_way);
         drop(served);
@@ -155,7 +156,7 @@ async fn embeddings(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    let (_under_way, arrival) = UnderWay::new(&shared, &body);
+    let (_under_way, arrival) = UnderWay::new(&shared, &headers, &body);
     if shared.is_down() {
         return struck(&Fault::Reset, &connection, &Value::Null);
     }
@@ -187,7 +188,7 @@ async fn completions(
 ) -> Response {
     let config = &shared.config;
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let (_under_way, arrival) = UnderWay::new(&shared, &body);
+    let (under_way, arrival) = UnderWay::new(&shared, &headers, &body);
     {
         let mut served = shared.served();
         served.http = served.http.max(Some(version));
@@ -207,6 +208,11 @@ async fn completions(
     };
     let mut answered = chat::answer(config, &asked);
     let fault = poison_of(config, &body).or_else(|| fault_of(config, arrival));
+    if let (Some(stream), Some(Fault::Truncated | Fault::Stalled | Fault::ErrorInBody)) = (asked.stream, &fault) {
+        let mut events = chat::events(&answered.body, stream);
+        events.truncate(events.len() / 2);
+        return streamed(events, fault, under_way);
+    }
     match &fault {
         None | Some(Fault::SlowDrip(_)) => {}
         Some(Fault::Hang(time)) => tokio::time::sleep(*time).await,
@@ -229,6 +235,9 @@ async fn completions(
         *served.samples.entry(key).or_default() += 1;
     }
     drop(served);
+    if let Some(stream) = asked.stream {
+        return streamed(chat::events(&answered.body, stream), fault, under_way);
+    }
     match fault {
         Some(Fault::SlowDrip(pause)) => drip(answered.body.to_string(), pause),
         _ => Json(answered.body).into_response(),
@@ -269,11 +278,49 @@ fn struck(fault: &Fault, connection: &Switch, whole: &Value) -> Response {
             (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "http://example.com/v1/chat/completions")])
                 .into_response()
         }
+        Fault::Stalled => {
+            let text = whole.to_string();
+            let half = Ok::<_, Infallible>(text.as_bytes()[..text.len() / 2].to_vec());
+            let parts = stream::iter([half]).chain(stream::pending());
+            ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response()
+        }
         Fault::Reset | Fault::Hang(_) | Fault::SlowDrip(_) | Fault::NullContent => {
             connection.cut();
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// Events, with what is to happen after them or between them. The request is under way until the last one is sent.
+fn streamed(events: Vec<String>, fault: Option<Fault>, under_way: UnderWay) -> Response {
+    let pause = match fault {
+        Some(Fault::SlowDrip(pause)) => pause,
+        // Those before are to be on their way before the end.
+        Some(Fault::Truncated) => Duration::from_millis(5),
+        _ => Duration::ZERO,
+    };
+    let events = stream::iter(events).then(move |data| async move {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        Ok(format!("data: {data}\n\n"))
+    });
+    let end = async move {
+        let _under_way = under_way;
+        match fault {
+            Some(Fault::Truncated) => {
+                tokio::time::sleep(pause).await;
+                Some(Err(io::Error::from(io::ErrorKind::ConnectionReset)))
+            }
+            Some(Fault::Stalled) => std::future::pending().await,
+            Some(Fault::ErrorInBody) => {
+                Some(Ok("data: {\"error\": {\"code\": 502, \"message\": \"upstream failed\"}}\n\n".into()))
+            }
+            _ => None,
+        }
+    };
+    let parts = events.chain(stream::once(end).filter_map(std::future::ready));
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(parts)).into_response()
 }
 
 /// A body that comes byte by byte.

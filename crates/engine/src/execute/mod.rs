@@ -20,6 +20,7 @@ use crate::code::Code;
 use crate::error::EngineError;
 use crate::fit::{Fit, FitError, Fits, Fitted, LeftOut, Prompt};
 use crate::judging::{Judging, Unscored};
+use crate::listener::Listener;
 use crate::load::Loaded;
 use crate::source::{GotSample, Halt, Source};
 use crate::steps::{StepFailure, StepRun, Steps};
@@ -43,6 +44,8 @@ pub(crate) struct Executor {
     fits: Arc<Fits>,
     /// Whether votes may be ended early.
     adaptive: Option<Adaptive>,
+    /// Who hears what is done.
+    listener: Option<Arc<dyn Listener>>,
 }
 
 /// Drawing the samples of a vote until it is decided, not all of them.
@@ -159,6 +162,7 @@ impl Executor {
             code: None,
             fits: Arc::default(),
             adaptive: None,
+            listener: None,
         }
     }
 
@@ -179,6 +183,23 @@ impl Executor {
     pub(crate) fn with_adaptive(mut self, adaptive: Option<Adaptive>) -> Self {
         self.adaptive = adaptive;
         self
+    }
+
+    /// What is done is told. Sources that keep what they drew tell no texts.
+    #[must_use]
+    pub(crate) fn with_listener(mut self, listener: Option<Arc<dyn Listener>>) -> Self {
+        self.listener = listener;
+        self
+    }
+
+    /// Whether a plan's answer is the text of one call, which can be told while it is decoded.
+    pub(crate) fn tells(&self, plan: &Plan) -> bool {
+        let Some((last, choice)) = self.stages.len().checked_sub(1).and_then(|i| Some((i, plan.choices.get(i)?)))
+        else {
+            return false;
+        };
+        let once = self.pipeline.stages[last].flow.each.is_none();
+        once && self.stages[last].verbatim(choice.aggregator, stage::draws(choice)).is_some()
     }
 
     pub(crate) fn code(&self) -> Result<&Code, EngineError> {
@@ -360,7 +381,9 @@ impl Executor {
                 outputs.insert(spec.name.clone(), value.clone());
                 run.output = Some(value.clone());
             } else if failure.is_none() {
-                let context = StageContext { executor: self, index, choice, example, stream, source };
+                // The output of the last stage is the answer.
+                let listener = self.listener.as_deref().filter(|_| index + 1 == self.stages.len());
+                let context = StageContext { executor: self, index, choice, example, stream, source, listener };
                 match context.run_all(&outputs, &mut run, &mut tally).await? {
                     StageEnd::Output(value) => {
                         outputs.insert(spec.name.clone(), value.clone());

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use agenttts_core::{
     Aggregator, Choice, CostModel, Decoding, Example, JUDGE_MAX_TOKENS, Message, Request, StageSpec, Temperature, Usage,
 };
-use agenttts_models::{ModelError, ModelErrorKind};
-use agenttts_stage::{Aggregate, Combine, CompiledStage, Flow, NoOutput, Sample, more_samples};
+use agenttts_models::{ModelError, ModelErrorKind, OnText};
+use agenttts_stage::{Aggregate, Combine, CompiledStage, Flow, NoOutput, Sample, Verbatim, more_samples};
 use futures::StreamExt;
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use super::tally::{Taken, Tally, call_tokens};
 use super::{Adaptive, Executor, ItemRun, StageRun};
 use crate::error::EngineError;
 use crate::fit::{FitError, Fitted, Prompt};
+use crate::listener::{Listener, Teller};
 use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
 
 /// A stage's end: its output, or why it has none, or why everything must stop.
@@ -37,6 +38,13 @@ pub(super) struct StageContext<'a> {
     pub(super) example: &'a Example,
     pub(super) stream: u64,
     pub(super) source: &'a dyn Source,
+    /// Who hears the output while it is decoded.
+    pub(super) listener: Option<&'a dyn Listener>,
+}
+
+/// How many samples a choice really draws: greedy draws are all alike, so one stands for all.
+pub(super) fn draws(choice: &Choice) -> u32 {
+    if choice.temperature.is_greedy() { 1 } else { choice.samples }
 }
 
 /// Items of one stage and example that run at once.
@@ -57,7 +65,7 @@ impl StageContext<'_> {
             }
             Ok(Flow::Once) => {
                 let mut once = ItemRun::default();
-                let end = self.run(outputs, &mut once, tally).await;
+                let end = self.run(outputs, &mut once, tally, self.listener).await;
                 run.runs.push(once);
                 return end;
             }
@@ -69,7 +77,7 @@ impl StageContext<'_> {
             let outputs = CompiledStage::with_item(outputs, item, index);
             async move {
                 let (mut run, mut tally) = (ItemRun::default(), Tally::default());
-                let end = self.run(&outputs, &mut run, &mut tally).await;
+                let end = self.run(&outputs, &mut run, &mut tally, None).await;
                 (run, tally, end)
             }
         };
@@ -91,6 +99,7 @@ impl StageContext<'_> {
         outputs: &BTreeMap<String, Value>,
         run: &mut ItemRun,
         tally: &mut Tally,
+        listener: Option<&dyn Listener>,
     ) -> Result<StageEnd, Halt> {
         let stage = &self.executor.stages[self.index];
         let messages = match self.executor.fit(self.index, &self.choice.model, self.example, outputs) {
@@ -102,9 +111,12 @@ impl StageContext<'_> {
             Err(error) => return unfitted(error),
         };
         let request = self.request(messages, self.choice.temperature);
-        // Greedy draws are all alike, so one stands for all.
-        let n = if self.choice.temperature.is_greedy() { 1 } else { self.choice.samples };
-        let drawn = match self.draw_until_decided(&request, n, tally).await {
+        let n = draws(self.choice);
+        let teller = listener.map(Teller::new);
+        let tell = |part: &str| teller.iter().for_each(|teller| teller.tell(part));
+        let told = teller.as_ref().and_then(|_| stage.verbatim(self.choice.aggregator, n));
+        let on_text = |call| (told == Some(call)).then_some(&tell as &OnText<'_>);
+        let drawn = match self.draw_until_decided(&request, n, on_text(Verbatim::Sample), tally).await {
             Ok(drawn) => drawn,
             Err(error) => return failed(error),
         };
@@ -115,7 +127,9 @@ impl StageContext<'_> {
         }
         let combined = match stage.combine(aggregator, self.example, outputs, &samples) {
             Ok(Combine::Done(result)) => Ok(result),
-            Ok(Combine::Call(messages)) => self.combine(messages, outputs, &samples, run, tally).await,
+            Ok(Combine::Call(messages)) => {
+                self.combine(messages, outputs, &samples, run, tally, on_text(Verbatim::Fusion)).await
+            }
             Err(error) => Err(Ok(StageEnd::Failed { reason: error.to_string(), fault: None })),
         };
         (run.parsed, run.ran) = samples.into_iter().map(|s| (s.parsed, s.ran)).unzip();
@@ -135,11 +149,12 @@ impl StageContext<'_> {
         &self,
         request: &Request,
         n: u32,
+        on_text: Option<&OnText<'_>>,
         tally: &mut Tally,
     ) -> Result<Vec<GotSample>, DrawError> {
         let model = &self.choice.model;
         let Some(Adaptive { error }) = self.executor.adaptive else {
-            return Ok(self.draw(model, request, (0, n), CallKind::Sample, tally).await?.samples);
+            return Ok(self.draw(model, request, (0, n), CallKind::Sample, tally, on_text).await?.samples);
         };
         let stage = &self.executor.stages[self.index];
         let (mut drawn, mut parsed) = (Vec::new(), Vec::new());
@@ -150,7 +165,8 @@ impl StageContext<'_> {
             }
             // A second look comes after all: each further call pays for the prompt and waits once more.
             let more = if drawn.is_empty() { more } else { n - drawn.len() as u32 };
-            let got = self.draw(model, request, (drawn.len() as u32, more), CallKind::Sample, tally).await?;
+            let place = (drawn.len() as u32, more);
+            let got = self.draw(model, request, place, CallKind::Sample, tally, on_text).await?;
             parsed.extend(got.samples.iter().map(|s| stage.read(&s.draw.text, self.example).parsed));
             drawn.extend(got.samples);
         }
@@ -164,6 +180,7 @@ impl StageContext<'_> {
         samples: &[Sample<'_>],
         run: &mut ItemRun,
         tally: &mut Tally,
+        on_text: Option<&OnText<'_>>,
     ) -> Result<Result<Aggregate, NoOutput>, Result<StageEnd, Halt>> {
         let (stage, aggregator) = (&self.executor.stages[self.index], self.choice.aggregator);
         let (model, kind, mut request) = self.combining(messages);
@@ -177,7 +194,7 @@ impl StageContext<'_> {
             }
             Err(error) => return Err(unfitted(error)),
         }
-        let got = self.draw(&model, &request, (0, 1), kind, tally).await.map_err(failed)?;
+        let got = self.draw(&model, &request, (0, 1), kind, tally, on_text).await.map_err(failed)?;
         run.combined = got.samples.into_iter().next();
         let reply = run.combined.as_ref().map_or("", |s| s.draw.text.as_str());
         Ok(stage.conclude(aggregator, self.example, samples, reply))
@@ -249,8 +266,10 @@ impl StageContext<'_> {
         (first, n): (u32, u32),
         kind: CallKind,
         tally: &mut Tally,
+        on_text: Option<&OnText<'_>>,
     ) -> Result<Got, DrawError> {
-        let got = self.source.samples(Want { model, request, first, n, stream: self.stream, kind }).await?;
+        let want = Want { model, request, first, n, stream: self.stream, kind, on_text };
+        let got = self.source.samples(want).await?;
         if got.samples.len() != n as usize {
             let message = format!("{model}: asked for {n} samples, got {}", got.samples.len());
             return Err(DrawError::Failed(ModelError::new(ModelErrorKind::BadReply, message)));

@@ -15,7 +15,7 @@ use agenttts_core::text::hex;
 use agenttts_core::{Decoding, ModelIdentity, Request, Usage};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::gguf::GgufFacts;
 use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
@@ -134,7 +134,7 @@ impl Embedded {
         Ok(tokens)
     }
 
-    fn prepare(&self, call: &Call<'_>, reply: oneshot::Sender<Outcome>, started: Instant) -> Result<Job, ModelError> {
+    fn prepare(&self, call: &Call<'_>, ways: Ways, started: Instant) -> Result<Job, ModelError> {
         let decoding = &call.request.decoding;
         let sampling = self.sampling(decoding)?;
         let prompt = self.tokenise(call.request)?;
@@ -162,7 +162,8 @@ impl Embedded {
             n: call.n,
             first_seed: call.first_seed,
             started,
-            reply,
+            on_text: ways.text,
+            reply: ways.reply,
         })
     }
 
@@ -178,6 +179,12 @@ impl Embedded {
     }
 }
 
+/// Where the engine's thread sends what becomes of a job.
+struct Ways {
+    text: Option<mpsc::UnboundedSender<String>>,
+    reply: oneshot::Sender<Outcome>,
+}
+
 #[async_trait]
 impl Model for Embedded {
     fn identity(&self) -> &ModelIdentity {
@@ -191,8 +198,10 @@ impl Model for Embedded {
     async fn draw(&self, call: Call<'_>) -> Reply {
         let started = Instant::now();
         let failed = |error| Reply::failed(call.n, error, Usage::default());
-        let (sender, receiver) = oneshot::channel();
-        let (job, engine) = match self.prepare(&call, sender, started).and_then(|job| Ok((job, engine()?))) {
+        let (reply, mut receiver) = oneshot::channel();
+        let (text, mut told) = mpsc::unbounded_channel::<String>();
+        let ways = Ways { text: call.listener().map(|_| text), reply };
+        let (job, engine) = match self.prepare(&call, ways, started).and_then(|job| Ok((job, engine()?))) {
             Ok(ready) => ready,
             Err(error) => return failed(error),
         };
@@ -200,9 +209,17 @@ impl Model for Embedded {
             return failed(self.error(ModelErrorKind::Refused, "no samples were asked for"));
         }
         // Either error means that the engine's thread is gone.
-        let sent = engine.send(Command::Draw(Box::new(job))).await;
-        match (sent, receiver.await) {
-            (Ok(()), Ok(Outcome { draws, billed })) => Reply { draws, billed, warnings: Vec::new(), fingerprint: None },
+        let sent = engine.send(Command::Draw(Box::new(job))).await.is_ok();
+        let outcome = loop {
+            tokio::select! {
+                // What was told before the reply is heard before it. The way closes when the job is done.
+                biased;
+                Some(part) = told.recv() => call.listener().into_iter().for_each(|hear| hear(&part)),
+                outcome = &mut receiver => break outcome,
+            }
+        };
+        match (sent, outcome) {
+            (true, Ok(Outcome { draws, billed })) => Reply { draws, billed, warnings: Vec::new(), fingerprint: None },
             _ => failed(self.error(ModelErrorKind::Engine, "the engine stopped unexpectedly")),
         }
     }

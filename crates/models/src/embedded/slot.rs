@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use agenttts_core::{Draw, Finish, Usage};
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::kept::{Alike, KeptPrompts, LEAST_PREFIX, common_prefix};
 use super::llama::{Batch, Context, ContextSize};
@@ -46,6 +46,8 @@ pub(super) struct Job {
     pub(super) n: u32,
     pub(super) first_seed: u32,
     pub(super) started: Instant,
+    /// Who hears the text of the one sample.
+    pub(super) on_text: Option<mpsc::UnboundedSender<String>>,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
@@ -502,6 +504,12 @@ impl Job {
         sample.last = token;
         if vocabulary.is_eog(token) || sample.text.push(&vocabulary.token_to_piece(token, false, None)) {
             return Some(Ok(Finish::Stop));
+        }
+        if let Some(hear) = &self.on_text
+            && let Some(part) = sample.text.certain()
+        {
+            // Nobody hears it where the call was cancelled.
+            let _ = hear.send(part.to_owned());
         }
         (sample.decoded >= self.max_tokens).then_some(Ok(Finish::Length))
     }

@@ -7,6 +7,8 @@ pub(super) struct Assembler {
     /// The beginning of a character whose other bytes have not come yet.
     partial: Vec<u8>,
     stop: Vec<String>,
+    /// Bytes of the text that were taken as certain.
+    told: usize,
 }
 
 impl Assembler {
@@ -21,6 +23,18 @@ impl Assembler {
         self.partial.extend_from_slice(bytes);
         self.take_whole_characters();
         self.stop_from(known)
+    }
+
+    /// The text since the last time that nothing can take away any more: what may be the beginning of a stop string is held
+    /// back.
+    pub(super) fn certain(&mut self) -> Option<&str> {
+        let held = |stop: &String| {
+            let beginnings = stop.char_indices().map(|(at, _)| at).skip(1);
+            beginnings.filter(|at| self.text.ends_with(&stop[..*at])).max()
+        };
+        let end = self.text.len() - self.stop.iter().filter_map(held).max().unwrap_or(0);
+        let from = std::mem::replace(&mut self.told, self.told.max(end));
+        self.text.get(from..end).filter(|part| !part.is_empty())
     }
 
     /// The text. A character that never became whole is left out.
@@ -93,7 +107,33 @@ mod tests {
         assert_eq!(assemble(&["é."], &["né".as_bytes(), b"."]), ("n".into(), true));
     }
 
+    #[test]
+    fn what_may_begin_a_stop_string_is_held_back() {
+        let mut a = Assembler::new(&["\n\nQ".into()]);
+        a.push(b"one\n");
+        assert_eq!(a.certain(), Some("one"));
+        assert_eq!(a.certain(), None);
+        a.push(b"\n");
+        assert_eq!(a.certain(), None);
+        a.push(b"two\n");
+        assert_eq!(a.certain(), Some("\n\ntwo"));
+    }
+
     proptest! {
+        #[test]
+        fn what_was_certain_begins_the_text(pieces in prop::collection::vec("[abé]{1,3}", 0..8), stop in "[abé]{0,4}") {
+            let mut a = Assembler::new(&[stop]);
+            let mut told = String::new();
+            for piece in &pieces {
+                if a.push(piece.as_bytes()) {
+                    break;
+                }
+                told.push_str(a.certain().unwrap_or_default());
+            }
+            let text = a.finish();
+            prop_assert!(text.starts_with(&told), "{text:?} {told:?}");
+        }
+
         #[test]
         fn any_split_gives_the_same_text(text in "\\PC{0,30}", stop in "[a-c]{0,2}", cuts in prop::collection::vec(0usize..90, 0..6)) {
             let bytes = text.as_bytes();

@@ -105,7 +105,8 @@ impl Model for FakeModel {
         if let Some(error) = self.failure(&call) {
             return Reply::failed(call.n, error, Usage { calls: 1, ..Usage::default() });
         }
-        if self.name.behaviour == Behaviour::Slow {
+        let slow = self.name.behaviour == Behaviour::Slow;
+        if slow && call.listener().is_none() {
             tokio::time::sleep(self.name.wait).await;
         }
         let prompt_tokens = FakeName::prompt_tokens(call.request);
@@ -114,7 +115,7 @@ impl Model for FakeModel {
         let refused = u64::from(self.name.behaviour == Behaviour::RateLimitedOnce);
         let mut billed =
             Usage { prompt: prompts * u64::from(prompt_tokens), cached_prompt: 0, decode: 0, calls: prompts + refused };
-        let draws = (0..call.n)
+        let draws: Vec<_> = (0..call.n)
             .map(|j| {
                 let seed = call.first_seed.wrapping_add(j);
                 if let Some(error) = self.sample_failure(call.request, seed) {
@@ -132,6 +133,17 @@ impl Model for FakeModel {
                 })
             })
             .collect();
+        if let (Some(hear), [Ok(Draw { text, .. })]) = (call.listener(), &draws[..]) {
+            let words: Vec<&str> = text.split_inclusive(' ').collect();
+            for word in &words {
+                // A slow one takes its time over all words; the others give way at each, as a model that decodes does.
+                match slow {
+                    true => tokio::time::sleep(self.name.wait / words.len() as u32).await,
+                    false => tokio::task::yield_now().await,
+                }
+                hear(word);
+            }
+        }
         let mut warnings = Vec::new();
         if cap > 0 && call.n > cap && !self.warned.swap(true, Ordering::Relaxed) {
             warnings.push(format!(
@@ -206,7 +218,7 @@ mod tests {
     }
 
     async fn draw(model: &FakeModel, n: u32, first_seed: u32) -> Reply {
-        model.draw(Call { request: &request(), n, first_seed }).await
+        model.draw(Call::new(&request(), n, first_seed)).await
     }
 
     #[tokio::test]
@@ -225,7 +237,7 @@ mod tests {
         let model = fake("p50");
         let mut vectors: Vec<Vec<f32>> = Vec::new();
         for text in ["a game of chess", "chess: a game", "the weather of tomorrow"] {
-            let reply = model.draw(Call { request: &Request::embedding(text), n: 1, first_seed: 3 }).await;
+            let reply = model.draw(Call::new(&Request::embedding(text), 1, 3)).await;
             vectors.push(serde_json::from_str(&reply.draws[0].as_ref().unwrap().text).unwrap());
             assert_eq!(reply.billed.decode, 0);
         }
@@ -261,7 +273,7 @@ mod tests {
     async fn a_prompt_beyond_the_context_is_refused() {
         let mut long = request();
         long.decoding.max_tokens = 193;
-        let reply = fake("p70").draw(Call { request: &long, n: 1, first_seed: 0 }).await;
+        let reply = fake("p70").draw(Call::new(&long, 1, 0)).await;
         assert_eq!(reply.draws[0].as_ref().unwrap_err().kind, ModelErrorKind::ContextOverflow);
     }
 }

@@ -7,19 +7,23 @@ use agenttts_core::{Finish, Request, Usage};
 use super::failure::{Failure, Remedy};
 use super::limits::Ended;
 use super::model::{OpenaiModel, prompt_bound};
+use super::provider::{ContentType, Incoming};
 use super::quirks::Warning;
 use super::reply::{self, Choice, Completion, Reported, Unusable, excerpt};
+use super::stream::Streamed;
 use super::usage::{self, Coverage, Verdict};
 use super::wire;
 use crate::nearest::nearest_first;
-use crate::{ModelError, ModelErrorKind, Toll};
+use crate::{ModelError, ModelErrorKind, OnText, Toll, TraceContext};
 
 /// What one call asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) request: &'a Request,
     pub(super) n: u32,
     pub(super) seed: u32,
+    pub(super) on_text: Option<&'a OnText<'a>>,
+    pub(super) trace: Option<&'a TraceContext>,
 }
 
 /// What one call, retries included, came to.
@@ -79,7 +83,7 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> 
             return Called { outcome: Err(Refusal::Failed(error)), billed, warnings };
         }
         let mut taken = Usage { calls: 1, ..Usage::default() };
-        let (failure, reported) = match attempt(model, ask).await {
+        let Failed { failure, reported, begun } = match attempt(model, ask).await {
             Ok((completion, latency_us)) => {
                 let answer = book(model, ask, completion, latency_us, &mut taken, &mut warnings).await;
                 toll.end(1, ask.n, taken);
@@ -87,9 +91,17 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> 
                 provider.breaker.heard(None);
                 return Called { outcome: Ok(answer), billed, warnings };
             }
-            Err(failed) => failed,
+            Err(failed) => *failed,
         };
         provider.breaker.heard(Some(&failure));
+        if let Some(begun) = begun {
+            // Another attempt would say something else than what was told already.
+            taken += used(model, ask, reported, begun).await;
+            toll.end(1, ask.n, taken);
+            billed += taken;
+            let error = failure.into_error(&model.subject(), billed.calls);
+            return Called { outcome: Err(Refusal::Failed(error)), billed, warnings };
+        }
         if let Some(reported) = reported {
             taken += Usage {
                 prompt: reported.prompt,
@@ -101,7 +113,7 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> 
         toll.end(1, ask.n, taken);
         billed += taken;
         last = Some(failure.clone().into_error(&model.subject(), billed.calls));
-        if adapt(model, &failure, &mut warnings) {
+        if adapt(model, &failure, ask.on_text.is_some(), &mut warnings) {
             continue;
         }
         if failure.kind.is_transient()
@@ -131,52 +143,146 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> 
     }
 }
 
+/// An attempt that failed.
+struct Failed {
+    failure: Failure,
+    /// What the server said that it took.
+    reported: Option<Reported>,
+    /// The beginning of a choice, where some of it was told.
+    begun: Option<Choice>,
+}
+
+/// What a choice took that broke off: what the server said before, or a bound from what came of it.
+async fn used(model: &OpenaiModel, ask: Ask<'_>, reported: Option<Reported>, begun: Choice) -> Usage {
+    let begun = [Choice { finish: Finish::Other, ..begun }];
+    let counted = usage::count(&begun, ask.request.decoding.max_tokens, tokenized(model, reported, &begun).await);
+    Usage {
+        prompt: reported.map(|r| r.prompt).filter(|p| *p > 0).unwrap_or(u64::from(prompt_bound(ask.request))),
+        cached_prompt: reported.map_or(0, |r| r.cached_prompt),
+        decode: reported.map_or(0, |r| r.completion).max(counted.iter().sum()),
+        calls: 0,
+    }
+}
+
 /// One attempt: a completion with at least one usable choice and the microseconds that it took, or the failure and
 /// what it was billed.
-async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64), (Failure, Option<Reported>)> {
+async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64), Box<Failed>> {
     let tokens = u64::from(prompt_bound(ask.request)) + u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens);
     model.quirks.pause_over().await;
     let admission = model.provider.limits.admit(tokens).await;
-    let embeds = ask.request.is_embedding();
     let start = Instant::now();
-    let sent = if embeds {
-        model.provider.embed(&wire::embedding(&model.id, ask.request)).await
-    } else {
-        let body = wire::body(&model.id, ask.request, ask.n, ask.seed, model.quirks.dialect());
-        model.provider.complete(&body, ask.n).await
-    };
-    let (body, content_type) = match sent {
-        Ok(reply) => reply,
-        Err(failure) => {
-            admission.end(if failure.kind.is_overload() { Ended::Refused } else { Ended::Otherwise });
-            return Err((failure, None));
-        }
-    };
+    let exchanged = exchange(model, ask).await;
     let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let bad = |message: String| Failure::new(ModelErrorKind::BadReply, model.provider.redact(&message));
-    let parsed = if embeds { reply::parse_embedding(&body) } else { reply::parse(&body) };
-    admission.end(parsed.as_ref().map_or(Ended::Otherwise, |completion| Ended::Answered(work(completion))));
-    match parsed {
-        Ok(completion) => match completion.choices.iter().find_map(|choice| choice.as_ref().err()) {
-            Some(why) if completion.choices.iter().all(Result::is_err) => Err((bad(why.clone()), completion.usage)),
-            _ => Ok((completion, latency_us)),
-        },
-        Err(Unusable::Malformed(why)) => {
-            let mut failure = bad(match content_type.other_than_json() {
+    admission.end(match &exchanged {
+        Ok(completion) => Ended::Answered(work(completion)),
+        Err(failed) if failed.failure.kind.is_overload() => Ended::Refused,
+        Err(_) => Ended::Otherwise,
+    });
+    let completion = exchanged?;
+    match completion.choices.iter().find_map(|choice| choice.as_ref().err()) {
+        Some(why) if completion.choices.iter().all(Result::is_err) => {
+            let failure = Failure::new(ModelErrorKind::BadReply, model.provider.redact(why));
+            Err(Box::new(Failed { failure, reported: completion.usage, begun: None }))
+        }
+        _ => Ok((completion, latency_us)),
+    }
+}
+
+/// A request and its reply.
+async fn exchange(model: &OpenaiModel, ask: Ask<'_>) -> Result<Completion, Box<Failed>> {
+    if ask.request.is_embedding() {
+        let sent = model.provider.embed(&wire::embedding(&model.id, ask.request), ask.trace).await;
+        let (body, content_type) = sent.map_err(unbegun)?;
+        return reply::parse_embedding(&body).map_err(|unusable| useless(model, ask, unusable, &content_type, &body));
+    }
+    let dialect = model.quirks.dialect();
+    let mut body = wire::body(&model.id, ask.request, ask.n, ask.seed, dialect);
+    let hear = ask.on_text.filter(|_| !dialect.no_stream);
+    if hear.is_some() {
+        body = wire::streamed(body, dialect);
+    }
+    let mut incoming = model.provider.complete(&body, ask.n, ask.trace).await.map_err(unbegun)?;
+    match hear {
+        Some(hear) if incoming.content_type.is_events() => listen(model, ask, &mut incoming, hear).await,
+        // A server that knows nothing of streams sends the whole.
+        _ => {
+            let body = incoming.rest().await.map_err(unbegun)?;
+            reply::parse(&body).map_err(|unusable| useless(model, ask, unusable, &incoming.content_type, &body))
+        }
+    }
+}
+
+/// Hears a completion while it is decoded.
+async fn listen(
+    model: &OpenaiModel,
+    ask: Ask<'_>,
+    incoming: &mut Incoming<'_>,
+    hear: &OnText<'_>,
+) -> Result<Completion, Box<Failed>> {
+    let mut streamed = Streamed::default();
+    let mut has_told = false;
+    let failed = |failure, so_far: &serde_json::Value, has_told: bool| {
+        let begun = reply::of_value(so_far).ok().and_then(|completion| completion.choices.into_iter().next()?.ok());
+        let begun = begun.filter(|_| has_told);
+        Box::new(Failed { failure, reported: reply::reported(so_far), begun })
+    };
+    loop {
+        let chunk = match incoming.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(failure) => return Err(failed(failure, &streamed.so_far(), has_told)),
+        };
+        let read = streamed.push(chunk.as_ref(), &mut |part| {
+            has_told = true;
+            hear(part);
+        });
+        if let Err(problem) = read {
+            return Err(failed(unusable_event(model, problem, ask.n), &streamed.so_far(), has_told));
+        }
+        // Some servers hold the connection open after that.
+        if streamed.has_ended() {
+            break;
+        }
+    }
+    let whole = streamed.whole();
+    let completion = whole.problem.map_or_else(|| reply::of_value(&whole.value), Err);
+    completion.map_err(|problem| failed(unusable_event(model, problem, ask.n), &whole.value, has_told))
+}
+
+fn unbegun(failure: Failure) -> Box<Failed> {
+    Box::new(Failed { failure, reported: None, begun: None })
+}
+
+/// What is wrong with a reply that came whole.
+fn useless(
+    model: &OpenaiModel,
+    ask: Ask<'_>,
+    unusable: Unusable,
+    content_type: &ContentType,
+    body: &[u8],
+) -> Box<Failed> {
+    let failure = match unusable {
+        Unusable::Malformed(why) => {
+            let why = match content_type.other_than_json() {
                 Some(kind) => format!("a reply of type {}, {why}", excerpt(kind)),
                 None => why,
-            });
-            failure.hint = Some("check the provider's `base_url`: it usually ends with /v1".into());
-            Err((failure, reply::usage_of(&body)))
-        }
-        Err(Unusable::Error { status, message }) => {
-            let status = status.and_then(|status| reqwest::StatusCode::from_u16(status).ok());
-            let failure = match status.filter(|status| status.as_u16() >= 400) {
-                Some(status) => super::failure::from_status(status, &Default::default(), &body, ask.n),
-                None => Failure::new(ModelErrorKind::Server, message),
             };
-            let message = model.provider.redact(&failure.message);
-            Err((Failure { message, ..failure }, reply::usage_of(&body)))
+            let mut failure = Failure::new(ModelErrorKind::BadReply, model.provider.redact(&why));
+            failure.hint = Some("check the provider's `base_url`: it usually ends with /v1".into());
+            failure
+        }
+        Unusable::Error { status, message } => reported_error(model, status, message, body, ask.n),
+    };
+    Box::new(Failed { failure, reported: reply::usage_of(body), begun: None })
+}
+
+/// What is wrong with an event, or with the completion that all events together are.
+fn unusable_event(model: &OpenaiModel, unusable: Unusable, asked: u32) -> Failure {
+    match unusable {
+        Unusable::Malformed(why) => Failure::new(ModelErrorKind::BadReply, model.provider.redact(&why)),
+        Unusable::Error { status, message } => {
+            let body = serde_json::json!({"error": {"message": &message}}).to_string();
+            reported_error(model, status, message, body.as_bytes(), asked)
         }
     }
 }
@@ -187,8 +293,19 @@ fn work(completion: &Completion) -> f64 {
     1.0 + completion as f64 + prompt as f64 / 10.0
 }
 
+/// An error that a reply reports under a status of success.
+fn reported_error(model: &OpenaiModel, status: Option<u16>, message: String, body: &[u8], asked: u32) -> Failure {
+    let status = status.and_then(|status| reqwest::StatusCode::from_u16(status).ok());
+    let failure = match status.filter(|status| status.as_u16() >= 400) {
+        Some(status) => super::failure::from_status(status, &Default::default(), body, asked),
+        None => Failure::new(ModelErrorKind::Server, message),
+    };
+    let message = model.provider.redact(&failure.message);
+    Failure { message, ..failure }
+}
+
 /// Changes how requests are written where a refusal suggests it. True if the request is worth sending again.
-fn adapt(model: &OpenaiModel, failure: &Failure, warnings: &mut Vec<String>) -> bool {
+fn adapt(model: &OpenaiModel, failure: &Failure, streams: bool, warnings: &mut Vec<String>) -> bool {
     let dialect = model.quirks.dialect();
     match failure.remedy {
         Some(Remedy::MaxCompletionTokens) if !dialect.max_completion_tokens => {
@@ -200,6 +317,14 @@ fn adapt(model: &OpenaiModel, failure: &Failure, warnings: &mut Vec<String>) -> 
             if model.quirks.first_time(Warning::NoSeed) {
                 warnings.push(format!("{} refuses `seed`: its draws cannot be reproduced", model.subject()));
             }
+            true
+        }
+        Some(Remedy::NoStreamOptions) if streams && !dialect.no_stream_options => {
+            model.quirks.leave_stream_options_out();
+            true
+        }
+        Some(Remedy::NoStream) if streams && !dialect.no_stream => {
+            model.quirks.ask_for_no_stream();
             true
         }
         _ => false,

@@ -45,7 +45,14 @@ pub(super) async fn draw(model: &OpenaiModel, asked: Call<'_>, toll: &dyn Toll) 
     while !progress.queue.is_empty() {
         let calls = progress.queue.drain(..).map(async |chunk| {
             let seed = asked.first_seed.wrapping_add(chunk.draws.start);
-            let called = call(model, Ask { request: asked.request, n: chunk.draws.len() as u32, seed }, toll).await;
+            let ask = Ask {
+                request: asked.request,
+                n: chunk.draws.len() as u32,
+                seed,
+                on_text: asked.listener(),
+                trace: asked.trace,
+            };
+            let called = call(model, ask, toll).await;
             (chunk, called)
         });
         for (chunk, called) in join_all(calls).await {

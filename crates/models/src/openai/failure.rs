@@ -32,6 +32,10 @@ pub(crate) enum Remedy {
     MaxCompletionTokens,
     /// Leave out `seed`.
     NoSeed,
+    /// Leave out `stream_options`.
+    NoStreamOptions,
+    /// Do not ask for events.
+    NoStream,
 }
 
 impl Failure {
@@ -172,6 +176,12 @@ fn refused(line: String, said: &str, text: &str, json: Option<&Value>, asked: u3
     if param == Some("seed") || (text.contains("seed") && has_any(text, &refuses)) {
         return Failure::new(Kind::Refused, line).remedy(Remedy::NoSeed);
     }
+    if param == Some("stream_options") || text.contains("stream_options") {
+        return Failure::new(Kind::Refused, line).remedy(Remedy::NoStreamOptions);
+    }
+    if param == Some("stream") || (text.contains("stream") && has_any(text, &refuses)) {
+        return Failure::new(Kind::Refused, line).remedy(Remedy::NoStream);
+    }
     let no_model = ["not found", "not exist", "unknown model", "invalid model", "not a valid model", "no such model"];
     if text.contains("model_not_found") || (text.contains("model") && has_any(text, &no_model)) {
         return Failure::new(Kind::UnknownModel, line);
@@ -267,6 +277,18 @@ mod tests {
                 1,
                 Kind::Refused,
                 Some(Remedy::NoSeed),
+            ),
+            (
+                r#"{"error":{"message":"Unknown parameter: 'stream_options'.","param":"stream_options"}}"#,
+                1,
+                Kind::Refused,
+                Some(Remedy::NoStreamOptions),
+            ),
+            (
+                r#"{"error":{"message":"streaming is not supported for this model"}}"#,
+                1,
+                Kind::Refused,
+                Some(Remedy::NoStream),
             ),
             (
                 r#"{"error":{"message":"The model `gpt-9` does not exist or you do not have access to it.","code":"model_not_found"}}"#,

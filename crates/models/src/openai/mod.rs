@@ -15,6 +15,7 @@ mod model;
 mod provider;
 mod quirks;
 mod reply;
+mod stream;
 mod usage;
 mod wire;
 

@@ -14,7 +14,7 @@ use super::key::ApiKey;
 use super::limits::Limits;
 use super::model::OpenaiModel;
 use crate::retry::RetryPolicy;
-use crate::{ConnectOptions, ModelError, ModelErrorKind};
+use crate::{ConnectOptions, ModelError, ModelErrorKind, TraceContext};
 
 /// An OpenAI-compatible provider. Its models share connections, key, concurrency and rate limits.
 #[derive(Debug)]
@@ -92,16 +92,25 @@ impl OpenaiProvider {
         format!("provider {:?} at {}", self.name, self.base_url)
     }
 
-    /// One attempt at a completion: the body of a successful reply.
-    pub(super) async fn complete(&self, body: &Value, asked: u32) -> Result<(Vec<u8>, ContentType), Failure> {
+    /// One attempt at a completion: a successful reply, of which the body is still to come.
+    pub(super) async fn complete(
+        &self,
+        body: &Value,
+        asked: u32,
+        trace: Option<&TraceContext>,
+    ) -> Result<Incoming<'_>, Failure> {
         let request = self.client.post(format!("{}/chat/completions", self.base_url)).json(body).timeout(self.timeout);
-        self.send(request, asked).await
+        self.open(traced(request, trace), asked).await
     }
 
     /// One attempt at an embedding: the body of a successful reply.
-    pub(super) async fn embed(&self, body: &Value) -> Result<(Vec<u8>, ContentType), Failure> {
+    pub(super) async fn embed(
+        &self,
+        body: &Value,
+        trace: Option<&TraceContext>,
+    ) -> Result<(Vec<u8>, ContentType), Failure> {
         let request = self.client.post(format!("{}/embeddings", self.base_url)).json(body).timeout(self.timeout);
-        self.send(request, 1).await
+        self.send(traced(request, trace), 1).await
     }
 
     /// The tokens of a text by llama.cpp's `/tokenize`, which lies beside the versioned API; `None` if there is none.
@@ -115,26 +124,78 @@ impl OpenaiProvider {
         Some(value.get("tokens")?.as_array()?.len() as u64)
     }
 
-    async fn send(&self, mut request: RequestBuilder, asked: u32) -> Result<(Vec<u8>, ContentType), Failure> {
+    async fn send(&self, request: RequestBuilder, asked: u32) -> Result<(Vec<u8>, ContentType), Failure> {
+        let mut incoming = self.open(request, asked).await?;
+        let body = incoming.rest().await?;
+        Ok((body, incoming.content_type))
+    }
+
+    /// Sends a request and waits for the head of a successful reply.
+    async fn open(&self, mut request: RequestBuilder, asked: u32) -> Result<Incoming<'_>, Failure> {
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, key.header());
         }
-        let outcome = async {
-            let response = request.send().await.map_err(|e| failure::from_transport(&e, self.timeout))?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            let body = read(response, self.timeout).await?;
-            if !status.is_success() {
-                return Err(failure::from_status(status, &headers, &body, asked));
-            }
-            Ok((body, ContentType(headers.get("content-type").and_then(|v| v.to_str().ok()).map(str::to_owned))))
+        let response = request.send().await.map_err(|e| self.broken(&e))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let content_type = ContentType(headers.get("content-type").and_then(|v| v.to_str().ok()).map(str::to_owned));
+        let mut incoming = Incoming { provider: self, response, content_type, read: 0 };
+        if status.is_success() {
+            return Ok(incoming);
         }
-        .await;
-        outcome.map_err(|failure| Failure { message: self.redact(&failure.message), ..failure })
+        let body = incoming.rest().await?;
+        let failure = failure::from_status(status, &headers, &body, asked);
+        Err(Failure { message: self.redact(&failure.message), ..failure })
+    }
+
+    fn broken(&self, error: &reqwest::Error) -> Failure {
+        let failure = failure::from_transport(error, self.timeout);
+        Failure { message: self.redact(&failure.message), ..failure }
     }
 
     /// Removes the key from a text that a server sent.
     pub(super) fn redact(&self, text: &str) -> String {
         self.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text))
+    }
+}
+
+/// A reply of which the body is still to come.
+pub(super) struct Incoming<'a> {
+    provider: &'a OpenaiProvider,
+    response: Response,
+    pub(super) content_type: ContentType,
+    /// Bytes of the body so far.
+    read: usize,
+}
+
+impl Incoming<'_> {
+    /// The next bytes, up to a size that no honest reply reaches; `None` at the end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<impl AsRef<[u8]>>, Failure> {
+        const LARGEST: usize = 64 << 20;
+        let chunk = self.response.chunk().await.map_err(|e| self.provider.broken(&e))?;
+        self.read += chunk.as_ref().map_or(0, |chunk| chunk.len());
+        if self.read > LARGEST {
+            return Err(Failure::new(ModelErrorKind::BadReply, "the reply is larger than 64 MiB"));
+        }
+        Ok(chunk)
+    }
+
+    /// All that is still to come.
+    pub(super) async fn rest(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            body.extend_from_slice(chunk.as_ref());
+        }
+        Ok(body)
+    }
+}
+
+/// The request as a part of a trace.
+fn traced(request: RequestBuilder, trace: Option<&TraceContext>) -> RequestBuilder {
+    let Some(TraceContext { parent, state }) = trace else { return request };
+    let request = request.header("traceparent", parent);
+    match state {
+        Some(state) => request.header("tracestate", state),
+        None => request,
     }
 }
 
@@ -146,19 +207,11 @@ impl ContentType {
     pub(super) fn other_than_json(&self) -> Option<&str> {
         self.0.as_deref().filter(|kind| !kind.contains("json"))
     }
-}
 
-/// Reads a whole body, up to a size that no honest reply reaches.
-async fn read(mut response: Response, timeout: Duration) -> Result<Vec<u8>, Failure> {
-    const LARGEST: usize = 64 << 20;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| failure::from_transport(&e, timeout))? {
-        if body.len() + chunk.len() > LARGEST {
-            return Err(Failure::new(ModelErrorKind::BadReply, "the reply is larger than 64 MiB"));
-        }
-        body.extend_from_slice(&chunk);
+    /// Whether it is a stream of events.
+    pub(super) fn is_events(&self) -> bool {
+        self.0.as_deref().is_some_and(|kind| kind.starts_with("text/event-stream"))
     }
-    Ok(body)
 }
 
 fn parse_url(provider: &str, text: &str) -> Result<Url, ModelError> {

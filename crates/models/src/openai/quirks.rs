@@ -18,6 +18,8 @@ pub(super) struct Quirks {
     coverage: AtomicU8,
     max_completion_tokens: AtomicBool,
     no_seed: AtomicBool,
+    no_stream: AtomicBool,
+    no_stream_options: AtomicBool,
     no_tokenizer: AtomicBool,
     warned: [AtomicBool; Warning::COUNT],
     not_before: Mutex<Option<Instant>>,
@@ -44,6 +46,8 @@ impl Quirks {
             coverage: AtomicU8::new(0),
             max_completion_tokens: AtomicBool::new(false),
             no_seed: AtomicBool::new(false),
+            no_stream: AtomicBool::new(false),
+            no_stream_options: AtomicBool::new(false),
             no_tokenizer: AtomicBool::new(false),
             warned: Default::default(),
             not_before: Mutex::new(None),
@@ -73,7 +77,12 @@ impl Quirks {
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        Dialect { max_completion_tokens: self.max_completion_tokens.load(Relaxed), no_seed: self.no_seed.load(Relaxed) }
+        Dialect {
+            max_completion_tokens: self.max_completion_tokens.load(Relaxed),
+            no_seed: self.no_seed.load(Relaxed),
+            no_stream: self.no_stream.load(Relaxed),
+            no_stream_options: self.no_stream_options.load(Relaxed),
+        }
     }
 
     pub(super) fn say_max_completion_tokens(&self) {
@@ -82,6 +91,14 @@ impl Quirks {
 
     pub(super) fn leave_seed_out(&self) {
         self.no_seed.store(true, Relaxed);
+    }
+
+    pub(super) fn ask_for_no_stream(&self) {
+        self.no_stream.store(true, Relaxed);
+    }
+
+    pub(super) fn leave_stream_options_out(&self) {
+        self.no_stream_options.store(true, Relaxed);
     }
 
     pub(super) fn has_tokenizer(&self) -> bool {

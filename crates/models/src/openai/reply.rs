@@ -49,6 +49,11 @@ pub(crate) enum Unusable {
 pub(crate) fn parse(body: &[u8]) -> Result<Completion, Unusable> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|e| Unusable::Malformed(format!("not JSON ({e}): {}", excerpt(&String::from_utf8_lossy(body)))))?;
+    of_value(&value)
+}
+
+/// Reads a successful reply.
+pub(crate) fn of_value(value: &Value) -> Result<Completion, Unusable> {
     let choices = match value.get("choices") {
         Some(Value::Array(choices)) => choices.as_slice(),
         _ => &[],
@@ -56,13 +61,13 @@ pub(crate) fn parse(body: &[u8]) -> Result<Completion, Unusable> {
     if choices.is_empty() {
         if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
             let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-            return Err(Unusable::Error { status, message: error_message(&value) });
+            return Err(Unusable::Error { status, message: error_message(value) });
         }
         return Err(Unusable::Malformed(format!("no choices: {}", excerpt(&value.to_string()))));
     }
     Ok(Completion {
         choices: in_order(choices).into_iter().map(choice).collect(),
-        usage: reported(&value),
+        usage: reported(value),
         fingerprint: value
             .get("system_fingerprint")
             .and_then(Value::as_str)
@@ -147,7 +152,8 @@ fn text_parts(parts: &[Value]) -> String {
     parts.iter().filter(is_text).filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
 }
 
-fn reported(value: &Value) -> Option<Reported> {
+/// What a reply reports that it took.
+pub(crate) fn reported(value: &Value) -> Option<Reported> {
     let usage = value.get("usage")?;
     let count = |value: Option<&Value>| value.and_then(Value::as_u64);
     let prompt = count(usage.get("prompt_tokens"))?;

@@ -10,6 +10,10 @@ pub(crate) struct Dialect {
     pub(crate) max_completion_tokens: bool,
     /// Leave `seed` out: the provider refuses it.
     pub(crate) no_seed: bool,
+    /// Do not ask for events: the provider refuses `stream`.
+    pub(crate) no_stream: bool,
+    /// Leave `stream_options` out: the provider refuses it.
+    pub(crate) no_stream_options: bool,
 }
 
 /// The body that asks for `n` choices of a request, the first one with `seed`.
@@ -46,6 +50,15 @@ pub(crate) fn body(model: &str, request: &Request, n: u32, seed: u32, dialect: D
         None => {}
     }
     Value::Object(body)
+}
+
+/// The same body, which asks for the completion as events, with what it took at their end.
+pub(crate) fn streamed(mut body: Value, dialect: Dialect) -> Value {
+    body["stream"] = Value::Bool(true);
+    if !dialect.no_stream_options {
+        body["stream_options"] = json!({"include_usage": true});
+    }
+    body
 }
 
 /// The body that asks for the embedding of a request's text.
@@ -114,10 +127,18 @@ mod tests {
 
     #[test]
     fn one_sample_is_asked_for_without_n_and_dialects_are_spoken() {
-        let dialect = Dialect { max_completion_tokens: true, no_seed: true };
+        let dialect = Dialect { max_completion_tokens: true, no_seed: true, ..Dialect::default() };
         let body = body("m", &request(), 1, 7, dialect);
         assert!(body.get("n").is_none() && body.get("seed").is_none() && body.get("max_tokens").is_none());
         assert_eq!(body["max_completion_tokens"], 16);
+    }
+
+    #[test]
+    fn events_are_asked_for_with_what_they_took() {
+        let asked = |dialect| streamed(body("m", &request(), 1, 7, dialect), dialect);
+        let body = asked(Dialect::default());
+        assert_eq!((&body["stream"], &body["stream_options"]), (&json!(true), &json!({"include_usage": true})));
+        assert!(asked(Dialect { no_stream_options: true, ..Dialect::default() }).get("stream_options").is_none());
     }
 
     #[test]

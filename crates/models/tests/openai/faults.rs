@@ -178,7 +178,7 @@ async fn keys_are_sent_and_never_shown() {
     let ProviderKind::Openai(openai) = &setup.provider.kind else { unreachable!() };
     let provider = agenttts_models::openai::OpenaiProvider::new(&setup.provider, openai, &options()).unwrap();
     let model = provider.model(&setup.spec);
-    let reply = model.draw(Call { request: &question(), n: 1, first_seed: 0 }).await;
+    let reply = model.draw(Call::new(&question(), 1, 0)).await;
     let error = reply.draws[0].as_ref().unwrap_err();
     assert_eq!((error.kind, reply.billed.calls), (ModelErrorKind::Unauthorised, 1));
     let listed = provider.list_models().await.unwrap_err();

@@ -4,6 +4,7 @@
 mod embeddings;
 mod faults;
 mod samples;
+mod streams;
 mod tokens;
 
 use std::sync::Arc;
@@ -95,7 +96,7 @@ fn question() -> Request {
 }
 
 async fn draw(model: &Arc<dyn Model>, request: &Request, n: u32) -> Reply {
-    model.draw(Call { request, n, first_seed: 1000 }).await
+    model.draw(Call::new(request, n, 1000)).await
 }
 
 fn texts(reply: &Reply) -> Vec<String> {

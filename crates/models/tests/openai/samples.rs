@@ -31,7 +31,7 @@ async fn n_samples_come_from_one_call_each_with_its_seed() {
     assert_eq!((&body["n"], &body["seed"], &body["stop"]), (&json!(8), &json!(1000), &json!(["\n\n"])));
     // One after the other they are the same samples.
     for (j, text) in texts.iter().enumerate() {
-        let one = model.draw(Call { request: &question(), n: 1, first_seed: 1000 + j as u32 }).await;
+        let one = model.draw(Call::new(&question(), 1, 1000 + j as u32)).await;
         assert_eq!(one.draws[0].as_ref().unwrap().text, *text);
     }
 }

@@ -1,11 +1,9 @@
 //! `/v1/chat/completions`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use agenttts_engine::Answer;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::{Stream, StreamExt, stream};
@@ -14,6 +12,7 @@ use serde_json::{Value, json};
 use super::input::of_messages;
 use super::reply::{About, text, usage};
 use super::request::{ChatRequest, Common, parse};
+use super::streamed::{Told, event_stream, told};
 use crate::access::Client;
 use crate::answering::{Admitted, Asked};
 use crate::api_error::ApiError;
@@ -38,7 +37,7 @@ pub(crate) async fn chat(
         let with_usage = common.stream_options.as_ref().is_some_and(|o| o.include_usage == Some(true));
         return Ok(event_stream(events(admitted, about, with_usage)));
     }
-    let answers = admitted.answer().await?;
+    let answers = admitted.answer(None).await?;
     let choice = |(index, answer): (usize, &Answer)| {
         let message = json!({"role": "assistant", "content": text(&answer.output), "refusal": null});
         json!({"index": index, "message": message, "logprobs": null, "finish_reason": "stop"})
@@ -84,45 +83,33 @@ pub(super) fn asked(
     })
 }
 
-/// An answer as events. An error in mid-stream is an event of its own, in the form of the API.
-pub(super) fn event_stream(events: impl Stream<Item = Value> + Send + 'static) -> Response {
-    let lines = events.map(|event| event.to_string()).chain(stream::iter(["[DONE]".to_owned()]));
-    let events = lines.map(|line| Ok::<_, Infallible>(Event::default().data(line)));
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+fn events(admitted: Admitted, about: About, with_usage: bool) -> impl Stream<Item = Value> + Send {
+    // Whoever waits sees at once that the request was taken.
+    let role = |index| about.chunk(index, json!({"role": "assistant", "content": ""}), Value::Null);
+    let first: Vec<Value> = (0..admitted.answers() as usize).map(role).collect();
+    let event = move |told: Told| match told {
+        Told::Part(index, part) => vec![about.chunk(index, json!({"content": part}), Value::Null)],
+        Told::Failed(error) => vec![error.json()],
+        Told::End(answers) => {
+            let last = |index| about.chunk(index, json!({}), json!("stop"));
+            let mut events: Vec<Value> = (0..answers.len()).map(last).collect();
+            if let Some(last) = events.last_mut() {
+                last["agenttts"] = about.ours(&answers);
+            }
+            if with_usage {
+                let mut tail = about.frame("chat.completion.chunk", json!([]));
+                tail.insert("usage".into(), usage(&answers));
+                events.push(Value::Object(tail));
+            }
+            events
+        }
+    };
+    stream::iter(first).chain(told(admitted).map(event).flat_map(stream::iter))
 }
 
-fn events(admitted: Admitted, about: About, with_usage: bool) -> impl Stream<Item = Value> + Send {
-    let chunk = |about: &About, index: usize, delta: Value, finish: Value| {
+impl About {
+    fn chunk(&self, index: usize, delta: Value, finish: Value) -> Value {
         let choice = json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish});
-        about.frame("chat.completion.chunk", json!([choice]))
-    };
-    // Whoever waits sees at once that the request was taken.
-    let first = chunk(&about, 0, json!({"role": "assistant", "content": ""}), Value::Null);
-    let rest = async move {
-        let answers = match admitted.answer().await {
-            Ok(answers) => answers,
-            Err(error) => return vec![error.json()],
-        };
-        let mut events = Vec::new();
-        for (index, answer) in answers.iter().enumerate() {
-            let role = if index == 0 { json!({}) } else { json!({"role": "assistant"}) };
-            let mut delta = role;
-            delta["content"] = Value::String(text(&answer.output));
-            events.push(chunk(&about, index, delta, Value::Null));
-        }
-        for index in 0..answers.len() {
-            let mut last = chunk(&about, index, json!({}), json!("stop"));
-            if index + 1 == answers.len() {
-                last.insert("agenttts".into(), about.ours(&answers));
-            }
-            events.push(last);
-        }
-        if with_usage {
-            let mut tail = about.frame("chat.completion.chunk", json!([]));
-            tail.insert("usage".into(), usage(&answers));
-            events.push(tail);
-        }
-        events.into_iter().map(Value::Object).collect()
-    };
-    stream::once(async { Value::Object(first) }).chain(stream::once(rest).flat_map(stream::iter))
+        Value::Object(self.frame("chat.completion.chunk", json!([choice])))
+    }
 }

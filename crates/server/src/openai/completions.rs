@@ -6,14 +6,16 @@ use agenttts_engine::Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::chat::{about, asked, event_stream, prepare};
+use super::chat::{about, asked, prepare};
 use super::input::of_text;
-use super::reply::{text, usage};
+use super::reply::{About, text, usage};
 use super::request::{CompletionRequest, parse};
+use super::streamed::{Told, event_stream, told};
 use crate::access::Client;
+use crate::answering::Admitted;
 use crate::api_error::ApiError;
 use crate::app::{App, Body, RequestId};
 
@@ -31,23 +33,42 @@ pub(crate) async fn completions(
     let fields = of_text(prompt, beside, &plan.inputs).map_err(|error| error.param("prompt"))?;
     let about = about(&id, &request.model, &plan, &common);
     let admitted = asked(plan, fields, &common, &client, id)?.admit(&app).await?;
-    let streamed = common.stream == Some(true);
-    let with_usage = common.stream_options.as_ref().is_some_and(|o| o.include_usage == Some(true));
-    let whole = async move {
-        let answers = admitted.answer().await?;
-        let choice = |(index, answer): (usize, &Answer)| json!({"index": index, "text": text(&answer.output), "logprobs": null, "finish_reason": "stop"});
-        let mut reply = about.frame("text_completion", answers.iter().enumerate().map(choice).collect());
-        reply.insert("agenttts".into(), about.ours(&answers));
-        if with_usage || !streamed {
-            reply.insert("usage".into(), usage(&answers));
-        }
-        Ok::<_, ApiError>(reply)
-    };
-    if streamed {
-        let events = async { whole.await.map_or_else(|error| error.json(), Value::Object) };
-        return Ok(event_stream(stream::once(events).boxed()));
+    if common.stream == Some(true) {
+        let with_usage = common.stream_options.as_ref().is_some_and(|o| o.include_usage == Some(true));
+        return Ok(event_stream(events(admitted, about, with_usage)));
     }
-    Ok(Json(whole.await?).into_response())
+    let answers = admitted.answer(None).await?;
+    let choice = |(index, answer): (usize, &Answer)| choice(index, &text(&answer.output), json!("stop"));
+    let mut reply = about.frame("text_completion", answers.iter().enumerate().map(choice).collect());
+    reply.insert("agenttts".into(), about.ours(&answers));
+    reply.insert("usage".into(), usage(&answers));
+    Ok(Json(reply).into_response())
+}
+
+fn choice(index: usize, text: &str, finish: Value) -> Value {
+    json!({"index": index, "text": text, "logprobs": null, "finish_reason": finish})
+}
+
+fn events(admitted: Admitted, about: About, with_usage: bool) -> impl Stream<Item = Value> + Send {
+    let event = move |told: Told| match told {
+        Told::Part(index, part) => {
+            vec![Value::Object(about.frame("text_completion", json!([choice(index, &part, Value::Null)])))]
+        }
+        Told::Failed(error) => vec![error.json()],
+        Told::End(answers) => {
+            let choices = (0..answers.len()).map(|index| choice(index, "", json!("stop"))).collect();
+            let mut last = about.frame("text_completion", choices);
+            last.insert("agenttts".into(), about.ours(&answers));
+            let mut events = vec![Value::Object(last)];
+            if with_usage {
+                let mut tail = about.frame("text_completion", json!([]));
+                tail.insert("usage".into(), usage(&answers));
+                events.push(Value::Object(tail));
+            }
+            events
+        }
+    };
+    told(admitted).map(event).flat_map(stream::iter)
 }
 
 fn prompt(prompt: &Value) -> Result<&str, ApiError> {

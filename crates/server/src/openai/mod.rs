@@ -6,6 +6,7 @@ mod input;
 mod models;
 mod reply;
 mod request;
+mod streamed;
 
 pub(crate) use chat::chat;
 pub(crate) use completions::completions;

@@ -42,6 +42,8 @@ struct AboutPlan {
     /// The fields of an input that it reads.
     input: BTreeSet<String>,
     stages: Vec<PlanStage>,
+    /// Whether a streamed answer comes as it is decoded, and not whole at its end.
+    streams: bool,
     measured: Option<Measured>,
 }
 
@@ -76,6 +78,7 @@ fn entry(name: &str, plan: &Served) -> Model {
             trial: plan.trial,
             input: plan.inputs.clone(),
             stages: plan.stages.clone(),
+            streams: plan.runner.tells(),
             measured: plan.measured.clone(),
         },
     }

@@ -74,19 +74,31 @@ pub(crate) struct Found {
 impl Found {
     /// Searches. The plan's models are then at `upstream`, which may misbehave.
     pub(crate) async fn over(upstream: &FaultServer) -> Self {
+        Found::of(PIPELINE, upstream).await
+    }
+
+    /// The same with a last stage that is the given lines of a pipeline file, and models that are always right and are tried
+    /// three times.
+    pub(crate) async fn with_last_stage(lines: &str, upstream: &FaultServer) -> Self {
+        let (before, after) = PIPELINE.rsplit_once("samples = [1, 2, 4]").unwrap();
+        let pipeline = format!("{before}{lines}{after}").replace("retries = 0", "retries = 2");
+        Found::of(&pipeline.replace("p55", "p100").replace("p90", "p100"), upstream).await
+    }
+
+    async fn of(pipeline: &str, upstream: &FaultServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let healthy = FaultServer::start(Config::default()).await.unwrap();
         let found = Found { folder };
-        found.search(&healthy.base_url(), "sums").await;
+        found.search(&pipeline.replace("BASE_URL", &healthy.base_url()), "sums").await;
         healthy.stop().await;
         found.move_to(&upstream.base_url());
         found
     }
 
     /// Searches, and writes `NAME.plan.toml`.
-    async fn search(&self, base_url: &str, name: &str) {
+    async fn search(&self, pipeline: &str, name: &str) {
         let folder = self.folder.path();
-        fs::write(folder.join("pipeline.toml"), PIPELINE.replace("BASE_URL", base_url)).unwrap();
+        fs::write(folder.join("pipeline.toml"), pipeline).unwrap();
         fs::write(folder.join("look.j2"), "{{ question }}\nanswer: seen").unwrap();
         fs::write(folder.join("answer.j2"), "{{ look }}\n{{ question }}").unwrap();
         let line = |i: u32| format!("{{\"question\": \"sum {i}\\nanswer: {i}\", \"answer\": \"{i}\"}}\n");

@@ -114,6 +114,11 @@ impl Parser {
         Ok(Parser(kind))
     }
 
+    /// Whether the output is the text itself, but for white space around it.
+    pub(crate) fn is_verbatim(&self) -> bool {
+        matches!(self.0, Kind::Text)
+    }
+
     /// The output that a sample's text holds. `fields` are those of the example that the sample answers.
     pub fn parse(&self, text: &str, fields: &Map<String, Value>) -> Result<Value, ParseFailure> {
         let text = text.trim();

@@ -81,7 +81,7 @@ impl AgentModel for Connected {
             },
         };
         let started = Instant::now();
-        let call = Call { request: &request, n: 1, first_seed: seed };
+        let call = Call::new(&request, 1, seed);
         let reply = self.runtime.block_on(self.model.draw(call));
         let seconds = started.elapsed().as_secs_f64();
         match reply.draws.into_iter().next() {
