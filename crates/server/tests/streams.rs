@@ -52,7 +52,7 @@ impl Events {
                     None => continue,
                 }
             }
-            let chunk = self.response.chunk().await.unwrap().expect("the stream ends with [DONE]");
+            let chunk = self.response.chunk().await.unwrap().unwrap();
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
@@ -60,7 +60,7 @@ impl Events {
     /// The next text that is not empty.
     async fn text(&mut self) -> String {
         loop {
-            let event = self.next().await.expect("a text comes");
+            let event = self.next().await.unwrap();
             let text = text(&event);
             if !text.is_empty() {
                 return text;
