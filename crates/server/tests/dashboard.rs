@@ -338,7 +338,8 @@ async fn what_is_not_there_is_told_with_what_to_do() {
         assert!(fault["error"]["hint"].is_string(), "{path}: {fault}");
     }
     for path in ["/api/studies/small-1/trials?sort=colour", "/api/studies/small-1/trials/two"] {
-        let (status, _) = bench.ask(Method::GET, path, &[], Value::Null).await;
+        let (status, fault) = bench.ask(Method::GET, path, &[], Value::Null).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(fault["error"]["message"].is_string() && fault["error"]["hint"].is_string(), "{path}: {fault}");
     }
 }

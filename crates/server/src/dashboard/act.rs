@@ -3,12 +3,13 @@
 use agenttts_core::StudyState;
 use agenttts_engine::{Observers, ResumeOptions, StopHandle, StudyContext, resume_study};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
+use super::query::Path;
 use super::view::{DashboardState, Run, lock};
 
 /// What was done.

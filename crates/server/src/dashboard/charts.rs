@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use agenttts_core::{Estimate, Explanation, Guideline, Plan, ScalingCurve};
 use agenttts_engine::{Fate, MOST_EXPLAINED, PlanLine, Said, TrialIndex, TrialLine};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
+use super::query::{Path, Query};
 use super::view::DashboardState;
 
 /// Points of a plot at the most.

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use agenttts_core::StudyState;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::Fault;
+use super::query::{Path, Query};
 use super::view::{DashboardState, blocking};
 
 /// How often the store is looked at.

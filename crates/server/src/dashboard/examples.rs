@@ -3,12 +3,13 @@
 use agenttts_engine::ExampleTrace;
 use agenttts_store::ExampleOutcome;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::Fault;
+use super::query::{Path, Query};
 use super::trials::trial_of;
 use super::view::DashboardState;
 

@@ -13,6 +13,7 @@ mod examples;
 mod guard;
 mod pages;
 mod playground;
+mod query;
 mod studies;
 mod trials;
 mod view;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use agenttts_core::text::escaped;
 use agenttts_engine::{Glance, Said, glances};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
+use super::query::Path;
 use super::view::{DashboardState, blocking};
 
 /// How long a report may take: nobody looks at half of one.

@@ -3,11 +3,12 @@
 use agenttts_core::StudySummary;
 use agenttts_engine::{Glance, glances};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::Fault;
+use super::query::Path;
 use super::view::{DashboardState, blocking, lock};
 
 /// All studies.

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use agenttts_core::{Comparison, Estimate, Finding, Plan, Span, Trial, TrialState};
 use agenttts_engine::{Fate, TrialIndex, TrialLine, View};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
+use super::query::{Path, Query};
 use super::view::DashboardState;
 
 /// Trials of a page at the most.
