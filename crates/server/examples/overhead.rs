@@ -21,16 +21,17 @@ async fn main() {
             let line = load(Arc::new(target), requests.parse().unwrap(), connections.parse().unwrap()).await;
             println!("{}", json!({"name": name, "connections": connections, "load": line}));
         }
-        ["eight", requests, url] => println!("{}", eight(requests.parse().unwrap(), url).await),
-        _ => panic!("upstream PORT LATENCY_MS | load REQUESTS CONNECTIONS NAME URL MODEL KEY | eight REQUESTS URL"),
+        ["eight", rounds, direct, through] => println!("{}", eight(rounds.parse().unwrap(), direct, through).await),
+        _ => panic!("upstream PORT LATENCY_MS | load REQUESTS CONNECTIONS NAME URL MODEL KEY | eight ROUNDS URL URL"),
     }
 }
 
-/// Answers every call alike after `latency_ms`; the model `spread` takes up to half as long again, by the seed.
+/// Answers every call alike after `latency_ms`; the model `spread` takes up to half as long again, by the seed, so that of eight
+/// seeds in a row each takes another time.
 async fn upstream(port: u16, latency_ms: u64) {
     let answer = move |Json(body): Json<Value>| async move {
         let seed = if body["model"] == "spread" { body["seed"].as_u64().unwrap_or(0) } else { 0 };
-        let spread = latency_ms * (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) / 512;
+        let spread = latency_ms * (seed % 8) / 16;
         tokio::time::sleep(Duration::from_millis(latency_ms + spread)).await;
         let message = json!({"role": "assistant", "content": "4"});
         Json(json!({
@@ -93,24 +94,44 @@ async fn one(client: &reqwest::Client, target: &Target) -> bool {
     }
 }
 
-/// The slowest of eight direct calls at once, many times: what eight samples of one stage take at least. The seeds spread over
-/// the mock's latencies.
-async fn eight(requests: u64, url: &str) -> Value {
+/// Eight samples of one stage through a plan, beside the slowest of eight direct calls at once: what they take at least. Both in
+/// turn, so that the machine is in the same state for both; the mock takes equally long for any eight seeds in a row.
+async fn eight(rounds: u64, direct: &str, through: &str) -> Value {
     let client = client();
-    let mut times = Vec::new();
-    for round in 0..requests {
+    let (mut of_direct, mut of_through, mut added) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
         let start = Instant::now();
         let calls = (0..8u64).map(|j| {
             let body =
                 json!({"model": "spread", "seed": round * 8 + j, "messages": [{"role": "user", "content": "x"}]});
-            let call = client.post(url).json(&body).send();
+            let call = client.post(direct).json(&body).send();
             async move { call.await.unwrap().bytes().await.unwrap() }
         });
         futures::future::join_all(calls).await;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
+        let slowest = start.elapsed().as_secs_f64() * 1e3;
+        let start = Instant::now();
+        let messages = json!([{"role": "user", "content": "two and two\nanswer: 4"}]);
+        let body = json!({"model": "bench", "seed": round, "messages": messages});
+        let reply = client.post(through).json(&body).send().await.unwrap();
+        assert!(reply.status().is_success(), "the plan answers");
+        reply.bytes().await.unwrap();
+        let took = start.elapsed().as_secs_f64() * 1e3;
+        // The first ones open connections.
+        if round >= rounds / 10 {
+            of_direct.push(slowest);
+            of_through.push(took);
+            added.push(took - slowest);
+        }
     }
-    times.sort_by(f64::total_cmp);
-    json!({"p50": times[times.len() / 2], "p95": times[times.len() * 95 / 100]})
+    let at = |times: &mut Vec<f64>, percent: usize| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() * percent / 100]
+    };
+    json!({
+        "direct_p50": at(&mut of_direct, 50), "direct_p95": at(&mut of_direct, 95),
+        "through_p50": at(&mut of_through, 50), "through_p95": at(&mut of_through, 95),
+        "added_p50": at(&mut added, 50), "added_p95": at(&mut added, 95),
+    })
 }
 
 fn client() -> reqwest::Client {
