@@ -126,7 +126,9 @@ impl Failure {
                 }
             },
             Failure::Server(ServerError::Plan(_) | ServerError::Keys(_) | ServerError::Tls { .. }) => Exit::Input,
-            Failure::Server(ServerError::OpenToAll { .. } | ServerError::Examples { .. }) => Exit::Usage,
+            Failure::Server(
+                ServerError::OpenToAll { .. } | ServerError::Examples { .. } | ServerError::Telemetry(_),
+            ) => Exit::Usage,
             Failure::Server(ServerError::Listen { .. } | ServerError::Io(_)) => Exit::Server,
             Failure::Stopped { error, .. } => error.exit(),
             Failure::Write { .. } | Failure::NoStudy(_) => Exit::Store,

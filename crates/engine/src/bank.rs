@@ -134,6 +134,7 @@ impl Errand {
             stream: self.stream,
             kind: self.kind,
             on_text: None,
+            listener: None,
         }
     }
 }

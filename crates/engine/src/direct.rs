@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use agenttts_core::{ModelSpec, Usage};
-use agenttts_models::Call;
+use agenttts_models::{Call, OnText};
 use agenttts_store::{Amounts, Limits};
 use async_trait::async_trait;
 
 use crate::bank::{refusal, upper_bound};
 use crate::budget::{amounts, billed, lock};
+use crate::listener::CallBegins;
 use crate::source::{DrawError, Got, GotSample, Source, Want};
 use crate::workshop::ModelSet;
 
@@ -91,8 +92,29 @@ impl Source for Direct<'_> {
         let bound = upper_bound(connected, want.request, want.n).map_err(DrawError::of_model)?;
         let call = self.meter.open(amounts(&connected.spec, &bound), &self.limits)?;
         let first_seed = want.request.key(connected.model.identity()).seed(want.stream, want.first);
-        let reply =
-            connected.model.draw(Call { on_text: want.on_text, ..Call::new(want.request, want.n, first_seed) }).await;
+        let heard = want.listener.and_then(|listener| {
+            listener.call(&CallBegins {
+                model: &connected.spec,
+                purpose: want.kind.purpose(),
+                request: want.request,
+                samples: want.n,
+                first_seed,
+                is_heard: want.on_text.is_some(),
+            })
+        });
+        let hear = |part: &str| {
+            heard.iter().for_each(|heard| heard.text());
+            want.on_text.iter().for_each(|hear| hear(part));
+        };
+        let reply = connected
+            .model
+            .draw(Call {
+                on_text: want.on_text.map(|_| &hear as &OnText<'_>),
+                trace: heard.as_ref().and_then(|heard| heard.trace()),
+                ..Call::new(want.request, want.n, first_seed)
+            })
+            .await;
+        heard.iter().for_each(|heard| heard.end(&reply));
         call.settle(&connected.spec, reply.billed, want.n);
         let mut samples = Vec::with_capacity(reply.draws.len());
         for draw in reply.draws {

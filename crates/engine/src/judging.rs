@@ -143,8 +143,10 @@ impl Judging<'_> {
         n: u32,
         kind: CallKind,
     ) -> Result<Vec<GotSample>, DrawError> {
-        let got =
-            self.source.samples(Want { model, request, first: 0, n, stream: self.stream, kind, on_text: None }).await?;
+        let got = self
+            .source
+            .samples(Want { model, request, first: 0, n, stream: self.stream, kind, on_text: None, listener: None })
+            .await?;
         *lock(&self.drawn) += got.drawn;
         if got.samples.len() == n as usize {
             return Ok(got.samples);

@@ -55,7 +55,7 @@ pub use execute::Adaptive;
 pub use expected::{Expected, Spread};
 pub use fit::LeftOut;
 pub use forecast::{Forecast, forecast};
-pub use listener::Listener;
+pub use listener::{CallBegins, CallListener, Listener, StageEnds, StageListener};
 pub use load::{FactsLookup, LoadOptions, Loaded, PIPELINE_FILE, load_pipeline, load_pipeline_with};
 pub use look::{
     CombinedLook, ExampleTrace, Fate, Glance, Lead, LookError, Looked, MOST_EXPLAINED, PlanLine, RunLook, Said,

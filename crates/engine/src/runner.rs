@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use agenttts_core::{Choice, CostModel, Example, ModelIdentity, Plan, Usage};
+use agenttts_core::{Choice, CostModel, Example, ModelIdentity, Plan, ProviderSpec, Usage};
 use agenttts_models::ModelError;
 use agenttts_store::Limits;
 use schemars::JsonSchema;
@@ -236,6 +236,11 @@ impl Runner {
     /// pick something from the text, are there only at the end.
     pub fn tells(&self) -> bool {
         self.executor.tells(&self.plan)
+    }
+
+    /// Where its models are.
+    pub fn providers(&self) -> &[ProviderSpec] {
+        &self.executor.pipeline().providers
     }
 
     /// Which weights answer, by the model's name.

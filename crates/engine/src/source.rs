@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::error::EngineError;
 use crate::event::Limit;
+use crate::listener::StageListener;
 
 /// Gives samples of requests.
 #[async_trait]
@@ -31,6 +32,8 @@ pub(crate) struct Want<'a> {
     pub(crate) kind: CallKind,
     /// Who hears the text of the one sample, where the source can tell it.
     pub(crate) on_text: Option<&'a OnText<'a>>,
+    /// Who hears of the call, where the source makes one for an answer.
+    pub(crate) listener: Option<&'a dyn StageListener>,
 }
 
 /// What a call is for; the ledger books by it.

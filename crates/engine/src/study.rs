@@ -555,6 +555,7 @@ impl Session {
             stream: draws,
             kind: CallKind::Agent,
             on_text: None,
+            listener: None,
         };
         let answered = tokio::select! {
             answered = self.bank.samples(want) => answered,

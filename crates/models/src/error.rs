@@ -47,6 +47,26 @@ pub enum ModelErrorKind {
 }
 
 impl ModelErrorKind {
+    /// The kind as logs and traces name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MissingKey => "missing-key",
+            Self::Unauthorised => "unauthorised",
+            Self::UnknownModel => "unknown-model",
+            Self::Unreachable => "unreachable",
+            Self::RateLimited => "rate-limited",
+            Self::Timeout => "timeout",
+            Self::Server => "server",
+            Self::Refused => "refused",
+            Self::BadReply => "bad-reply",
+            Self::ContextOverflow => "context-overflow",
+            Self::BadFile => "bad-file",
+            Self::Engine => "engine",
+            Self::NotOnTape => "not-on-tape",
+            Self::Withheld => "withheld",
+        }
+    }
+
     /// Whether every further call would fail alike, so that the study should stop rather than count failures.
     pub fn is_fatal(self) -> bool {
         matches!(self, Self::MissingKey | Self::Unauthorised | Self::UnknownModel | Self::BadFile | Self::NotOnTape)

@@ -27,6 +27,7 @@ pub use embedded::{Embedded, EmbeddedOptions, LazyEmbedded};
 pub use error::{ModelError, ModelErrorKind};
 pub use provider::{ConnectOptions, EmbeddedFactory, Env, connect};
 pub use retry::RetryPolicy;
+pub use tls::install_crypto;
 pub use toll::{Free, Toll};
 
 /// A model from which samples are drawn.
@@ -164,7 +165,7 @@ pub struct Outage {
 }
 
 /// What a call returned.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reply {
     /// One entry per sample asked for, in order.
     pub draws: Vec<Result<Draw, ModelError>>,
@@ -174,11 +175,15 @@ pub struct Reply {
     pub warnings: Vec<String>,
     /// The provider's fingerprint of the weights, where it reports one.
     pub fingerprint: Option<String>,
+    /// The provider's name of the reply, where it gives one; of several replies, of the first.
+    pub response_id: Option<String>,
+    /// The model that answered, as the provider calls it.
+    pub response_model: Option<String>,
 }
 
 impl Reply {
     /// A reply in which every sample failed for the same reason.
     pub fn failed(n: u32, error: ModelError, billed: Usage) -> Self {
-        Reply { draws: (0..n).map(|_| Err(error.clone())).collect(), billed, warnings: Vec::new(), fingerprint: None }
+        Reply { draws: (0..n).map(|_| Err(error.clone())).collect(), billed, ..Reply::default() }
     }
 }

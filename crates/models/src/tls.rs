@@ -1,9 +1,9 @@
-//! TLS for every HTTP client of this crate.
+//! TLS for every HTTP client.
 
 use std::sync::Once;
 
 /// Installs ring as the process's TLS cryptography, once. A provider that the host program chose before us is kept.
-pub(crate) fn install_crypto() {
+pub fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // An error means that one is installed already, which serves as well.

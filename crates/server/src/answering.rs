@@ -1,16 +1,20 @@
 //! One request through a plan: admitted, limited in time and cost, and booked whatever becomes of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agenttts_engine::{Answer, EngineError, EngineErrorKind, Limits, Listener, Meter, RunOptions};
+use agenttts_core::Choice;
+use agenttts_engine::{Answer, EngineError, EngineErrorKind, Limits, Listener, Meter, RunOptions, StageListener};
 use agenttts_models::ModelErrorKind;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use crate::api_error::ApiError;
-use crate::app::App;
+use crate::app::{App, Identity};
 use crate::plans::{AnswerFacts, Ended, Pass, Refused, Served};
+use crate::telemetry::RequestSpan;
 
 /// A request that is ready for its plan.
 pub(crate) struct Asked {
@@ -24,7 +28,7 @@ pub(crate) struct Asked {
     /// Seconds from its arrival, at most what the server grants.
     pub(crate) deadline: Option<f64>,
     pub(crate) client: String,
-    pub(crate) id: String,
+    pub(crate) identity: Identity,
 }
 
 /// A request that was admitted.
@@ -57,6 +61,7 @@ impl Asked {
             None => most,
         };
         let deadline = Duration::from_secs_f64(seconds);
+        self.identity.span.iter().for_each(|span| span.goes_to(&self.plan));
         let mut booking = Booking::new(app.clone(), &self);
         let refused = match tokio::time::timeout(deadline, app.gate.enter(&self.client)).await {
             Ok(Ok(pass)) => {
@@ -74,17 +79,35 @@ impl Asked {
 /// The next part of an answer, and which of a request's answers it is.
 pub(crate) type Part = (u32, String);
 
-/// Tells the parts of one answer.
-#[derive(Debug)]
+/// Tells the parts of one answer, and traces what is done for it.
 struct Teller {
     index: u32,
-    parts: mpsc::UnboundedSender<Part>,
+    parts: Option<mpsc::UnboundedSender<Part>>,
+    span: Option<Arc<RequestSpan>>,
 }
 
 impl Listener for Teller {
     fn text(&self, part: &str) {
-        // Nobody hears it where the request was given up.
-        let _ = self.parts.send((self.index, part.to_owned()));
+        if let Some(parts) = &self.parts {
+            self.span.iter().for_each(|span| span.text());
+            // Nobody hears it where the request was given up.
+            let _ = parts.send((self.index, part.to_owned()));
+        }
+    }
+
+    fn hears_text(&self) -> bool {
+        self.parts.is_some()
+    }
+
+    fn stage(&self, name: &str, choice: &Choice) -> Option<Box<dyn StageListener>> {
+        let span = self.span.as_ref()?;
+        Some(Box::new(span.stage(name, choice)))
+    }
+}
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller").field("index", &self.index).finish_non_exhaustive()
     }
 }
 
@@ -102,24 +125,30 @@ impl Admitted {
     /// What went wrong, as a client may read it; the log has it whole.
     pub(crate) async fn answer(mut self, parts: Option<mpsc::UnboundedSender<Part>>) -> Result<Vec<Answer>, ApiError> {
         let left = self.deadline.saturating_sub(self.arrived.elapsed());
-        let Asked { plan, fields, answers, first_draw, limits, id, .. } = &self.asked;
+        let Asked { plan, fields, answers, first_draw, limits, identity, .. } = &self.asked;
+        let Identity { id, span } = identity;
+        let trace = span.as_ref().map(|span| span.trace_id());
         let meter = &self.booking.meter;
         let adaptive = self.booking.app.adaptive;
         let one = |index: u32| {
             let draw = first_draw.wrapping_add(index);
-            let teller = |parts: &mpsc::UnboundedSender<Part>| Teller { index, parts: parts.clone() };
-            let listener = parts.as_ref().map(|parts| Arc::new(teller(parts)) as Arc<dyn Listener>);
+            let teller = Teller { index, parts: parts.clone(), span: span.clone() };
+            let is_heard = teller.parts.is_some() || teller.span.is_some();
+            let listener = is_heard.then(|| Arc::new(teller) as Arc<dyn Listener>);
             let options = RunOptions { draw, limits: *limits, meter: meter.clone(), adaptive, listener };
             let fields = fields.clone();
             async move { plan.runner.run_with(fields, &options).await }
         };
         let all = futures::future::try_join_all((0..*answers).map(one));
-        let result = tokio::time::timeout(left, all).await;
+        // What others log meanwhile, such as calls that are tried again, is found by the request.
+        let inner = tracing::info_span!("answering", request = id, trace_id = trace);
+        let result = tokio::time::timeout(left, all).instrument(inner).await;
         let (outcome, result) = match result {
             Ok(Ok(answers)) => ("ok", Ok(answers)),
             Ok(Err(error)) => {
                 let told = ApiError::of(&error);
-                tracing::warn!(request = id, plan = plan.id, status = told.status.as_u16(), %error, "a request failed");
+                let status = told.status.as_u16();
+                tracing::warn!(request = id, trace_id = trace, plan = plan.id, status, %error, "a request failed");
                 (outcome(&error), Err(told))
             }
             Err(_) => ("deadline", Err(ApiError::deadline(self.deadline.as_secs_f64()))),
@@ -150,7 +179,7 @@ struct Booking {
     app: Arc<App>,
     plan: Arc<Served>,
     client: String,
-    id: String,
+    identity: Identity,
     meter: Meter,
     since: Instant,
     ended: bool,
@@ -162,7 +191,7 @@ impl Booking {
             app,
             plan: asked.plan.clone(),
             client: asked.client.clone(),
-            id: asked.id.clone(),
+            identity: asked.identity.clone(),
             meter: Meter::default(),
             since: Instant::now(),
             ended: false,
@@ -174,8 +203,11 @@ impl Booking {
         let ended = Ended { outcome, seconds: self.since.elapsed().as_secs_f64(), took: self.meter.read(), answers };
         self.plan.traffic.book(&ended);
         self.app.metrics.book(&self.plan, &ended);
+        let Identity { id, span } = &self.identity;
+        span.iter().for_each(|span| span.ends(outcome, ended.took.usage));
         tracing::info!(
-            request = self.id,
+            request = id,
+            trace_id = span.as_ref().map(|span| span.trace_id()),
             plan = self.plan.id,
             client = self.client,
             outcome,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agenttts_engine::Adaptive;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +22,7 @@ use crate::examples::Examples;
 use crate::metrics::Metrics;
 use crate::openai;
 use crate::plans::{Catalogue, Gate};
+use crate::telemetry::{RequestSpan, Telemetry};
 use crate::{run, serving};
 
 /// What all requests share.
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) limits: AppLimits,
     pub(crate) adaptive: Option<Adaptive>,
     pub(crate) examples: Option<Examples>,
+    pub(crate) telemetry: Option<Arc<Telemetry>>,
     pub(crate) access: Arc<Access>,
     pub(crate) dashboard: DashboardState,
 }
@@ -81,7 +83,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             (StatusCode::METHOD_NOT_ALLOWED, Json(error.json()))
         })
         .layer(DefaultBodyLimit::max(app.limits.body))
-        .layer(middleware::from_fn(identify))
+        .layer(middleware::from_fn_with_state(app.clone(), identify))
         .with_state(app)
 }
 
@@ -110,21 +112,32 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.metrics.text(&app)
 }
 
-/// The id of a request: what the client calls it, where that is a plain word, else one of ours.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestId(pub(crate) String);
+/// What tells a request from all others.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    /// What the client calls it, where that is a plain word, else a name of ours.
+    pub(crate) id: String,
+    /// Its span, where requests are traced.
+    pub(crate) span: Option<Arc<RequestSpan>>,
+}
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-async fn identify(mut request: Request, next: Next) -> Response {
+async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     const LONGEST: usize = 100;
     let plain = |id: &&str| {
         (1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
     let sent = request.headers().get(REQUEST_ID).and_then(|v| v.to_str().ok()).filter(plain);
     let id = sent.map_or_else(|| format!("req-{:032x}", rand::rng().random::<u128>()), str::to_owned);
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let span = app.telemetry.as_ref().and_then(|telemetry| {
+        let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned())?;
+        let is_ours = route.starts_with("/v1/");
+        is_ours.then(|| telemetry.request(request.method().as_str(), &route, request.headers()))
+    });
+    request.extensions_mut().insert(Identity { id: id.clone(), span: span.clone() });
     let mut response = next.run(request).await;
+    span.iter().for_each(|span| span.replies(response.status().as_u16()));
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);

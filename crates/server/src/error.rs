@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::access::KeyFileError;
 use crate::plans::Unusable;
+use crate::telemetry::TelemetryError;
 
 /// Why a server could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum ServerError {
         /// Why.
         message: String,
     },
+    /// Traces and metrics cannot be exported.
+    #[error("OpenTelemetry cannot be set up: {0}")]
+    Telemetry(#[from] TelemetryError),
     /// The server broke off.
     #[error("the server broke off: {0}")]
     Io(#[from] io::Error),
@@ -79,6 +83,9 @@ impl ServerError {
             ServerError::Examples { .. } => Some(
                 "--log-examples names a folder that can be written, --log-answer-as a field that no plan reads".into(),
             ),
+            ServerError::Telemetry(_) => {
+                Some("set OTEL_EXPORTER_OTLP_ENDPOINT to the collector's address, such as http://127.0.0.1:4318, or OTEL_SDK_DISABLED=true".into())
+            }
             ServerError::Io(_) => None,
         }
     }

@@ -18,6 +18,7 @@ mod plans;
 mod run;
 mod server;
 mod serving;
+mod telemetry;
 
 pub use access::{ApiKey, KeyFile, KeyFileError, Scope};
 pub use error::ServerError;
@@ -26,3 +27,4 @@ pub use openapi::document as openapi;
 pub use options::{ServeOptions, Tls};
 pub use plans::{PlanSource, Unusable};
 pub use server::Server;
+pub use telemetry::{Otel, TelemetryError};

@@ -8,6 +8,7 @@ use agenttts_engine::{Adaptive, Workshop};
 
 use crate::examples::ExampleLog;
 use crate::plans::PlanSource;
+use crate::telemetry::Otel;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct ServeOptions {
     pub adaptive: Option<Adaptive>,
     /// How often plan files are looked at for changes; `None` = only when asked to.
     pub reload: Option<Duration>,
+    /// Whether traces and metrics are exported by OpenTelemetry.
+    pub otel: Option<Otel>,
 }
 
 impl ServeOptions {
@@ -64,6 +67,7 @@ impl ServeOptions {
             examples: None,
             adaptive: None,
             reload: None,
+            otel: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::access::Client;
 use crate::answering::Asked;
 use crate::api_error::ApiError;
-use crate::app::{App, Body, RequestId};
+use crate::app::{App, Body, Identity};
 use crate::openai::{RequestLimits, parse};
 
 /// The body.
@@ -66,7 +66,7 @@ pub(crate) struct RunReply {
 pub(crate) async fn run(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(identity): Extension<Identity>,
     Body(body): Body,
 ) -> Result<Json<RunReply>, ApiError> {
     let request: RunRequest = parse(&body)?;
@@ -79,8 +79,9 @@ pub(crate) async fn run(
         limits: request.limits.checked()?,
         deadline: request.deadline_seconds,
         client: client.name,
-        id: id.clone(),
+        identity,
     };
+    let id = asked.identity.id.clone();
     let answer = asked.admit(&app).await?.answer(None).await?.pop().ok_or_else(ApiError::internal)?;
     let Answer { output, stages, steps, cost, cost_text, usage, seconds } = answer;
     let trace = request.trace;

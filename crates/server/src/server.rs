@@ -15,6 +15,7 @@ use crate::examples::{ExampleLog, Examples};
 use crate::metrics::Metrics;
 use crate::options::ServeOptions;
 use crate::plans::{Catalogue, Gate};
+use crate::telemetry::Telemetry;
 
 /// Bytes that the headers of a request may have together, and how many there may be.
 const HEADER_BYTES: usize = 64 << 10;
@@ -75,6 +76,7 @@ impl Server {
         let listener = listen().map_err(|source| ServerError::Listen { address: options.address, source })?;
         let catalogue = Catalogue::load(options.plans, options.workshop.clone()).await?;
         let examples = options.examples.as_ref().map(|log| examples(log, &catalogue)).transpose()?;
+        let telemetry = options.otel.as_ref().map(Telemetry::start).transpose()?;
         let app = App {
             dashboard: DashboardState::new(options.store, options.workshop),
             catalogue,
@@ -83,6 +85,7 @@ impl Server {
             metrics: Metrics::new(),
             adaptive: options.adaptive,
             limits: AppLimits { body: options.body, deadline: options.deadline, silence: options.silence },
+            telemetry,
             access: Arc::new(Access::new(keys, options.behind_proxy)),
         };
         Ok(Server { listener, tls, app: Arc::new(app), reload: options.reload, silence: options.silence })
@@ -126,7 +129,7 @@ impl Server {
             }
         });
         let reloading = self.reload.map(|every| tokio::spawn(keep_fresh(self.app.clone(), every)));
-        let app = self.app.clone();
+        let (app, telemetry) = (self.app.clone(), self.app.telemetry.clone());
         let service = app::router(self.app).into_make_service_with_connect_info::<SocketAddr>();
         let served = match self.tls {
             None => {
@@ -146,6 +149,9 @@ impl Server {
         if app.examples.is_some() {
             // Whatever waits for the disk is written.
             let _ = tokio::task::spawn_blocking(move || app.examples.as_ref().map(Examples::end)).await;
+        }
+        if let Some(telemetry) = telemetry {
+            telemetry.end().await;
         }
         Ok(served?)
     }

@@ -19,10 +19,12 @@ mod chat;
 mod config;
 mod connection;
 mod fault;
+mod otlp;
 mod served;
 mod server;
 
 pub use config::{ChoiceCount, Config, UsageReport};
 pub use fault::Fault;
+pub use otlp::{OtlpReceiver, Received, ReceivedPoint, ReceivedSpan};
 pub use served::{Served, ServedKey};
 pub use server::FaultServer;

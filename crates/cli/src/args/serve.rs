@@ -49,6 +49,12 @@ pub(crate) struct ServeArgs {
     /// The most that these files may have for a plan, in megabytes; the older half goes first
     #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..), requires = "log_examples")]
     pub(crate) log_examples_mb: u32,
+    /// Export traces and metrics by OpenTelemetry, as the OTEL_* variables say; done unasked where they name a collector
+    #[arg(long)]
+    pub(crate) otel: bool,
+    /// Put prompts and answers into the spans that are exported
+    #[arg(long)]
+    pub(crate) otel_content: bool,
     /// The form of the log on stderr
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogArg,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use agenttts_engine::Adaptive;
-use agenttts_server::{ExampleLog, PlanSource, ServeOptions, Server, Tls};
+use agenttts_server::{ExampleLog, Otel, PlanSource, ServeOptions, Server, Tls};
 use tokio::sync::oneshot;
 
 use crate::args::{AccessArgs, ServeArgs};
@@ -34,6 +34,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, F
             most: u64::from(args.log_examples_mb) << 20,
         }),
         reload: (!args.no_reload).then_some(LOOK),
+        otel: otel(args),
         ..ServeOptions::local(args.listen, context.workshop()?, context.store_path().to_owned())
     };
     let server = Server::bind(options).await?;
@@ -42,6 +43,11 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, F
     context.screen.say(&format!("serving {} at {scheme}://{address}/v1 (Ctrl-C ends it)", server.plans().join(", ")));
     let words = "ending: requests under way are answered (Ctrl-C again exits at once)";
     until_stopped(context, server, words, seconds(args.grace)).await
+}
+
+fn otel(args: &ServeArgs) -> Option<Otel> {
+    let wanted = (args.otel && !Otel::is_disabled()) || Otel::is_asked_for();
+    wanted.then(|| Otel { content: args.otel_content, ..Otel::default() })
 }
 
 /// Answers requests until the first signal, then says so and gives those under way `grace` to end.

@@ -21,6 +21,7 @@ mod provider;
 mod replan;
 mod robust;
 mod run;
+mod serve;
 mod steps;
 mod stop;
 mod store;

@@ -20,7 +20,7 @@ use crate::code::Code;
 use crate::error::EngineError;
 use crate::fit::{Fit, FitError, Fits, Fitted, LeftOut, Prompt};
 use crate::judging::{Judging, Unscored};
-use crate::listener::Listener;
+use crate::listener::{Listener, StageEnds};
 use crate::load::Loaded;
 use crate::source::{GotSample, Halt, Source};
 use crate::steps::{StepFailure, StepRun, Steps};
@@ -382,9 +382,20 @@ impl Executor {
                 run.output = Some(value.clone());
             } else if failure.is_none() {
                 // The output of the last stage is the answer.
-                let listener = self.listener.as_deref().filter(|_| index + 1 == self.stages.len());
-                let context = StageContext { executor: self, index, choice, example, stream, source, listener };
-                match context.run_all(&outputs, &mut run, &mut tally).await? {
+                let is_last = index + 1 == self.stages.len();
+                let listener = self.listener.as_deref().filter(|listener| is_last && listener.hears_text());
+                let heard = self.listener.as_deref().and_then(|listener| listener.stage(&spec.name, choice));
+                let heard = heard.as_deref();
+                let context = StageContext { executor: self, index, choice, example, stream, source, listener, heard };
+                let end = context.run_all(&outputs, &mut run, &mut tally).await;
+                heard.iter().for_each(|heard| {
+                    heard.end(match &end {
+                        Ok(StageEnd::Output(_)) if run.skipped => StageEnds::Skipped,
+                        Ok(StageEnd::Output(_)) => StageEnds::Output,
+                        Ok(_) | Err(_) => StageEnds::Failed,
+                    });
+                });
+                match end? {
                     StageEnd::Output(value) => {
                         outputs.insert(spec.name.clone(), value.clone());
                         run.output = Some(value);

@@ -14,7 +14,7 @@ use super::tally::{Taken, Tally, call_tokens};
 use super::{Adaptive, Executor, ItemRun, StageRun};
 use crate::error::EngineError;
 use crate::fit::{FitError, Fitted, Prompt};
-use crate::listener::{Listener, Teller};
+use crate::listener::{Listener, StageListener, Teller};
 use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
 
 /// A stage's end: its output, or why it has none, or why everything must stop.
@@ -40,6 +40,8 @@ pub(super) struct StageContext<'a> {
     pub(super) source: &'a dyn Source,
     /// Who hears the output while it is decoded.
     pub(super) listener: Option<&'a dyn Listener>,
+    /// Who hears of its calls.
+    pub(super) heard: Option<&'a dyn StageListener>,
 }
 
 /// How many samples a choice really draws: greedy draws are all alike, so one stands for all.
@@ -268,7 +270,7 @@ impl StageContext<'_> {
         tally: &mut Tally,
         on_text: Option<&OnText<'_>>,
     ) -> Result<Got, DrawError> {
-        let want = Want { model, request, first, n, stream: self.stream, kind, on_text };
+        let want = Want { model, request, first, n, stream: self.stream, kind, on_text, listener: self.heard };
         let got = self.source.samples(want).await?;
         if got.samples.len() != n as usize {
             let message = format!("{model}: asked for {n} samples, got {}", got.samples.len());

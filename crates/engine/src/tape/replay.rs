@@ -162,8 +162,7 @@ impl Played {
         Reply {
             billed: bill(&there[paid..]),
             draws: there.iter().cloned().map(Ok).chain(others.map(Err)).collect(),
-            warnings: Vec::new(),
-            fingerprint: None,
+            ..Reply::default()
         }
     }
 }

@@ -219,7 +219,7 @@ impl Model for Embedded {
             }
         };
         match (sent, outcome) {
-            (true, Ok(Outcome { draws, billed })) => Reply { draws, billed, warnings: Vec::new(), fingerprint: None },
+            (true, Ok(Outcome { draws, billed })) => Reply { draws, billed, ..Reply::default() },
             _ => failed(self.error(ModelErrorKind::Engine, "the engine stopped unexpectedly")),
         }
     }

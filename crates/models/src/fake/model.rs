@@ -151,7 +151,7 @@ impl Model for FakeModel {
                 self.name.spelled
             ));
         }
-        Reply { draws, billed, warnings, fingerprint: None }
+        Reply { draws, billed, warnings, ..Reply::default() }
     }
 
     async fn draw_paid(&self, call: Call<'_>, toll: &dyn Toll) -> Reply {

@@ -42,6 +42,8 @@ pub(super) struct Answer {
     pub(super) prompt_tokens: u32,
     pub(super) latency_us: u64,
     pub(super) fingerprint: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) model: Option<String>,
 }
 
 /// A choice and its share of the booked tokens.
@@ -403,6 +405,8 @@ async fn book(
         prompt_tokens: u32::try_from(prompt).unwrap_or(u32::MAX),
         latency_us,
         fingerprint: completion.fingerprint,
+        id: completion.id,
+        model: completion.model,
     }
 }
 

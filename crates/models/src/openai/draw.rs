@@ -29,6 +29,8 @@ struct Progress {
     billed: Usage,
     warnings: Vec<String>,
     fingerprint: Option<String>,
+    id: Option<String>,
+    model: Option<String>,
     /// A limit on `n` that the provider named or that was guessed; learnt once a call within it succeeds.
     refused_above: Option<u32>,
 }
@@ -40,6 +42,8 @@ pub(super) async fn draw(model: &OpenaiModel, asked: Call<'_>, toll: &dyn Toll) 
         billed: Usage::default(),
         warnings: Vec::new(),
         fingerprint: None,
+        id: None,
+        model: None,
         refused_above: None,
     };
     while !progress.queue.is_empty() {
@@ -65,6 +69,8 @@ pub(super) async fn draw(model: &OpenaiModel, asked: Call<'_>, toll: &dyn Toll) 
         billed: progress.billed,
         warnings: progress.warnings,
         fingerprint: progress.fingerprint,
+        response_id: progress.id,
+        response_model: progress.model,
     }
 }
 
@@ -124,9 +130,9 @@ impl Progress {
                 ));
             }
         }
-        if self.fingerprint.is_none() {
-            self.fingerprint = answer.fingerprint;
-        }
+        self.fingerprint = self.fingerprint.take().or(answer.fingerprint);
+        self.id = self.id.take().or(answer.id);
+        self.model = self.model.take().or(answer.model);
         let prompt_shared_by = if received < asked { received } else { chunk.at_most };
         for (j, choice) in chunk.draws.clone().zip(answer.choices) {
             match choice {

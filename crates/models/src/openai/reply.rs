@@ -15,6 +15,10 @@ pub(crate) struct Completion {
     pub(crate) usage: Option<Reported>,
     /// `system_fingerprint`.
     pub(crate) fingerprint: Option<String>,
+    /// `id`.
+    pub(crate) id: Option<String>,
+    /// `model`.
+    pub(crate) model: Option<String>,
 }
 
 /// One choice.
@@ -65,14 +69,13 @@ pub(crate) fn of_value(value: &Value) -> Result<Completion, Unusable> {
         }
         return Err(Unusable::Malformed(format!("no choices: {}", excerpt(&value.to_string()))));
     }
+    let text = |key| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     Ok(Completion {
         choices: in_order(choices).into_iter().map(choice).collect(),
         usage: reported(value),
-        fingerprint: value
-            .get("system_fingerprint")
-            .and_then(Value::as_str)
-            .filter(|fingerprint| !fingerprint.is_empty())
-            .map(str::to_owned),
+        fingerprint: text("system_fingerprint"),
+        id: text("id"),
+        model: text("model"),
     })
 }
 
@@ -88,7 +91,8 @@ pub(crate) fn parse_embedding(body: &[u8]) -> Result<Completion, Unusable> {
         (Some(vector), Some(numbers)) if !numbers.is_empty() && numbers.len() == vector.len() => {
             let text = serde_json::to_string(&numbers).unwrap_or_default();
             let choice = Choice { text, finish: Finish::Stop, reasoning: String::new() };
-            Ok(Completion { choices: vec![Ok(choice)], usage: reported(&value), fingerprint: None })
+            let model = value.get("model").and_then(Value::as_str).map(str::to_owned);
+            Ok(Completion { choices: vec![Ok(choice)], usage: reported(&value), fingerprint: None, id: None, model })
         }
         _ if value.get("error").is_some_and(|error| !error.is_null()) => {
             Err(Unusable::Error { status: None, message: error_message(&value) })

@@ -16,23 +16,23 @@ use super::streamed::{Told, event_stream, told};
 use crate::access::Client;
 use crate::answering::{Admitted, Asked};
 use crate::api_error::ApiError;
-use crate::app::{App, Body, RequestId};
+use crate::app::{App, Body, Identity};
 use crate::plans::Served;
 
 /// Answers a conversation.
 pub(crate) async fn chat(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(identity): Extension<Identity>,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
     let request: ChatRequest = parse(&body)?;
     let (plan, mut common) = prepare(&app, &request.model, request.common)?;
     let beside = common.agenttts.as_mut().map(|a| std::mem::take(&mut a.input)).unwrap_or_default();
     let input = of_messages(&request.messages, beside, &plan.inputs)?;
-    let mut about = about(&id, &request.model, &plan, &common);
+    let mut about = about(&identity.id, &request.model, &plan, &common);
     about.warnings = input.warnings;
-    let admitted = asked(plan, input.fields, &common, &client, id)?.admit(&app).await?;
+    let admitted = asked(plan, input.fields, &common, &client, identity)?.admit(&app).await?;
     if common.stream == Some(true) {
         let with_usage = common.stream_options.as_ref().is_some_and(|o| o.include_usage == Some(true));
         return Ok(event_stream(events(admitted, about, with_usage)));
@@ -68,7 +68,7 @@ pub(super) fn asked(
     fields: serde_json::Map<String, Value>,
     common: &Common,
     client: &Client,
-    id: String,
+    identity: Identity,
 ) -> Result<Asked, ApiError> {
     let ours = common.agenttts.as_ref();
     Ok(Asked {
@@ -79,7 +79,7 @@ pub(super) fn asked(
         limits: ours.map(|a| a.limits).unwrap_or_default().checked()?,
         deadline: ours.and_then(|a| a.deadline_seconds),
         client: client.name.clone(),
-        id,
+        identity,
     })
 }
 

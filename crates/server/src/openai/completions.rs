@@ -17,13 +17,13 @@ use super::streamed::{Told, event_stream, told};
 use crate::access::Client;
 use crate::answering::Admitted;
 use crate::api_error::ApiError;
-use crate::app::{App, Body, RequestId};
+use crate::app::{App, Body, Identity};
 
 /// Answers a text.
 pub(crate) async fn completions(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(identity): Extension<Identity>,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
     let request: CompletionRequest = parse(&body)?;
@@ -31,8 +31,8 @@ pub(crate) async fn completions(
     let beside = common.agenttts.as_mut().map(|a| std::mem::take(&mut a.input)).unwrap_or_default();
     let prompt = prompt(&request.prompt)?;
     let fields = of_text(prompt, beside, &plan.inputs).map_err(|error| error.param("prompt"))?;
-    let about = about(&id, &request.model, &plan, &common);
-    let admitted = asked(plan, fields, &common, &client, id)?.admit(&app).await?;
+    let about = about(&identity.id, &request.model, &plan, &common);
+    let admitted = asked(plan, fields, &common, &client, identity)?.admit(&app).await?;
     if common.stream == Some(true) {
         let with_usage = common.stream_options.as_ref().is_some_and(|o| o.include_usage == Some(true));
         return Ok(event_stream(events(admitted, about, with_usage)));
