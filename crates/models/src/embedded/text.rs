@@ -33,7 +33,8 @@ impl Assembler {
             beginnings.filter(|at| self.text.ends_with(&stop[..*at])).max()
         };
         let end = self.text.len() - self.stop.iter().filter_map(held).max().unwrap_or(0);
-        let from = std::mem::replace(&mut self.told, self.told.max(end));
+        let from = self.told;
+        self.told = from.max(end);
         self.text.get(from..end).filter(|part| !part.is_empty())
     }
 
