@@ -44,7 +44,7 @@ async fn drip(stream: TcpStream, text: impl Iterator<Item = u8>) -> String {
         () = dripping => {}
         ended = tokio::time::timeout(Duration::from_secs(60), read.read_to_end(&mut said)) => {
             // A connection that is cut is closed as well.
-            let _ = ended.expect("the server never closed the connection");
+            assert!(ended.is_ok(), "the server never closed the connection");
         }
     }
     String::from_utf8_lossy(&said).into_owned()
@@ -61,7 +61,7 @@ async fn send(mut stream: TcpStream, text: &[u8]) -> String {
     tokio::select! {
         () = writing => {}
         ended = tokio::time::timeout(Duration::from_secs(60), read.read_to_end(&mut said)) => {
-            let _ = ended.expect("the server never closed the connection");
+            assert!(ended.is_ok(), "the server never closed the connection");
         }
     }
     String::from_utf8_lossy(&said).into_owned()

@@ -232,7 +232,7 @@ async fn what_the_dashboard_says_is_in_the_document() {
         server.client.get(format!("{}/api/studies/sums/events?after=0", server.base)).send().await.unwrap();
     let mut text = String::new();
     while !text.contains("event: standing") {
-        text.push_str(&String::from_utf8(events.chunk().await.unwrap().unwrap().to_vec()).unwrap());
+        text.push_str(std::str::from_utf8(&events.chunk().await.unwrap().unwrap()).unwrap());
     }
     let path = format!("{study}/events");
     let data = text.lines().filter_map(|l| l.strip_prefix("data: ")).filter_map(|l| serde_json::from_str(l).ok());

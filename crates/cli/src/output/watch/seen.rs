@@ -162,10 +162,10 @@ impl Watching {
                 seen.front = front.into_iter().map(of_plan).collect();
                 seen.best = best(index, recommended);
                 seen.leads = leads(index);
-                let measured = index.lines.iter().filter(|l| l.fate == Fate::Measured);
+                let mut measured = index.lines.iter().filter(|l| l.fate == Fate::Measured);
                 seen.measured = measured.clone().count();
                 seen.run = measured.clone().map(|l| u64::from(l.objective.n)).sum();
-                seen.last_measured = measured.last().map_or(0, |l| l.number);
+                seen.last_measured = measured.next_back().map_or(0, |l| l.number);
                 seen.is_complete = index.is_complete;
             })
             .map_err(shared)
