@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use crate::ModelErrorKind as Kind;
 use crate::retry::RetryPolicy;
 
 /// Failures in a row, of any of the provider's models, that open the circuit.
@@ -77,7 +76,7 @@ impl Breaker {
 
     fn heard_at(&self, now: Instant, failure: Option<&Failure>) {
         let mut state = self.state();
-        match failure.filter(|failure| is_outage(failure.kind)) {
+        match failure.filter(|failure| failure.kind.may_be_outage()) {
             // Whatever it said, it is there.
             None => *state = State { answered: true, ..State::default() },
             Some(failure) => {
@@ -127,14 +126,10 @@ impl Breaker {
     }
 }
 
-/// Failures by which a provider that is down shows.
-pub(crate) fn is_outage(kind: Kind) -> bool {
-    matches!(kind, Kind::Unreachable | Kind::Server | Kind::Timeout)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ModelErrorKind as Kind;
 
     fn breaker() -> Breaker {
         let seconds = Duration::from_secs;

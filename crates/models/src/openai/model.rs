@@ -5,7 +5,7 @@ use std::sync::Arc;
 use agenttts_core::{Constraint, ModelIdentity, ModelSpec, Request};
 use async_trait::async_trait;
 
-use super::breaker::{Open, is_outage};
+use super::breaker::Open;
 use super::failure::Failure;
 use super::provider::OpenaiProvider;
 use super::quirks::Quirks;
@@ -67,7 +67,7 @@ impl Model for OpenaiModel {
     async fn revive(&self) -> bool {
         let alive = match self.provider.list_models().await {
             Ok(_) => true,
-            Err(error) => !is_outage(error.kind),
+            Err(error) => !error.kind.may_be_outage(),
         };
         match alive {
             true => self.provider.breaker.half_open(),
