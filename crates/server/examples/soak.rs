@@ -25,6 +25,11 @@ use rand::RngExt;
 use reqwest::Client;
 use serde_json::{Value, json};
 
+use pipeline::{PIPELINE, write_pipeline};
+
+#[path = "../tests/support/pipeline.rs"]
+mod pipeline;
+
 /// Requests under way at once, and how long each sender rests between two: what one core answers easily.
 const SENDERS: u64 = 8;
 const REST: Duration = Duration::from_millis(300);
@@ -87,38 +92,6 @@ struct Ended {
     wrong: Vec<String>,
 }
 
-const PIPELINE: &str = r#"
-version = 1
-name = "NAME"
-plan_budget = { cost_model = "usd", limit = 1 }
-search = { method = "random", trials = 6, seed = 3 }
-data = { search = "search.jsonl", test = "test.jsonl" }
-models.small = { provider = "upstream", id = "p55", price = { prompt = 0.1, decode = 0.4 } }
-models.large = { provider = "upstream", id = "p90", price = { prompt = 1, decode = 4 } }
-
-[providers.upstream]
-kind = "openai"
-base_url = "BASE_URL"
-retries = 2
-
-[[stages]]
-name = "look"
-models = ["small", "large"]
-samples = [1, 2, 4]
-prompt = "look.j2"
-max_tokens = 20
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-
-[[stages]]
-name = "answer"
-models = ["small", "large"]
-samples = [1, 2, 4]
-prompt = "answer.j2"
-max_tokens = 20
-metric = { kind = "exact-match", gold = "answer" }
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-"#;
-
 impl Soak {
     /// Searches three plans over a model server without faults, and serves them over two with them.
     async fn begin(program: PathBuf, folder: PathBuf) -> Self {
@@ -145,13 +118,12 @@ impl Soak {
         let healthy = FaultServer::start(Config::default()).await.unwrap();
         let mut keys = BTreeMap::new();
         for (name, upstream) in [("a", &counted), ("b", &counted), ("c", &given_up)] {
-            let text = PIPELINE.replace("NAME", name).replace("BASE_URL", &healthy.base_url());
-            fs::write(folder.join("pipeline.toml"), text).unwrap();
-            fs::write(folder.join("look.j2"), "{{ question }}\nanswer: seen").unwrap();
-            fs::write(folder.join("answer.j2"), "{{ look }}\n{{ question }}").unwrap();
-            let line = |i: u32| format!("{{\"question\": \"sum {i}\\nanswer: {i}\", \"answer\": \"{i}\"}}\n");
-            fs::write(folder.join("search.jsonl"), (0..10).map(line).collect::<String>()).unwrap();
-            fs::write(folder.join("test.jsonl"), (20..26).map(line).collect::<String>()).unwrap();
+            let text = PIPELINE
+                .replace("\"sums\"", &format!("{name:?}"))
+                .replace("trials = 6", "trials = 6\nseed = 3")
+                .replace("BASE_URL", &healthy.base_url())
+                .replace("retries = 0", "retries = 2");
+            write_pipeline(&folder, &text);
             say(&program, &folder, &["search", ".", "--name", name]);
             say(&program, &folder, &["plan", name, "-o", "found.toml"]);
             let plan = fs::read_to_string(folder.join("found.toml")).unwrap();

@@ -16,55 +16,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const PIPELINE: &str = r#"
-version = 1
-name = "sums"
-description = "Look at the question, then answer."
+use pipeline::{PIPELINE, write_pipeline};
 
-[plan_budget]
-cost_model = "usd"
-limit = 1
-
-[search]
-method = "random"
-trials = 6
-
-[data]
-search = "search.jsonl"
-test = "test.jsonl"
-
-[providers.upstream]
-kind = "openai"
-base_url = "BASE_URL"
-retries = 0
-
-[models.small]
-provider = "upstream"
-id = "p55"
-price = { prompt = 0.1, decode = 0.4 }
-
-[models.large]
-provider = "upstream"
-id = "p90"
-price = { prompt = 1, decode = 4 }
-
-[[stages]]
-name = "look"
-models = ["small", "large"]
-samples = [1, 2, 4]
-prompt = "look.j2"
-max_tokens = 20
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-
-[[stages]]
-name = "answer"
-models = ["small", "large"]
-samples = [1, 2, 4]
-prompt = "answer.j2"
-max_tokens = 20
-metric = { kind = "exact-match", gold = "answer" }
-expected = { prompt_tokens = 20, decode_tokens = 4 }
-"#;
+mod pipeline;
 
 /// A folder with a plan file, found by a search over an upstream server without faults.
 pub(crate) struct Found {
@@ -98,12 +52,7 @@ impl Found {
     /// Searches, and writes `NAME.plan.toml`.
     async fn search(&self, pipeline: &str, name: &str) {
         let folder = self.folder.path();
-        fs::write(folder.join("pipeline.toml"), pipeline).unwrap();
-        fs::write(folder.join("look.j2"), "{{ question }}\nanswer: seen").unwrap();
-        fs::write(folder.join("answer.j2"), "{{ look }}\n{{ question }}").unwrap();
-        let line = |i: u32| format!("{{\"question\": \"sum {i}\\nanswer: {i}\", \"answer\": \"{i}\"}}\n");
-        fs::write(folder.join("search.jsonl"), (0..10).map(line).collect::<String>()).unwrap();
-        fs::write(folder.join("test.jsonl"), (20..26).map(line).collect::<String>()).unwrap();
+        write_pipeline(folder, pipeline);
         let loaded = load_pipeline(folder, &|_| None).unwrap_or_else(|e| panic!("{e}"));
         let store = Store::open(&folder.join("store.db")).unwrap();
         let context = StudyContext { workshop: workshop(), observers: Observers::default(), stop: StopHandle::new() };
