@@ -235,6 +235,17 @@ pub enum Finish {
     Other,
 }
 
+impl Finish {
+    /// As it is stored and told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+            Finish::Other => "other",
+        }
+    }
+}
+
 /// One draw: its text and what drawing it took, as measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draw {

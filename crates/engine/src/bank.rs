@@ -241,14 +241,7 @@ impl Desk {
         if self.confirming.load(Ordering::SeqCst) && kind != CallKind::Verdict {
             return "confirmation";
         }
-        match kind {
-            CallKind::Verdict => "verdict",
-            CallKind::Sample => "sample",
-            CallKind::Fusion => "fusion",
-            CallKind::Judge => "judge",
-            CallKind::Embedding => "embedding",
-            CallKind::Agent => "agent",
-        }
+        kind.name()
     }
 
     fn warn(&self, message: &str) {

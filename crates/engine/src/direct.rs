@@ -95,7 +95,7 @@ impl Source for Direct<'_> {
         let heard = want.listener.and_then(|listener| {
             listener.call(&CallBegins {
                 model: &connected.spec,
-                purpose: want.kind.purpose(),
+                purpose: want.kind.name(),
                 request: want.request,
                 samples: want.n,
                 first_seed,

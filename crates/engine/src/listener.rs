@@ -7,8 +7,6 @@ use agenttts_core::{Choice, ModelSpec, Request};
 use agenttts_models::{Reply, TraceContext};
 use agenttts_stage::Trimmed;
 
-use crate::source::CallKind;
-
 /// Hears what answering an input does, while it is done. It is told where the work is done, and must not wait.
 pub trait Listener: fmt::Debug + Send + Sync {
     /// The next part of the answer. All parts together are a beginning of the output, which is a text then; what is still
@@ -76,20 +74,6 @@ pub trait CallListener: Send + Sync {
 
     /// The reply is there, whatever it says.
     fn end(&self, reply: &Reply);
-}
-
-impl CallKind {
-    /// What a call is for, as listeners are told.
-    pub(crate) fn purpose(self) -> &'static str {
-        match self {
-            CallKind::Sample => "sample",
-            CallKind::Fusion => "fusion",
-            CallKind::Judge => "judge",
-            CallKind::Embedding => "embedding",
-            CallKind::Verdict => "verdict",
-            CallKind::Agent => "agent",
-        }
-    }
 }
 
 /// Tells a listener the text of the call that is the answer, as its parser will read it.

@@ -53,6 +53,20 @@ pub(crate) enum CallKind {
     Agent,
 }
 
+impl CallKind {
+    /// As the ledger books it, and listeners are told.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            CallKind::Sample => "sample",
+            CallKind::Fusion => "fusion",
+            CallKind::Judge => "judge",
+            CallKind::Embedding => "embedding",
+            CallKind::Verdict => "verdict",
+            CallKind::Agent => "agent",
+        }
+    }
+}
+
 /// Samples in order of their index.
 #[derive(Debug, Default)]
 pub(crate) struct Got {

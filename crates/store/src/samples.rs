@@ -154,17 +154,12 @@ pub(crate) fn insert(
     let mut ids = Vec::with_capacity(samples.len());
     for sample in samples {
         let draw = &sample.draw;
-        let finish = match draw.finish {
-            Finish::Stop => "stop",
-            Finish::Length => "length",
-            Finish::Other => "other",
-        };
         let inserted = statement.insert(params![
             &home.key.0[..],
             home.stream.cast_signed(),
             sample.index,
             draw.text,
-            finish,
+            draw.finish.name(),
             draw.prompt_tokens,
             draw.decode_tokens,
             draw.latency_us.cast_signed(),

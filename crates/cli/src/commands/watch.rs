@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::args::WatchArgs;
 use crate::context::Context;
@@ -9,6 +10,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::watch_with;
 use crate::output::watch::{Watching, live, once, plain};
+
+/// How long the end may take after a signal.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn watch(context: &Context, args: &WatchArgs) -> Result<Exit, Failure> {
     let (store, name) = context.study_or_newest(args.study.as_deref())?;
@@ -20,7 +24,15 @@ pub(super) fn watch(context: &Context, args: &WatchArgs) -> Result<Exit, Failure
     // The study is another process's: a signal ends the looking only.
     let is_over = Arc::new(AtomicBool::new(false));
     let over = is_over.clone();
-    let _watch = watch_with(move || over.store(true, Ordering::Relaxed), "", |_| {});
+    let end = move || {
+        over.store(true, Ordering::Relaxed);
+        // A terminal that nobody reads from may hold the drawing up for ever.
+        std::thread::spawn(|| {
+            std::thread::sleep(PATIENCE);
+            std::process::exit(i32::from(Exit::Interrupted as u8));
+        });
+    };
+    let _watch = watch_with(end, "", |_| {});
     tokio::task::block_in_place(|| match context.screen.is_terminal() {
         true => live(&context.screen, &mut watching, &is_over),
         false => plain(&context.screen, &mut watching, &is_over),

@@ -178,3 +178,27 @@ fn a_signal_ends_the_looking_and_not_the_study() {
     let _ = std::process::Command::new("kill").args(["-INT", &search.id().to_string()]).status();
     search.wait().unwrap();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_on_a_terminal_that_nobody_reads_from() {
+    let bench = Bench::new();
+    let mut search = begun(&bench);
+    let mut terminal = Terminal::start(&bench, "watch", &[]);
+    terminal.shows("running");
+    // Each of them draws most of the screen anew, until the terminal takes no more.
+    for _ in 0..200 {
+        terminal.press("? ");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let kill = std::process::Command::new("kill").args(["-TERM", &terminal.child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    // Whether it was held up by then, or was slow and could still leave by itself: it is gone.
+    let gone = (0..600).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        terminal.child.try_wait().unwrap()
+    });
+    assert!(matches!(gone.and_then(|status| status.code()), Some(0 | 130)), "{gone:?}");
+    let _ = std::process::Command::new("kill").args(["-INT", &search.id().to_string()]).status();
+    search.wait().unwrap();
+}

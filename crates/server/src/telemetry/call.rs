@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use agenttts_core::{Draw, Finish, Message, ProviderKind, ProviderSpec};
+use agenttts_core::{Draw, Message, ProviderKind, ProviderSpec};
 use agenttts_engine::{CallBegins, CallListener};
 use agenttts_models::{Reply, TraceContext};
 use axum::http::Uri;
@@ -89,7 +89,7 @@ impl CallListener for CallSpan {
         let span = self.context.span();
         let usage = &reply.billed;
         let draws: Vec<&Draw> = reply.draws.iter().flatten().collect();
-        let finishes = draws.iter().map(|draw| StringValue::from(finish(draw.finish))).collect();
+        let finishes = draws.iter().map(|draw| StringValue::from(draw.finish.name())).collect();
         span.set_attributes([
             KeyValue::new("gen_ai.usage.input_tokens", usage.prompt as i64),
             KeyValue::new("gen_ai.usage.output_tokens", usage.decode as i64),
@@ -186,14 +186,6 @@ fn address(base_url: &str) -> Option<(String, u16)> {
     Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(usual)))
 }
 
-fn finish(finish: Finish) -> &'static str {
-    match finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-        Finish::Other => "other",
-    }
-}
-
 fn input(messages: &[Message]) -> String {
     let message = |m: &Message| json!({"role": m.role, "parts": [{"type": "text", "content": m.content}]});
     messages.iter().map(message).collect::<serde_json::Value>().to_string()
@@ -202,7 +194,7 @@ fn input(messages: &[Message]) -> String {
 fn output(draws: &[&Draw]) -> String {
     let message = |draw: &&Draw| {
         let parts = [json!({"type": "text", "content": draw.text})];
-        json!({"role": "assistant", "parts": parts, "finish_reason": finish(draw.finish)})
+        json!({"role": "assistant", "parts": parts, "finish_reason": draw.finish.name()})
     };
     draws.iter().map(message).collect::<serde_json::Value>().to_string()
 }
