@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::peers::environment;
-use crate::run::{cargo, root, run, say, succeeds, target_dir};
+use crate::run::{root, run, say, succeeds, target_dir};
+use crate::test::program;
 
 const FOLDER: &str = "crates/server/clients";
 
@@ -26,8 +27,7 @@ pub(crate) fn test_clients(required: bool) -> Result<()> {
     if python.is_err() && node.is_err() {
         return Ok(());
     }
-    run(&mut cargo(&["build", "--package", "agenttts", "--no-default-features"]))?;
-    let server = Serving::start()?;
+    let server = Serving::start(&program()?)?;
     let env = [("AGENTTTS_BASE", server.base.as_str()), ("AGENTTTS_KEY", server.key.as_str())];
     if let Ok(python) = python {
         run(Command::new(python).args(["-W", "ignore"]).arg(root().join(FOLDER).join("test_clients.py")).envs(env))?;
@@ -75,13 +75,12 @@ struct Serving {
 }
 
 impl Serving {
-    fn start() -> Result<Self> {
+    fn start(program: &Path) -> Result<Self> {
         let folder = home().join("serving");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
-        let program = target_dir().join("debug").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX));
         let agenttts = |args: &[&str]| {
-            let mut command = Command::new(&program);
+            let mut command = Command::new(program);
             command.args(args).args(["--store", "store.db"]).current_dir(&folder);
             command
         };

