@@ -11,6 +11,9 @@ pub struct ProviderSpec {
     pub kind: ProviderKind,
     /// The most calls under way at once; see [`OpenaiSpec::adaptive`].
     pub concurrency: u32,
+    /// The most memory that embedded models may take together, in MB; absent = all that are used stay loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u32>,
 }
 
 /// The kinds of provider.
@@ -56,6 +59,10 @@ pub struct OpenaiSpec {
     /// Whether the calls under way follow what the provider is found to bear, up to its concurrency.
     #[serde(default = "yes")]
     pub adaptive: bool,
+    /// A call that takes longer than this quantile of the latest ones of its kind is made a second time, and the first answer
+    /// counts; absent = never.
+    #[serde(default)]
+    pub hedge: Option<f64>,
 }
 
 fn yes() -> bool {

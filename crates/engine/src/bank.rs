@@ -350,36 +350,40 @@ impl<'a> Purse<'a> {
             let settled = self.desk.settled.notified();
             tokio::pin!(settled);
             settled.as_mut().enable();
-            self.desk.may_begin(self.confirming)?;
-            let limits = self.desk.budget.limits();
-            let study = &self.desk.study;
-            let reservation = lock(&self.held).reservation.take();
-            match reservation {
-                None => match study.reserve(self.purpose.clone(), most, &limits).await {
-                    Ok(Ok(reservation)) => {
-                        lock(&self.held).reservation = Some(reservation);
-                        return Ok(());
-                    }
-                    Ok(Err(_)) => {}
-                    Err(error) => return Err(self.desk.break_off(error)),
-                },
-                Some(mut reservation) => {
-                    let grown = study.grow(&mut reservation, most, &limits).await;
-                    lock(&self.held).reservation = Some(reservation);
-                    self.give_back();
-                    match grown {
-                        Ok(Ok(())) => return Ok(()),
-                        Ok(Err(_)) => {}
-                        Err(error) => return Err(self.desk.break_off(error)),
-                    }
-                }
+            if self.reserve_now(most).await? {
+                return Ok(());
             }
             let billed = *lock(&self.desk.billed_open);
-            if let Some(unit) = limits.passed_by(&study.spent().plus(billed).plus(most)) {
+            let spent = self.desk.study.spent().plus(billed);
+            if let Some(unit) = self.desk.budget.limits().passed_by(&spent.plus(most)) {
                 return Err(refusal(unit, most));
             }
             // Every settlement since the refusal is heard: the ear was open before.
             settled.await;
+        }
+    }
+
+    /// Reserves if there is room beside what is reserved now.
+    async fn reserve_now(&self, most: Amounts) -> Result<bool, Halt> {
+        self.desk.may_begin(self.confirming)?;
+        let limits = self.desk.budget.limits();
+        let study = &self.desk.study;
+        let reservation = lock(&self.held).reservation.take();
+        let reserved = match reservation {
+            None => {
+                let reserved = study.reserve(self.purpose.clone(), most, &limits).await;
+                reserved.map(|room| room.map(|reservation| lock(&self.held).reservation = Some(reservation)))
+            }
+            Some(mut reservation) => {
+                let grown = study.grow(&mut reservation, most, &limits).await;
+                lock(&self.held).reservation = Some(reservation);
+                self.give_back();
+                grown
+            }
+        };
+        match reserved {
+            Ok(room) => Ok(room.is_ok()),
+            Err(error) => Err(self.desk.break_off(error)),
         }
     }
 
@@ -417,6 +421,12 @@ impl Toll for Purse<'_> {
                 false
             }
         }
+    }
+
+    async fn begin_spare(&self, prompts: u32, samples: u32) -> bool {
+        // Whoever has the turn waits for room.
+        let Ok(_turn) = self.row.try_lock() else { return false };
+        self.reserve_now(self.most(prompts, samples)).await.unwrap_or(false)
     }
 
     fn end(&self, prompts: u32, samples: u32, usage: Usage) {

@@ -46,15 +46,15 @@ impl ConnectOptions {
     }
 }
 
-/// A model's file and its context.
+/// A model's file, its context, and the memory of all.
 #[cfg(feature = "embedded")]
-type Place = (PathBuf, Option<u32>);
+type Place = (PathBuf, Option<u32>, Option<u64>);
 
 #[cfg(feature = "embedded")]
 fn embedded_from(registry: Registry) -> Option<EmbeddedFactory> {
     // Two pipelines that use one file share its weights while both are there.
     let loaded: Mutex<HashMap<Place, Weak<crate::LazyEmbedded>>> = Mutex::default();
-    Some(Arc::new(move |_, spec| {
+    Some(Arc::new(move |provider, spec| {
         let file = registry.find(&spec.id).map_err(|error| {
             let kind = match error {
                 RegistryError::Unknown { .. } => ModelErrorKind::UnknownModel,
@@ -63,11 +63,12 @@ fn embedded_from(registry: Registry) -> Option<EmbeddedFactory> {
             ModelError::new(kind, format!("model {:?}: {error}", spec.name)).hint(error.hint())
         })?;
         let mut loaded = loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let place = (file.path.clone(), spec.context);
+        let memory = provider.memory_mb.map(|mb| u64::from(mb) << 20);
+        let place = (file.path.clone(), spec.context, memory);
         if let Some(shared) = loaded.get(&place).and_then(Weak::upgrade) {
             return Ok(shared);
         }
-        let new = Arc::new(crate::LazyEmbedded::new(file, spec.context)?);
+        let new = Arc::new(crate::LazyEmbedded::new(file, spec.context, memory)?);
         loaded.insert(place, Arc::downgrade(&new));
         Ok(new)
     }))
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     fn provider(name: &str, kind: ProviderKind) -> ProviderSpec {
-        ProviderSpec { name: name.into(), kind, concurrency: 4 }
+        ProviderSpec { name: name.into(), kind, concurrency: 4, memory_mb: None }
     }
 
     fn openai(key: Option<&str>) -> ProviderKind {
@@ -172,6 +173,7 @@ mod tests {
             retries: 0,
             max_n: Some(3),
             adaptive: true,
+            hedge: None,
         })
     }
 

@@ -12,6 +12,10 @@ pub trait Toll: Send + Sync {
     /// the failure of the last attempt.
     async fn begin(&self, prompts: u32, samples: u32) -> bool;
 
+    /// As [`begin`](Toll::begin), for an attempt that is made beside another one and that nobody needs: answers no where
+    /// it would have to wait, and never ends the study.
+    async fn begin_spare(&self, prompts: u32, samples: u32) -> bool;
+
     /// Whether a call waits, as before a retry, while its provider's circuit is open. If not, it fails at once.
     fn waits(&self) -> bool {
         true
@@ -28,6 +32,10 @@ pub struct Free;
 #[async_trait]
 impl Toll for Free {
     async fn begin(&self, _: u32, _: u32) -> bool {
+        true
+    }
+
+    async fn begin_spare(&self, _: u32, _: u32) -> bool {
         true
     }
 

@@ -5,7 +5,7 @@ use agenttts_core::{Decoding, Message, ModelSpec, ProviderKind, ProviderSpec, Re
 use agenttts_models::{Call, ConnectOptions, connect};
 
 fn provider(name: &str, kind: ProviderKind) -> ProviderSpec {
-    ProviderSpec { name: name.into(), kind, concurrency: 2 }
+    ProviderSpec { name: name.into(), kind, concurrency: 2, memory_mb: None }
 }
 
 fn model(name: &str, provider: &str, id: &str) -> ModelSpec {
@@ -52,7 +52,7 @@ async fn an_embedded_model_is_known_before_it_is_loaded() {
     let options = ConnectOptions::default().with_registry(registry);
     let models = connect(&providers, &[model("small", "here", "smollm2-135m")], &options).unwrap();
     let lazy = &models["small"];
-    let name = agenttts_models::EmbeddedOptions { name: Some("smollm2-135m".into()), context: None };
+    let name = agenttts_models::EmbeddedOptions { name: Some("smollm2-135m".into()), context: None, memory: None };
     let eager = agenttts_models::Embedded::open(&file.path, name).unwrap();
     assert_eq!(lazy.identity(), agenttts_models::Model::identity(&eager));
     let request = request("Say hello.");

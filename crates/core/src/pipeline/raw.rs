@@ -99,6 +99,8 @@ pub(crate) struct RawProvider {
     pub retries: Option<u32>,
     pub max_n: Option<Spanned<u32>>,
     pub adaptive: Option<bool>,
+    pub hedge: Option<Spanned<f64>>,
+    pub memory_mb: Option<Spanned<u32>>,
     pub concurrency: Option<Spanned<u32>>,
 }
 

@@ -247,7 +247,7 @@ impl PipelineFile {
         for (name, kind) in [("embedded", ProviderKind::Embedded), ("fake", ProviderKind::Fake)] {
             if !self.raw.providers.contains_key(name) {
                 let concurrency = kind.usual_concurrency();
-                providers.push(ProviderSpec { name: name.into(), kind, concurrency });
+                providers.push(ProviderSpec { name: name.into(), kind, concurrency, memory_mb: None });
             }
         }
         providers
@@ -410,12 +410,17 @@ fn provider(name: &str, raw: &Spanned<RawProvider>, place: &Source) -> Result<Pr
         (&spec.tokens_per_minute, "tokens_per_minute"),
         (&spec.max_n, "max_n"),
         (&spec.concurrency, "concurrency"),
+        (&spec.memory_mb, "memory_mb"),
     ] {
         if let Some(v) = value
             && *v.get_ref() == 0
         {
             return Err(place.problem(v.span(), format!("{what} must be at least 1")));
         }
+    }
+    if let Some(hedge) = spec.hedge.as_ref().filter(|hedge| !(0.5..1.0).contains(hedge.get_ref())) {
+        let message = format!("hedge is a quantile of latencies, at least 0.5 and below 1: {}", hedge.get_ref());
+        return Err(place.problem(hedge.span(), message).hint("0.95 calls again where a call is slower than 19 of 20"));
     }
     let number = |v: &Option<Spanned<u32>>| v.as_ref().map(|s| *s.get_ref());
     let kind = match spec.kind.get_ref().as_str() {
@@ -439,6 +444,7 @@ fn provider(name: &str, raw: &Spanned<RawProvider>, place: &Source) -> Result<Pr
                 retries: spec.retries.unwrap_or(5),
                 max_n: number(&spec.max_n),
                 adaptive: spec.adaptive.unwrap_or(true),
+                hedge: spec.hedge.as_ref().map(|hedge| *hedge.get_ref()),
             })
         }
         other => {
@@ -448,7 +454,15 @@ fn provider(name: &str, raw: &Spanned<RawProvider>, place: &Source) -> Result<Pr
         }
     };
     let usual = kind.usual_concurrency();
-    Ok(ProviderSpec { name: name.to_owned(), kind, concurrency: number(&spec.concurrency).unwrap_or(usual) })
+    if let Some(memory) = spec.memory_mb.as_ref().filter(|_| kind != ProviderKind::Embedded) {
+        return Err(place.problem(memory.span(), "memory_mb is of embedded providers: others run elsewhere"));
+    }
+    Ok(ProviderSpec {
+        name: name.to_owned(),
+        kind,
+        concurrency: number(&spec.concurrency).unwrap_or(usual),
+        memory_mb: number(&spec.memory_mb),
+    })
 }
 
 fn model(

@@ -16,8 +16,10 @@ pub(crate) fn served(url: &str, max_n: Option<u32>, concurrency: u32, adaptive: 
         retries: 0,
         max_n,
         adaptive,
+        hedge: None,
     };
-    let provider = ProviderSpec { name: "server".into(), kind: ProviderKind::Openai(openai), concurrency };
+    let provider =
+        ProviderSpec { name: "server".into(), kind: ProviderKind::Openai(openai), concurrency, memory_mb: None };
     let models = [ModelSpec::named("m", "server", "m")];
     connect(&[provider], &models, &ConnectOptions::default()).unwrap().remove("m").unwrap()
 }

@@ -4,14 +4,16 @@
 //! used at a time, two models never decode on the same cores at once (their spinning threads would starve each other),
 //! and all share what was learnt about the cores that are free.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::memory::{Holding, give_up};
+use super::model_file::ModelFile;
 use super::slot::{Evaluated, Job, Slot};
 use super::threads::{IdleClock, Threads, cores, cpu_time};
-use super::weights::Weights;
 use crate::{ModelError, ModelErrorKind};
 
 /// Requests that may wait before callers are held back.
@@ -57,18 +59,19 @@ pub(super) fn sweep() {
 fn run(mut commands: mpsc::Receiver<Command>) {
     let mut threads = Threads::new(cores());
     let mut idle = IdleClock::start();
-    let mut slots: Vec<(Weak<Weights>, Slot)> = Vec::new();
+    let mut models = Models::default();
     loop {
-        if !slots.iter().any(|(_, slot)| slot.busy()) {
+        if !models.busy() {
             let Some(command) = commands.blocking_recv() else { return };
-            take(command, &mut slots, threads.now());
+            models.take(command);
             idle = IdleClock::start();
         }
         while let Ok(command) = commands.try_recv() {
-            take(command, &mut slots, threads.now());
+            models.take(command);
         }
-        slots.retain(|(weights, slot)| slot.busy() || weights.strong_count() > 0);
-        for (_, slot) in slots.iter_mut().filter(|(_, slot)| slot.busy()) {
+        models.sweep();
+        models.place(threads.now());
+        for slot in models.loaded.iter_mut().map(|loaded| &mut loaded.slot).filter(|slot| slot.busy()) {
             slot.set_threads(threads.now());
             if let Some(Evaluated { wall, cpu: Some(cpu) }) = slot.step(measure) {
                 let before = threads.now();
@@ -81,19 +84,109 @@ fn run(mut commands: mpsc::Receiver<Command>) {
     }
 }
 
-fn take(command: Command, slots: &mut Vec<(Weak<Weights>, Slot)>, threads: u32) {
-    let Command::Draw(job) = command else { return };
-    let known = slots.iter_mut().find(|(weights, _)| std::ptr::eq(weights.as_ptr(), Arc::as_ptr(&job.weights)));
-    if let Some((_, slot)) = known {
-        return slot.push(*job);
+/// The models that are loaded, and the jobs of those that are not.
+#[derive(Default)]
+struct Models {
+    loaded: Vec<Loaded>,
+    waiting: VecDeque<Job>,
+    /// Counts jobs: the clock of who was used when.
+    jobs: u64,
+}
+
+struct Loaded {
+    file: Weak<ModelFile>,
+    slot: Slot,
+    holding: Holding,
+}
+
+impl Models {
+    fn busy(&self) -> bool {
+        !self.waiting.is_empty() || self.loaded.iter().any(|loaded| loaded.slot.busy())
     }
-    match Slot::new(&job.weights, threads) {
-        Ok(mut slot) => {
-            let weights = Arc::downgrade(&job.weights);
-            slot.push(*job);
-            slots.push((weights, slot));
+
+    fn take(&mut self, command: Command) {
+        if let Command::Draw(job) = command {
+            self.waiting.push_back(*job);
         }
-        Err(message) => job.fail(&ModelError::new(ModelErrorKind::Engine, message)),
+    }
+
+    /// Frees the models that nobody uses.
+    fn sweep(&mut self) {
+        self.waiting.retain(|job| !job.reply.is_closed());
+        self.loaded.retain(|loaded| loaded.slot.busy() || loaded.file.strong_count() > 0);
+    }
+
+    /// Brings jobs to their models in the order in which they came. Where one has to wait until there is memory for its
+    /// model, those behind it wait too, or it might wait for ever; but those of the model that is loaded then join it.
+    fn place(&mut self, threads: u32) {
+        while let Some(job) = self.waiting.front() {
+            let (file, memory) = (Arc::clone(&job.file), job.memory);
+            if self.find(&file).is_none() {
+                match self.make_room(&file, memory) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        self.fail(&file, &error);
+                        continue;
+                    }
+                }
+                match Slot::new(&file, threads) {
+                    Ok(slot) => {
+                        let holding = Holding { bytes: file.memory(), used: self.jobs, busy: false };
+                        self.loaded.push(Loaded { file: Arc::downgrade(&file), slot, holding });
+                    }
+                    Err(error) => {
+                        self.fail(&file, &error);
+                        continue;
+                    }
+                }
+            }
+            let jobs = self.jobs_of(&file);
+            self.jobs += jobs.len() as u64;
+            let now = self.jobs;
+            if let Some(loaded) = self.find(&file) {
+                loaded.holding.used = now;
+                jobs.into_iter().for_each(|job| loaded.slot.push(job));
+            }
+        }
+    }
+
+    /// Gives up idle models until there is room for another one; false where it must wait for those at work.
+    fn make_room(&mut self, file: &ModelFile, limit: Option<u64>) -> Result<bool, ModelError> {
+        let Some(limit) = limit else { return Ok(true) };
+        let need = file.memory();
+        if need > limit {
+            let message = format!("a model takes {} MB, and all together may take {} MB", need >> 20, limit >> 20);
+            let error = ModelError::new(ModelErrorKind::Engine, message);
+            return Err(error.hint("raise the provider's memory_mb, or take a smaller model or context"));
+        }
+        let holding = |loaded: &Loaded| Holding { busy: loaded.slot.busy(), ..loaded.holding };
+        let holdings: Vec<Holding> = self.loaded.iter().map(holding).collect();
+        let Some(mut gone) = give_up(&holdings, need, limit) else { return Ok(false) };
+        gone.sort_unstable();
+        for at in gone.into_iter().rev() {
+            let Loaded { file, .. } = self.loaded.remove(at);
+            if let Some(file) = file.upgrade() {
+                tracing::debug!(model = %file.path().display(), "a model is given up for another one");
+            }
+        }
+        Ok(true)
+    }
+
+    fn find(&mut self, file: &Arc<ModelFile>) -> Option<&mut Loaded> {
+        self.loaded.iter_mut().find(|loaded| std::ptr::eq(loaded.file.as_ptr(), Arc::as_ptr(file)))
+    }
+
+    /// Fails the jobs of a model.
+    fn fail(&mut self, file: &Arc<ModelFile>, error: &ModelError) {
+        self.jobs_of(file).into_iter().for_each(|job| job.fail(error));
+    }
+
+    /// Takes the jobs that wait for a model.
+    fn jobs_of(&mut self, file: &Arc<ModelFile>) -> Vec<Job> {
+        let (jobs, others): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(|job| Arc::ptr_eq(&job.file, file));
+        self.waiting = others.into();
+        jobs
     }
 }
 

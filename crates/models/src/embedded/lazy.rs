@@ -1,4 +1,4 @@
-//! Embedded models whose weights are loaded when they are first needed.
+//! Embedded models whose files are read when they are first needed.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use super::{Embedded, EmbeddedOptions, revision};
 use crate::registry::{Found, file_sha256};
 use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
 
-/// A model file that is loaded at the first draw or the first count of a prompt; its identity is known before.
+/// A model file that is read at the first draw or the first count of a prompt; its identity is known before.
 pub struct LazyEmbedded {
     identity: ModelIdentity,
     load: Arc<Load>,
@@ -24,11 +24,11 @@ struct Load {
 
 impl LazyEmbedded {
     /// The model of a file. Hashes the file, once: the hash is cached beside it.
-    pub fn new(file: Found, context: Option<u32>) -> Result<Self, ModelError> {
+    pub fn new(file: Found, context: Option<u32>, memory: Option<u64>) -> Result<Self, ModelError> {
         let hash = file_sha256(&file.path).map_err(|error| unreadable(&file.path, &error))?;
         let identity =
             ModelIdentity { model: format!("embedded:{}", file.name), revision: revision(&file.facts, &hash) };
-        let options = EmbeddedOptions { name: Some(file.name.clone()), context };
+        let options = EmbeddedOptions { name: Some(file.name.clone()), context, memory };
         Ok(LazyEmbedded { identity, load: Arc::new(Load { file, options, loaded: OnceLock::new() }) })
     }
 }
@@ -39,7 +39,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ModelError {
 }
 
 impl Load {
-    /// The loaded model; takes seconds the first time.
+    /// The opened model; may take a second the first time.
     fn get(&self, identity: &ModelIdentity) -> Result<&Embedded, ModelError> {
         let loaded = self.loaded.get_or_init(|| {
             let model = Embedded::open(&self.file.path, self.options.clone())?;
@@ -66,7 +66,7 @@ impl Model for LazyEmbedded {
     async fn draw(&self, call: Call<'_>) -> Reply {
         if self.load.loaded.get().is_none() {
             let (load, identity) = (Arc::clone(&self.load), self.identity.clone());
-            // Loading must not hold up other calls; its error is met again below.
+            // Reading it must not hold up other calls; its error is met again below.
             let _ = tokio::task::spawn_blocking(move || load.get(&identity).err()).await;
         }
         match self.load.get(&self.identity) {

@@ -4,7 +4,6 @@
 //! are checked by the caller (`slot.rs`), because the engine aborts the process on some wrong ones.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
@@ -27,8 +26,8 @@ pub(super) struct Context {
     vocabulary: usize,
     size: ContextSize,
     outputs: usize,
-    // Keeps the weights alive for as long as the context points to them.
-    _model: Arc<LlamaModel>,
+    // The context points to the weights, and is dropped before them.
+    _model: LlamaModel,
 }
 
 // SAFETY: a llama_context is not bound to a thread, and every method that touches it takes `&mut self` or returns data
@@ -37,7 +36,7 @@ unsafe impl Send for Context {}
 
 impl Context {
     /// Creates a context. The caller sees to it that no two are created at the same time.
-    pub(super) fn new(model: Arc<LlamaModel>, size: ContextSize, threads: u32) -> Result<Self, String> {
+    pub(super) fn new(model: LlamaModel, size: ContextSize, threads: u32) -> Result<Self, String> {
         // SAFETY: plain value.
         let mut params = unsafe { sys::llama_context_default_params() };
         params.n_ctx = size.cells;

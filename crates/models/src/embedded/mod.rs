@@ -26,18 +26,19 @@ mod engine;
 mod kept;
 mod lazy;
 mod llama;
+mod memory;
+mod model_file;
 mod sampler;
 mod slot;
 mod template;
 mod text;
 mod threads;
-mod weights;
 
 use engine::{Command, engine};
 pub use lazy::LazyEmbedded;
+use model_file::ModelFile;
 use sampler::Sampling;
 use slot::{Job, Outcome};
-use weights::Weights;
 
 /// The pinned version of the engine's crate, part of every revision.
 const ENGINE_CRATE: &str = "llama-cpp-2 0.1.160";
@@ -52,6 +53,9 @@ pub struct EmbeddedOptions {
     /// The longest prompt and continuation together, in tokens; at most what the model was trained for. Where absent,
     /// as much as fits a cache of 256 MB, at most 16384.
     pub context: Option<u32>,
+    /// The most bytes that the models of this process may take together, weights and caches of keys and values. For one that
+    /// is needed others are given up, those used longest ago first. Where absent, all stay.
+    pub memory: Option<u64>,
 }
 
 /// A GGUF model that runs in this process.
@@ -62,35 +66,36 @@ pub struct EmbeddedOptions {
 /// drawn once. Sample `j` has its own random numbers, seeded with `first_seed + j`: its text depends on prompt, settings
 /// and seed only, up to the floating-point differences between batches of different shapes.
 pub struct Embedded {
-    weights: Option<Arc<Weights>>,
+    file: Option<Arc<ModelFile>>,
     identity: ModelIdentity,
     context: u32,
+    memory: Option<u64>,
 }
 
 impl Embedded {
-    /// Opens a GGUF file: checks it, hashes it (once; the hash is cached beside it) and loads it, unless it is loaded
-    /// already. Takes seconds for large files, so call it off the async threads.
+    /// Opens a GGUF file: checks it, hashes it (once; the hash is cached beside it) and reads its vocabulary. Takes a second
+    /// for large ones, so call it off the async threads. The weights are loaded when samples are drawn.
     ///
     /// # Errors
     /// [`ModelErrorKind::BadFile`] when the file is missing, truncated, not a GGUF or not a model that the engine knows.
     pub fn open(path: &Path, options: EmbeddedOptions) -> Result<Self, ModelError> {
-        let weights = Weights::open(path, options.context)?;
+        let file = ModelFile::open(path, options.context)?;
         let name = options.name.unwrap_or_else(|| {
             path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned())
         });
-        let trained = match weights.facts().context {
+        let trained = match file.facts().context {
             0 => u32::MAX,
             n => n,
         };
-        let context = options.context.unwrap_or(u32::MAX).min(trained).min(weights.size().cells);
+        let context = options.context.unwrap_or(u32::MAX).min(trained).min(file.size().cells);
         let identity =
-            ModelIdentity { model: format!("embedded:{name}"), revision: revision(weights.facts(), weights.sha256()) };
-        Ok(Embedded { weights: Some(weights), identity, context })
+            ModelIdentity { model: format!("embedded:{name}"), revision: revision(file.facts(), file.sha256()) };
+        Ok(Embedded { file: Some(file), identity, context, memory: options.memory })
     }
 
     /// What the file says about the model.
     pub fn facts(&self) -> Option<&GgufFacts> {
-        self.weights.as_deref().map(Weights::facts)
+        self.file.as_deref().map(ModelFile::facts)
     }
 
     /// The longest prompt and continuation together, in tokens.
@@ -100,11 +105,11 @@ impl Embedded {
 
     /// The text that the model is given for a request: its messages in the model's chat template.
     pub fn render(&self, request: &Request) -> Result<String, ModelError> {
-        let weights = self.weights()?;
+        let file = self.file()?;
         if request.messages.is_empty() {
             return Err(self.error(ModelErrorKind::Refused, "the request has no messages"));
         }
-        let rendered = weights.template().render(&request.messages, &weights.model());
+        let rendered = file.template().render(&request.messages, &file.model());
         let text = rendered.map_err(|e| self.template_error(&e))?;
         if text.len() > MAX_PROMPT_BYTES {
             let message = format!("the prompt has {} bytes, the context holds {} tokens", text.len(), self.context);
@@ -113,8 +118,8 @@ impl Embedded {
         Ok(text)
     }
 
-    fn weights(&self) -> Result<&Arc<Weights>, ModelError> {
-        self.weights.as_ref().ok_or_else(|| self.error(ModelErrorKind::Engine, "the model is closed"))
+    fn file(&self) -> Result<&Arc<ModelFile>, ModelError> {
+        self.file.as_ref().ok_or_else(|| self.error(ModelErrorKind::Engine, "the model is closed"))
     }
 
     fn error(&self, kind: ModelErrorKind, message: impl std::fmt::Display) -> ModelError {
@@ -127,7 +132,7 @@ impl Embedded {
 
     fn tokenise(&self, request: &Request) -> Result<Vec<llama_cpp_2::token::LlamaToken>, ModelError> {
         let text = self.render(request)?;
-        let tokens = self.weights()?.tokenise(&request.messages, &text).map_err(|e| self.template_error(&e))?;
+        let tokens = self.file()?.tokenise(&request.messages, &text).map_err(|e| self.template_error(&e))?;
         if tokens.is_empty() {
             return Err(self.error(ModelErrorKind::Refused, "the prompt is empty"));
         }
@@ -150,10 +155,11 @@ impl Embedded {
                 .error(ModelErrorKind::ContextOverflow, message)
                 .hint("shorten the prompt, lower max_tokens or take a model with a longer context"));
         }
-        let weights = Arc::clone(self.weights()?);
-        let grammar = decoding.constraint.as_ref().map(|c| constraint::compile(c, &weights.model())).transpose()?;
+        let file = Arc::clone(self.file()?);
+        let grammar = decoding.constraint.as_ref().map(|c| constraint::compile(c, &file.model())).transpose()?;
         Ok(Job {
-            weights,
+            file,
+            memory: self.memory,
             prompt,
             sampling,
             grammar,
@@ -227,7 +233,7 @@ impl Model for Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        drop(self.weights.take());
+        drop(self.file.take());
         engine::sweep();
     }
 }

@@ -19,9 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::kept::{Alike, KeptPrompts, LEAST_PREFIX, common_prefix};
 use super::llama::{Batch, Context, ContextSize};
+use super::model_file::ModelFile;
 use super::sampler::{Sampler, Sampling};
 use super::text::Assembler;
-use super::weights::Weights;
 use crate::{ModelError, ModelErrorKind};
 
 /// Sequences for samples, that is samples that decode together. On 2 cores and short prompts 16 gave 1.4 times the tokens
@@ -37,7 +37,9 @@ pub(super) const BATCH: u32 = 512;
 
 /// A request that waits for its samples.
 pub(super) struct Job {
-    pub(super) weights: Arc<Weights>,
+    pub(super) file: Arc<ModelFile>,
+    /// The most bytes that all models of the process may take; see [`ModelFile::memory`].
+    pub(super) memory: Option<u64>,
     pub(super) prompt: Vec<LlamaToken>,
     pub(super) sampling: Sampling,
     pub(super) grammar: Option<LlamaSampler>,
@@ -106,8 +108,10 @@ struct Running {
 }
 
 impl Slot {
-    pub(super) fn new(weights: &Weights, threads: u32) -> Result<Self, String> {
-        let context = Context::new(weights.model(), weights.size(), threads)?;
+    /// Loads the weights and makes a context for them.
+    pub(super) fn new(file: &ModelFile, threads: u32) -> Result<Self, ModelError> {
+        let context = Context::new(file.load_weights()?, file.size(), threads)
+            .map_err(|message| ModelError::new(ModelErrorKind::Engine, message))?;
         Ok(Slot {
             context,
             batch: Batch::default(),
@@ -115,7 +119,7 @@ impl Slot {
             free_prompts: (SAMPLES..SAMPLES + PROMPTS).rev().collect(),
             waiting: VecDeque::new(),
             live: Vec::new(),
-            kept: KeptPrompts::new(weights.size().cells as usize),
+            kept: KeptPrompts::new(file.size().cells as usize),
         })
     }
 
@@ -488,7 +492,7 @@ impl Live {
 impl Job {
     /// What of the prompt another prompt's cache can serve: all but its last token, of which the distribution is needed.
     fn reusable(&self) -> &[LlamaToken] {
-        let most = if self.weights.shares_prefixes() { self.prompt.len().saturating_sub(1) } else { 0 };
+        let most = if self.file.shares_prefixes() { self.prompt.len().saturating_sub(1) } else { 0 };
         &self.prompt[..most]
     }
 
@@ -498,7 +502,7 @@ impl Job {
             let message = "no token can continue the text: the grammar allows none, or the distribution is empty";
             return Some(Err(ModelError::new(ModelErrorKind::Engine, message)));
         };
-        let model = self.weights.model();
+        let model = self.file.model();
         let vocabulary = model.vocab();
         sample.decoded += 1;
         sample.last = token;

@@ -1,11 +1,12 @@
 //! One call with its retries, and what it took.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agenttts_core::{Finish, Request, Usage};
 
 use super::failure::{Failure, Remedy};
-use super::limits::Ended;
+use super::hedge;
+use super::limits::{Admission, Ended};
 use super::model::{OpenaiModel, prompt_bound};
 use super::provider::{ContentType, Incoming};
 use super::quirks::Warning;
@@ -85,7 +86,9 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> 
             return Called { outcome: Err(Refusal::Failed(error)), billed, warnings };
         }
         let mut taken = Usage { calls: 1, ..Usage::default() };
-        let Failed { failure, reported, begun } = match attempt(model, ask).await {
+        let (attempted, beside) = hedge::attempt(model, ask, toll).await;
+        billed += beside;
+        let Failed { failure, reported, begun } = match attempted {
             Ok((completion, latency_us)) => {
                 let answer = book(model, ask, completion, latency_us, &mut taken, &mut warnings).await;
                 toll.end(1, ask.n, taken);
@@ -104,14 +107,7 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> 
             let error = failure.into_error(&model.subject(), billed.calls);
             return Called { outcome: Err(Refusal::Failed(error)), billed, warnings };
         }
-        if let Some(reported) = reported {
-            taken += Usage {
-                prompt: reported.prompt,
-                cached_prompt: reported.cached_prompt,
-                decode: reported.completion,
-                calls: 0,
-            };
-        }
+        taken += told(reported);
         toll.end(1, ask.n, taken);
         billed += taken;
         last = Some(failure.clone().into_error(&model.subject(), billed.calls));
@@ -145,13 +141,36 @@ pub(super) async fn call(model: &OpenaiModel, ask: Ask<'_>, toll: &dyn Toll) -> 
     }
 }
 
+/// A completion with at least one usable choice and the microseconds that it took, or the failure and what it was billed.
+pub(super) type Attempted = Result<(Completion, u64), Box<Failed>>;
+
 /// An attempt that failed.
-struct Failed {
+#[derive(Debug)]
+pub(super) struct Failed {
     failure: Failure,
     /// What the server said that it took.
     reported: Option<Reported>,
     /// The beginning of a choice, where some of it was told.
     begun: Option<Choice>,
+}
+
+impl Failed {
+    /// What the attempt took, as far as the server said.
+    pub(super) fn taken(&self) -> Usage {
+        let mut taken = told(self.reported);
+        taken.calls = 1;
+        taken
+    }
+}
+
+/// The tokens that a server said.
+fn told(reported: Option<Reported>) -> Usage {
+    reported.map_or(Usage::default(), |reported| Usage {
+        prompt: reported.prompt,
+        cached_prompt: reported.cached_prompt,
+        decode: reported.completion,
+        calls: 0,
+    })
 }
 
 /// What a choice took that broke off: what the server said before, or a bound from what came of it.
@@ -166,15 +185,18 @@ async fn used(model: &OpenaiModel, ask: Ask<'_>, reported: Option<Reported>, beg
     }
 }
 
-/// One attempt: a completion with at least one usable choice and the microseconds that it took, or the failure and
-/// what it was billed.
-async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64), Box<Failed>> {
+/// Waits until an attempt may be made.
+pub(super) async fn admit<'a>(model: &'a OpenaiModel, ask: Ask<'_>) -> Admission<'a> {
     let tokens = u64::from(prompt_bound(ask.request)) + u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens);
     model.quirks.pause_over().await;
-    let admission = model.provider.limits.admit(tokens).await;
+    model.provider.limits.admit(tokens).await
+}
+
+/// One attempt, once it may be made.
+pub(super) async fn exchange_timed(model: &OpenaiModel, ask: Ask<'_>, admission: Admission<'_>) -> Attempted {
     let start = Instant::now();
     let exchanged = exchange(model, ask).await;
-    let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let latency_us = microseconds(start.elapsed());
     admission.end(match &exchanged {
         Ok(completion) => Ended::Answered(work(completion)),
         Err(failed) if failed.failure.kind.is_overload() => Ended::Refused,
@@ -188,6 +210,10 @@ async fn attempt(model: &OpenaiModel, ask: Ask<'_>) -> Result<(Completion, u64),
         }
         _ => Ok((completion, latency_us)),
     }
+}
+
+pub(super) fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A request and its reply.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::breaker::Open;
 use super::failure::Failure;
+use super::hedge::Hedge;
 use super::provider::OpenaiProvider;
 use super::quirks::Quirks;
 use crate::{Call, Free, Model, ModelError, ModelErrorKind, Outage, PromptTokens, Reply, Toll};
@@ -17,6 +18,7 @@ pub struct OpenaiModel {
     pub(super) provider: Arc<OpenaiProvider>,
     pub(super) id: String,
     pub(super) quirks: Quirks,
+    pub(super) hedge: Hedge,
     identity: ModelIdentity,
 }
 
@@ -28,6 +30,7 @@ impl OpenaiModel {
         };
         OpenaiModel {
             quirks: Quirks::new(provider.max_n),
+            hedge: Hedge::new(provider.hedge),
             identity: ModelIdentity { model: format!("openai:{}", spec.id), revision },
             id: spec.id.clone(),
             provider,

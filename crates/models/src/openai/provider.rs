@@ -29,6 +29,7 @@ pub struct OpenaiProvider {
     pub(super) retries: u32,
     pub(super) policy: RetryPolicy,
     pub(super) max_n: Option<u32>,
+    pub(super) hedge: Option<f64>,
 }
 
 impl OpenaiProvider {
@@ -57,6 +58,7 @@ impl OpenaiProvider {
             retries: openai.retries,
             policy: options.retry,
             max_n: openai.max_n.filter(|max| *max > 0),
+            hedge: openai.hedge,
         }))
     }
 

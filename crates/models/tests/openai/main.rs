@@ -3,6 +3,7 @@
 
 mod embeddings;
 mod faults;
+mod hedging;
 mod samples;
 mod streams;
 mod tokens;
@@ -55,8 +56,10 @@ fn specs(base_url: &str) -> (ProviderSpec, ModelSpec) {
         retries: 3,
         max_n: None,
         adaptive: true,
+        hedge: None,
     };
-    let provider = ProviderSpec { name: "local".into(), kind: ProviderKind::Openai(openai), concurrency: 8 };
+    let provider =
+        ProviderSpec { name: "local".into(), kind: ProviderKind::Openai(openai), concurrency: 8, memory_mb: None };
     let spec = serde_json::from_value(serde_json::json!({"name": "m", "provider": "local", "id": "p50"})).unwrap();
     (provider, spec)
 }

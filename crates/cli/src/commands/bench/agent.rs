@@ -56,7 +56,7 @@ struct Connected {
 /// A model by its pulled name or its file; `fake/...` is a stand-in.
 fn connected(context: &Context, name: &str) -> Result<Connected, Failure> {
     let kind = if name.starts_with("fake/") { ProviderKind::Fake } else { ProviderKind::Embedded };
-    let provider = ProviderSpec { name: "agent".into(), concurrency: kind.usual_concurrency(), kind };
+    let provider = ProviderSpec { name: "agent".into(), concurrency: kind.usual_concurrency(), kind, memory_mb: None };
     let spec = ModelSpec { context: Some(CONTEXT), ..ModelSpec::named(name, &provider.name, name) };
     let workshop = context.workshop()?;
     let models = connect(&[provider], &[spec], &workshop.options).map_err(agenttts_engine::EngineError::from)?;

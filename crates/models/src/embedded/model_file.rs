@@ -1,4 +1,4 @@
-//! A model's weights, loaded once per process and file.
+//! A model's file without its weights: what it says of itself, its vocabulary and template. Read once per process.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -26,11 +26,13 @@ const CACHE_BYTES: u64 = 256 << 20;
 const MOST_CELLS: u64 = 16384;
 const LEAST_CELLS: u64 = 2048;
 
-/// The weights that somebody uses, by file and hash.
-type Open = HashMap<(PathBuf, String), Weak<Weights>>;
+/// The files that somebody uses, by path and hash.
+type Open = HashMap<(PathBuf, String), Weak<ModelFile>>;
 
-/// Weights, vocabulary and template of a model file.
-pub(super) struct Weights {
+/// A model's vocabulary and template, and where its weights are.
+pub(super) struct ModelFile {
+    path: PathBuf,
+    /// Without weights.
     model: Arc<LlamaModel>,
     facts: GgufFacts,
     sha256: String,
@@ -41,8 +43,8 @@ pub(super) struct Weights {
     shares_prefixes: bool,
 }
 
-impl Weights {
-    /// The weights of a file; the same ones as long as anybody uses them and the file does not change.
+impl ModelFile {
+    /// What is known of a file; the same as long as anybody uses it and the file does not change.
     pub(super) fn open(path: &Path, context: Option<u32>) -> Result<Arc<Self>, ModelError> {
         static OPEN: Mutex<Option<Open>> = Mutex::new(None);
         let facts =
@@ -50,25 +52,22 @@ impl Weights {
         let sha256 = file_sha256(path)
             .map_err(|e| ModelError::new(ModelErrorKind::BadFile, format!("{}: {e}", path.display())))?;
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        // Held while loading, so that two callers do not load the same file.
+        // Held while reading, so that two callers do not read the same file.
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let open = open.get_or_insert_default();
-        open.retain(|_, weights| weights.strong_count() > 0);
+        open.retain(|_, file| file.strong_count() > 0);
         let key = (canonical, sha256.clone());
-        if let Some(weights) = open.get(&key).and_then(Weak::upgrade) {
-            return Ok(weights);
+        if let Some(file) = open.get(&key).and_then(Weak::upgrade) {
+            return Ok(file);
         }
-        let weights = Arc::new(Self::load(path, facts, sha256, context)?);
-        open.insert(key, Arc::downgrade(&weights));
-        Ok(weights)
+        let file = Arc::new(Self::read(path, facts, sha256, context)?);
+        open.insert(key, Arc::downgrade(&file));
+        Ok(file)
     }
 
-    fn load(path: &Path, facts: GgufFacts, sha256: String, context: Option<u32>) -> Result<Self, ModelError> {
+    fn read(path: &Path, facts: GgufFacts, sha256: String, context: Option<u32>) -> Result<Self, ModelError> {
         let bad = |what: String| ModelError::new(ModelErrorKind::BadFile, format!("{}: {what}", path.display()));
-        // The default parameters offload all layers where the build has a GPU backend.
-        let model = LlamaModel::load_from_file(backend()?, path, &LlamaModelParams::default()).map_err(|e| {
-            bad(format!("the engine cannot load it: {e}")).hint("AGENTTTS_LOG=debug shows the engine's own messages")
-        })?;
+        let model = load(path, &LlamaModelParams::default().with_vocab_only(true))?;
         let piece = |token: LlamaToken| {
             let bytes = if token.0 < 0 { Vec::new() } else { model.vocab().token_to_piece(token, true, None) };
             String::from_utf8_lossy(&bytes).into_owned()
@@ -76,10 +75,12 @@ impl Weights {
         let (bos, eos) = (piece(model.vocab().bos()), piece(model.vocab().eos()));
         let template = ChatTemplate::new(facts.chat_template.as_deref(), &bos, &eos, &model).map_err(bad)?;
         let fitting = (CACHE_BYTES / facts.kv_bytes_per_token).clamp(LEAST_CELLS, MOST_CELLS);
-        let wanted = context.map_or(0, |c| u64::from(c.min(model.n_ctx_train()))).min(1 << 20);
+        let trained = if facts.context == 0 { u32::MAX } else { facts.context };
+        let wanted = context.map_or(0, |c| u64::from(c.min(trained))).min(1 << 20);
         let cells = fitting.max(wanted).next_multiple_of(256);
         let controls = Controls::of(&model.vocab());
-        Ok(Weights {
+        Ok(ModelFile {
+            path: path.to_owned(),
             shares_prefixes: shared_prefixes_wanted() && !model.is_recurrent() && !model.is_hybrid(),
             model: Arc::new(model),
             facts,
@@ -91,6 +92,23 @@ impl Weights {
         })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Loads the weights; takes seconds for large files. The default parameters offload all layers where the build has a GPU
+    /// backend.
+    pub(super) fn load_weights(&self) -> Result<LlamaModel, ModelError> {
+        load(&self.path, &LlamaModelParams::default())
+    }
+
+    /// The bytes that the loaded model takes: its weights and its cache of keys and values. The engine's scratch space is
+    /// not known before.
+    pub(super) fn memory(&self) -> u64 {
+        self.facts.file_bytes + u64::from(self.size.cells) * self.facts.kv_bytes_per_token
+    }
+
+    /// The model without its weights.
     pub(super) fn model(&self) -> Arc<LlamaModel> {
         Arc::clone(&self.model)
     }
@@ -151,7 +169,7 @@ impl Weights {
         vocabulary.tokenize(text.as_bytes(), true, true)
     }
 
-    /// As [`Weights::tokenise`] where the template changes words, so that they cannot be found in `text`: control tokens
+    /// As [`ModelFile::tokenise`] where the template changes words, so that they cannot be found in `text`: control tokens
     /// in them are broken up by a character that takes no room.
     fn tokenise_broken(&self, messages: &[Message], text: &str) -> Result<Vec<LlamaToken>, String> {
         let broken: Vec<Option<String>> = messages.iter().map(|m| self.controls.broken(&m.content)).collect();
@@ -163,6 +181,13 @@ impl Weights {
             messages.iter().zip(broken).map(|pair| Message { role: pair.0.role, content: content(pair) }).collect();
         Ok(self.tokenise_whole(&self.template.render(&messages, &self.model)?))
     }
+}
+
+fn load(path: &Path, parameters: &LlamaModelParams) -> Result<LlamaModel, ModelError> {
+    LlamaModel::load_from_file(backend()?, path, parameters).map_err(|e| {
+        let message = format!("{}: the engine cannot load it: {e}", path.display());
+        ModelError::new(ModelErrorKind::BadFile, message).hint("AGENTTTS_LOG=debug shows the engine's own messages")
+    })
 }
 
 /// The engine, initialised once, its messages routed to `tracing`.
