@@ -7,6 +7,7 @@ mod bench_serve;
 mod clients;
 mod demo;
 mod demo_data;
+mod fuzz;
 mod lint;
 mod measured;
 mod paper;
@@ -49,6 +50,8 @@ enum Command {
     Bench(bench::BenchCommand),
     /// Measure what serving adds to a call, beside litellm's proxy, on one mock model server.
     BenchServe(bench_serve::BenchServeArgs),
+    /// Feed whatever reads input from outside with bytes that grow towards code not reached yet; needs cargo-fuzz.
+    Fuzz(fuzz::FuzzArgs),
     /// Send mixed traffic to a real server for a while, over model servers that misbehave, and see that nothing is lost.
     Soak(soak::SoakArgs),
     /// Set up the outside optimisers of `agenttts bench`: Optuna and SMAC, in a Python environment of their own.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::TestClients { required } => clients::test_clients(required),
         Command::Bench(command) => bench::bench(&command),
         Command::BenchServe(args) => bench_serve::bench_serve(&args),
+        Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Soak(args) => soak::soak(&args),
         Command::BenchPeers(args) => peers::bench_peers(&args),
         Command::Paper(args) => paper::paper(&args),

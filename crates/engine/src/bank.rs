@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use agenttts_core::{CallTokens, CostModel, Request, RequestKey, Usage};
+use agenttts_core::{CostModel, Request, RequestKey, Usage};
 use agenttts_models::{Call, ModelError, ModelErrorKind, Toll};
 use agenttts_store::{
     Amounts, LimitedUnit, NewSample, Purpose, Reservation, SampleHome, Settlement, StoreError, StoreErrorKind, Study,
@@ -13,7 +13,7 @@ use agenttts_store::{
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
-use crate::budget::{Budget, amounts, billed, lock};
+use crate::budget::{Budget, billed, lock, most_of_attempt};
 use crate::error::EngineError;
 use crate::event::{Event, Limit, Observers};
 use crate::source::{CallKind, DrawError, Got, GotSample, Halt, Source, Want};
@@ -331,15 +331,7 @@ impl<'a> Purse<'a> {
 
     /// The most that an attempt can take: every prompt, and every sample decoded to its end.
     fn most(&self, prompts: u32, samples: u32) -> Amounts {
-        let call = CallTokens {
-            prompt: self.prompt,
-            cached_prompt: 0,
-            prompts,
-            samples,
-            decode: self.decode * u64::from(samples),
-            latency_us: Some(0),
-        };
-        amounts(&self.connected.spec, &call)
+        most_of_attempt(&self.connected.spec, (self.prompt, self.decode), prompts, samples)
     }
 
     /// Reserves; where only what other calls have reserved stands in the way, waits for them to settle: they usually take
@@ -515,25 +507,6 @@ impl Desk {
             ModelError::new(ModelErrorKind::BadReply, format!("{}: some samples could not be drawn", want.model))
         })))
     }
-}
-
-/// The most that a call can take: the prompt once per call that may be needed, every sample decoded to its end.
-pub(crate) fn upper_bound(connected: &Connected, request: &Request, n: u32) -> Result<CallTokens, ModelError> {
-    let tokens = connected.model.prompt_tokens(request)?;
-    // Only a counted prompt comes from an engine that is sure to share it; a provider may turn out to ignore `n`.
-    let prompts = match (tokens, connected.model.prompt_shared_by()) {
-        (agenttts_models::PromptTokens::Exact(_), 0) => 1,
-        (agenttts_models::PromptTokens::Exact(_), by) => n.div_ceil(by),
-        (agenttts_models::PromptTokens::AtMost(_), _) => n,
-    };
-    Ok(CallTokens {
-        prompt: u64::from(tokens.upper_bound()),
-        cached_prompt: 0,
-        prompts,
-        samples: n,
-        decode: u64::from(request.decoding.max_tokens) * u64::from(n),
-        latency_us: Some(0),
-    })
 }
 
 pub(crate) fn refusal(unit: LimitedUnit, most: Amounts) -> Halt {

@@ -200,6 +200,20 @@ pub(crate) fn amounts(model: &ModelSpec, call: &CallTokens) -> Amounts {
     }
 }
 
+/// The most that an attempt at a call can take, of a prompt and samples of so many tokens at most: every prompt, and every
+/// sample decoded to its end.
+pub(crate) fn most_of_attempt(model: &ModelSpec, (prompt, decode): (u64, u64), prompts: u32, samples: u32) -> Amounts {
+    let call = CallTokens {
+        prompt,
+        cached_prompt: 0,
+        prompts,
+        samples,
+        decode: decode * u64::from(samples),
+        latency_us: Some(0),
+    };
+    amounts(model, &call)
+}
+
 /// What a call for `n` samples took in every such unit, by what was billed for it.
 pub(crate) fn billed(model: &ModelSpec, usage: &Usage, n: u32) -> Amounts {
     let calls = usage.calls.max(1);

@@ -116,7 +116,7 @@ impl Workshop {
 }
 
 /// All models of a pipeline, by name.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ModelSet {
     models: HashMap<String, Connected>,
     /// The tape that plays them, where one does.

@@ -11,6 +11,8 @@ mod draw;
 mod encoding;
 mod evolution;
 mod explain;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grid;
 mod halving;
 mod initial;

@@ -20,6 +20,9 @@ mod server;
 mod serving;
 mod telemetry;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use access::{ApiKey, KeyFile, KeyFileError, Scope};
 pub use error::ServerError;
 pub use examples::ExampleLog;

@@ -62,6 +62,11 @@ pub(crate) struct RunReply {
     steps: Option<Vec<StepTrace>>,
 }
 
+/// Reads a body, without a server.
+pub(crate) fn read(body: &[u8]) {
+    let _ = parse::<RunRequest>(body).and_then(|request| request.limits.checked());
+}
+
 /// Answers one input.
 pub(crate) async fn run(
     State(app): State<Arc<App>>,

@@ -8,6 +8,8 @@ mod breaker;
 mod call;
 mod draw;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hedge;
 mod key;
 mod knee;

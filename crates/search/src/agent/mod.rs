@@ -16,6 +16,7 @@ use crate::ask::{AgentStyle, Ask, Searcher, Step};
 use crate::recommend::Recommendation;
 use portfolio::Portfolio;
 use released::Released;
+pub(crate) use reply::plans_however_read;
 pub(crate) use unaided::{AGENT_HPO, ML_COPILOT, Unaided, ZERO_SHOT};
 
 /// The loop of AgentTTS, in the style that the settings name.

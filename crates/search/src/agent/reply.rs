@@ -1,6 +1,6 @@
 //! Reading the agent's replies.
 
-use agenttts_core::{Aggregator, Space, WantedChoice};
+use agenttts_core::{Aggregator, Plan, Space, WantedChoice};
 use serde_json::Value;
 
 use super::schema;
@@ -55,6 +55,14 @@ pub(super) fn released_plans(space: &Space, text: &str, count: usize) -> Result<
     let inner = text.find('{').zip(text.rfind('}')).and_then(|(first, last)| text.get(first..=last));
     let value: Value = serde_json::from_str(inner.unwrap_or_default()).map_err(|e| format!("not JSON: {e}"))?;
     listed(space, &value, count)
+}
+
+/// The plans that come of a reply, however it is read.
+pub(crate) fn plans_however_read(space: &Space, text: &str) -> Vec<Plan> {
+    const ROOM: usize = 4;
+    let _ = guideline(text, true);
+    let read = [plans(space, text, ROOM, false), plans(space, text, ROOM, true), released_plans(space, text, ROOM)];
+    read.into_iter().flatten().flatten().map(|wanted| space.repair(&wanted.choices).0).collect()
 }
 
 fn listed(space: &Space, value: &Value, count: usize) -> Result<Vec<Wanted>, String> {

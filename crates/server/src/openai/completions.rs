@@ -71,7 +71,7 @@ fn events(admitted: Admitted, about: About, with_usage: bool) -> impl Stream<Ite
     told(admitted).map(event).flat_map(stream::iter)
 }
 
-fn prompt(prompt: &Value) -> Result<&str, ApiError> {
+pub(super) fn prompt(prompt: &Value) -> Result<&str, ApiError> {
     let wrong = |message: &str| ApiError::invalid(message).param("prompt");
     let text = match prompt {
         Value::String(text) => text,

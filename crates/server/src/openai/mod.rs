@@ -2,6 +2,7 @@
 
 mod chat;
 mod completions;
+pub(crate) mod fuzzing;
 mod input;
 mod models;
 mod reply;
