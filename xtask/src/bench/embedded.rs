@@ -111,7 +111,7 @@ impl Peers {
         if !source.is_dir() {
             std::fs::create_dir_all(&home)?;
             let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "-d"]);
+            pip.args(["-m", "pip", "download", "--no-deps", "--no-binary", package, "-d"]);
             run(pip.arg(&home).arg(format!("{package}=={version}")))?;
             run(Command::new("tar")
                 .arg("-xzf")
