@@ -316,6 +316,18 @@ fn everything_wrong_is_placed_and_explained() {
             "there is no provider \"fak\"",
             "did you mean \"fake\"?",
         ),
+        (
+            "[models.small]",
+            "[providers.x]\nkind = \"openai\"\nbase_url = \"http://h/v1\"\nhedge = 95\n\n[models.small]",
+            "hedge is a quantile of latencies, at least 0.5 and below 1: 95",
+            "0.95 calls again",
+        ),
+        (
+            "[models.small]",
+            "[providers.x]\nkind = \"fake\"\nmemory_mb = 100\n\n[models.small]",
+            "memory_mb is of embedded providers",
+            "",
+        ),
         ("version = 1", "version = 9", "pipeline format 9 is not known", "this program reads format 1"),
     ];
     for (good, bad, message, hint) in cases {

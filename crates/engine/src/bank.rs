@@ -418,7 +418,15 @@ impl Toll for Purse<'_> {
     async fn begin_spare(&self, prompts: u32, samples: u32) -> bool {
         // Whoever has the turn waits for room.
         let Ok(_turn) = self.row.try_lock() else { return false };
-        self.reserve_now(self.most(prompts, samples)).await.unwrap_or(false)
+        match self.reserve_now(self.most(prompts, samples)).await {
+            Ok(reserved) => reserved,
+            // The study is over then, and says why.
+            Err(halt @ Halt::Fatal(_)) => {
+                halt.note(&mut lock(&self.held).halt);
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     fn end(&self, prompts: u32, samples: u32, usage: Usage) {

@@ -21,7 +21,7 @@ pub struct Meter(Arc<Mutex<Reading>>);
 /// What a [`Meter`] says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// Tokens and calls, as billed.
+    /// Tokens and calls, as billed. A call that was hedged and overtaken counts with the most that it could take.
     pub usage: Usage,
     /// The same in every unit that can be limited. Calls that were given up before their reply was there count with the
     /// most that they could take: what they were billed, nobody knows.

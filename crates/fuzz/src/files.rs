@@ -18,9 +18,7 @@ const EXAMPLE: &str =
 /// A pipeline file, beside the files that it most likely names.
 pub(crate) fn pipeline(bytes: &[u8]) {
     in_folder(|folder| {
-        write(folder, "pipeline.toml", bytes);
-        write(folder, "prompt.j2", b"{{ question }}");
-        write(folder, "search.jsonl", EXAMPLE.as_bytes());
+        fill(folder, b"{{ question }}", bytes);
         let _ = load_pipeline(folder, &|_| None);
     });
 }
@@ -45,7 +43,7 @@ expected = { prompt_tokens = 20, decode_tokens = 4 }
 /// A prompt's template, filled in with an example.
 pub(crate) fn template(bytes: &[u8]) {
     in_folder(|folder| {
-        fill(folder, bytes);
+        fill(folder, bytes, TEMPLATE_PIPELINE.as_bytes());
         if let Ok(loaded) = load_pipeline(folder, &|_| None) {
             for (stage, example) in loaded.stages.iter().zip(&loaded.pipeline.search_split.examples) {
                 let _ = stage.render(example, &Default::default());
@@ -57,12 +55,12 @@ pub(crate) fn template(bytes: &[u8]) {
 /// The plans of the pipeline that templates are tried in.
 pub(crate) fn template_space() -> Option<Space> {
     let folder = tempfile::tempdir().ok()?;
-    fill(folder.path(), b"{{ question }}");
+    fill(folder.path(), b"{{ question }}", TEMPLATE_PIPELINE.as_bytes());
     load_pipeline(folder.path(), &|_| None).ok().map(|loaded| loaded.space)
 }
 
-fn fill(folder: &Path, prompt: &[u8]) {
-    write(folder, "pipeline.toml", TEMPLATE_PIPELINE.as_bytes());
+fn fill(folder: &Path, prompt: &[u8], pipeline: &[u8]) {
+    write(folder, "pipeline.toml", pipeline);
     write(folder, "prompt.j2", prompt);
     write(folder, "search.jsonl", EXAMPLE.as_bytes());
     write(folder, "test.jsonl", EXAMPLE.replace("2 + 2", "1 + 3").as_bytes());
@@ -117,4 +115,19 @@ fn in_folder(work: impl FnOnce(&Path)) {
 #[allow(clippy::expect_used, reason = "without a file nothing can be tried")]
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).expect("a file in a temporary folder");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_of_pipelines_are_sound_so_that_all_of_loading_is_reached() {
+        for seed in [include_str!("../seeds/pipeline/small.toml"), include_str!("../seeds/pipeline/full.toml")] {
+            let folder = tempfile::tempdir().unwrap();
+            fill(folder.path(), b"{{ question }}", seed.as_bytes());
+            load_pipeline(folder.path(), &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        }
+        assert!(template_space().is_some());
+    }
 }

@@ -9,12 +9,8 @@ use std::time::Duration;
 use agenttts_core::{Constraint, Decoding, Draw, Finish, Message, Request, Temperature};
 use agenttts_models::{Call, Embedded, EmbeddedOptions, Model, ModelErrorKind, PromptTokens, Reply};
 
-/// A model at hand, or `None` with a message.
+/// A model file at hand, or `None` with a message.
 fn model(name: &str) -> Option<Embedded> {
-    Some(Embedded::open(&path_of(name)?, EmbeddedOptions::default()).unwrap())
-}
-
-fn path_of(name: &str) -> Option<PathBuf> {
     let dir = std::env::var_os("AGENTTTS_MODELS")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/agenttts/models")))?;
@@ -23,7 +19,7 @@ fn path_of(name: &str) -> Option<PathBuf> {
         println!("skipped: {} is not there; `agenttts models pull {name}` gets it", path.display());
         return None;
     }
-    Some(path)
+    Some(Embedded::open(&path, EmbeddedOptions::default()).unwrap())
 }
 
 fn smol() -> Option<Embedded> {
@@ -95,30 +91,6 @@ async fn the_models_default_system_prompt_is_part_of_the_prompt() {
     own.messages.insert(0, Message::system("Answer in one word."));
     let text = model.render(&own).unwrap();
     assert!(text.starts_with("<|im_start|>system\nAnswer in one word.<|im_end|>") && !text.contains("SmolLM"));
-}
-
-/// Two files with room for one of them: whoever draws gets its model, and answers as if it were alone.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn models_within_a_limit_of_memory_make_room_for_each_other() {
-    let Some(alone) = smol() else { return };
-    let facts = alone.facts().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let open = |name: &str, memory: u64| {
-        let path = folder.path().join(name);
-        std::fs::copy(path_of("smollm2-135m").unwrap(), &path).unwrap();
-        Embedded::open(&path, EmbeddedOptions { memory: Some(memory), ..EmbeddedOptions::default() }).unwrap()
-    };
-    let one = facts.file_bytes + u64::from(alone.context()) * facts.kv_bytes_per_token;
-    let (a, b) = (open("a.gguf", 2 * one), open("b.gguf", 2 * one));
-    let request = ask("What is the capital of France?", 0.7, 12);
-    let expected = draw(&alone, &request, 2, 7).await;
-    drop(alone);
-    for _ in 0..2 {
-        let (from_a, from_b) = tokio::join!(draw(&a, &request, 2, 7), draw(&b, &request, 2, 7));
-        assert_eq!((texts(&from_a), texts(&from_b)), (texts(&expected), texts(&expected)));
-    }
-    let error = draw(&open("c.gguf", one / 2), &request, 2, 7).await.draws.remove(0).unwrap_err();
-    assert!(error.message.contains("all together may take") && error.hint.unwrap().contains("memory_mb"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! and all share what was learnt about the cores that are free.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -29,8 +29,12 @@ pub(super) enum Command {
     Sweep,
 }
 
-/// Held during every batch. At exit it is taken and kept, so that no batch runs while the engine's statics go away.
+/// Held while the engine does anything. At exit it is taken and kept, so that nothing runs while the engine's statics go away.
 static STEP: Mutex<()> = Mutex::new(());
+
+fn step() -> MutexGuard<'static, ()> {
+    STEP.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 static ENGINE: OnceLock<Option<mpsc::Sender<Command>>> = OnceLock::new();
 
@@ -70,7 +74,10 @@ fn run(mut commands: mpsc::Receiver<Command>) {
             models.take(command);
         }
         models.sweep();
-        models.place(threads.now());
+        if models.place(threads.now()) {
+            // While weights are loaded most cores are idle, whoever else would have them.
+            idle = IdleClock::start();
+        }
         for slot in models.loaded.iter_mut().map(|loaded| &mut loaded.slot).filter(|slot| slot.busy()) {
             slot.set_threads(threads.now());
             if let Some(Evaluated { wall, cpu: Some(cpu) }) = slot.step(measure) {
@@ -89,6 +96,8 @@ fn run(mut commands: mpsc::Receiver<Command>) {
 struct Models {
     loaded: Vec<Loaded>,
     waiting: VecDeque<Job>,
+    /// Whether those that wait were told to before.
+    held_up: bool,
     /// Counts jobs: the clock of who was used when.
     jobs: u64,
 }
@@ -113,73 +122,74 @@ impl Models {
     /// Frees the models that nobody uses.
     fn sweep(&mut self) {
         self.waiting.retain(|job| !job.reply.is_closed());
+        let _step = step();
         self.loaded.retain(|loaded| loaded.slot.busy() || loaded.file.strong_count() > 0);
     }
 
-    /// Brings jobs to their models in the order in which they came. Where one has to wait until there is memory for its
-    /// model, those behind it wait too, or it might wait for ever; but those of the model that is loaded then join it.
-    fn place(&mut self, threads: u32) {
+    /// Brings jobs to their models in the order in which they came; whether a model was loaded for them. Where one has to wait
+    /// until there is memory for its model, those behind it wait too, or it might wait for ever; but those of the model that
+    /// is loaded then join it.
+    fn place(&mut self, threads: u32) -> bool {
+        let mut has_loaded = false;
         while let Some(job) = self.waiting.front() {
             let (file, memory) = (Arc::clone(&job.file), job.memory);
+            let mut late = self.held_up;
             if self.find(&file).is_none() {
-                match self.make_room(&file, memory) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => {
-                        self.fail(&file, &error);
-                        continue;
-                    }
+                if !self.make_room(&file, memory) {
+                    self.held_up = true;
+                    return has_loaded;
                 }
+                let _step = step();
                 match Slot::new(&file, threads) {
                     Ok(slot) => {
                         let holding = Holding { bytes: file.memory(), used: self.jobs, busy: false };
                         self.loaded.push(Loaded { file: Arc::downgrade(&file), slot, holding });
                     }
                     Err(error) => {
-                        self.fail(&file, &error);
+                        self.jobs_of(&file).into_iter().for_each(|job| job.fail(&error));
                         continue;
                     }
                 }
+                (late, has_loaded) = (true, true);
             }
             let jobs = self.jobs_of(&file);
             self.jobs += jobs.len() as u64;
             let now = self.jobs;
-            if let Some(loaded) = self.find(&file) {
-                loaded.holding.used = now;
-                jobs.into_iter().for_each(|job| loaded.slot.push(job));
+            let Some(loaded) = self.find(&file) else { continue };
+            loaded.holding.used = now;
+            for mut job in jobs {
+                if late {
+                    // What a draw takes does not depend on what else was loaded.
+                    job.started = Instant::now();
+                }
+                loaded.slot.push(job);
             }
         }
+        self.held_up = false;
+        has_loaded
     }
 
-    /// Gives up idle models until there is room for another one; false where it must wait for those at work.
-    fn make_room(&mut self, file: &ModelFile, limit: Option<u64>) -> Result<bool, ModelError> {
-        let Some(limit) = limit else { return Ok(true) };
-        let need = file.memory();
-        if need > limit {
-            let message = format!("a model takes {} MB, and all together may take {} MB", need >> 20, limit >> 20);
-            let error = ModelError::new(ModelErrorKind::Engine, message);
-            return Err(error.hint("raise the provider's memory_mb, or take a smaller model or context"));
-        }
+    /// Gives up idle models until there is room for another one; false where it must wait for those at work. One that is larger
+    /// than the limit, as another caller opened it with a longer context, has room once it is alone.
+    fn make_room(&mut self, file: &ModelFile, limit: Option<u64>) -> bool {
+        let Some(limit) = limit else { return true };
+        let need = file.memory().min(limit);
         let holding = |loaded: &Loaded| Holding { busy: loaded.slot.busy(), ..loaded.holding };
         let holdings: Vec<Holding> = self.loaded.iter().map(holding).collect();
-        let Some(mut gone) = give_up(&holdings, need, limit) else { return Ok(false) };
+        let Some(mut gone) = give_up(&holdings, need, limit) else { return false };
         gone.sort_unstable();
+        let _step = step();
         for at in gone.into_iter().rev() {
             let Loaded { file, .. } = self.loaded.remove(at);
             if let Some(file) = file.upgrade() {
                 tracing::debug!(model = %file.path().display(), "a model is given up for another one");
             }
         }
-        Ok(true)
+        true
     }
 
     fn find(&mut self, file: &Arc<ModelFile>) -> Option<&mut Loaded> {
         self.loaded.iter_mut().find(|loaded| std::ptr::eq(loaded.file.as_ptr(), Arc::as_ptr(file)))
-    }
-
-    /// Fails the jobs of a model.
-    fn fail(&mut self, file: &Arc<ModelFile>, error: &ModelError) {
-        self.jobs_of(file).into_iter().for_each(|job| job.fail(error));
     }
 
     /// Takes the jobs that wait for a model.
@@ -191,7 +201,7 @@ impl Models {
 }
 
 fn measure(evaluate: &mut dyn FnMut()) -> Evaluated {
-    let _step = STEP.lock().unwrap_or_else(PoisonError::into_inner);
+    let _step = step();
     let (wall, cpu) = (Instant::now(), cpu_time());
     evaluate();
     let cpu = cpu.zip(cpu_time()).map(|(before, after)| after.saturating_sub(before));
@@ -202,7 +212,7 @@ fn stop_at_exit() {
     #[cfg(unix)]
     {
         extern "C" fn stop() {
-            std::mem::forget(STEP.lock().unwrap_or_else(PoisonError::into_inner));
+            std::mem::forget(step());
         }
         // SAFETY: registers a function that neither unwinds nor uses anything that exit has torn down.
         unsafe { libc::atexit(stop) };

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use agenttts_core::{ModelIdentity, Request, Usage};
 use async_trait::async_trait;
 
+use super::model_file::{changed, check_memory};
 use super::{Embedded, EmbeddedOptions, revision};
 use crate::registry::{Found, file_sha256};
 use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
@@ -25,6 +26,8 @@ struct Load {
 impl LazyEmbedded {
     /// The model of a file. Hashes the file, once: the hash is cached beside it.
     pub fn new(file: Found, context: Option<u32>, memory: Option<u64>) -> Result<Self, ModelError> {
+        check_memory(&file.facts, context, memory)
+            .map_err(|error| ModelError { message: format!("{}: {}", file.name, error.message), ..error })?;
         let hash = file_sha256(&file.path).map_err(|error| unreadable(&file.path, &error))?;
         let identity =
             ModelIdentity { model: format!("embedded:{}", file.name), revision: revision(&file.facts, &hash) };
@@ -44,8 +47,7 @@ impl Load {
         let loaded = self.loaded.get_or_init(|| {
             let model = Embedded::open(&self.file.path, self.options.clone())?;
             if model.identity() != identity {
-                let message = format!("{} has changed since this program started", self.file.path.display());
-                return Err(ModelError::new(ModelErrorKind::BadFile, message).hint("start again"));
+                return Err(changed(&self.file.path));
             }
             Ok(model)
         });

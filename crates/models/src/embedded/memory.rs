@@ -14,13 +14,13 @@ pub(super) struct Holding {
 /// The models to give up so that one of `need` bytes fits below `limit`, as indices: those used longest ago, and no more than
 /// it takes. `None` where those that are at work leave no room.
 pub(super) fn give_up(loaded: &[Holding], need: u64, limit: u64) -> Option<Vec<usize>> {
-    let mut held: u64 = loaded.iter().map(|l| l.bytes).sum();
+    let mut held = loaded.iter().fold(0, |held: u64, l| held.saturating_add(l.bytes));
     let mut idle: Vec<usize> = (0..loaded.len()).filter(|at| !loaded[*at].busy).collect();
     idle.sort_by_key(|at| std::cmp::Reverse(loaded[*at].used));
     let mut given_up = Vec::new();
     while held.saturating_add(need) > limit {
         let at = idle.pop()?;
-        held -= loaded[at].bytes;
+        held = held.saturating_sub(loaded[at].bytes);
         given_up.push(at);
     }
     Some(given_up)

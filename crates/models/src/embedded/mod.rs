@@ -36,7 +36,7 @@ mod threads;
 
 use engine::{Command, engine};
 pub use lazy::LazyEmbedded;
-use model_file::ModelFile;
+use model_file::{ModelFile, check_memory};
 use sampler::Sampling;
 use slot::{Job, Outcome};
 
@@ -53,8 +53,9 @@ pub struct EmbeddedOptions {
     /// The longest prompt and continuation together, in tokens; at most what the model was trained for. Where absent,
     /// as much as fits a cache of 256 MB, at most 16384.
     pub context: Option<u32>,
-    /// The most bytes that the models of this process may take together, weights and caches of keys and values. For one that
-    /// is needed others are given up, those used longest ago first. Where absent, all stay.
+    /// The most bytes that the models of this process may take together, weights and caches of keys and values, when this one
+    /// is loaded. Others that have nothing to do are given up for it, those used longest ago first, whoever uses them. Where
+    /// absent, it is loaded whatever others take.
     pub memory: Option<u64>,
 }
 
@@ -77,9 +78,11 @@ impl Embedded {
     /// for large ones, so call it off the async threads. The weights are loaded when samples are drawn.
     ///
     /// # Errors
-    /// [`ModelErrorKind::BadFile`] when the file is missing, truncated, not a GGUF or not a model that the engine knows.
+    /// [`ModelErrorKind::BadFile`] when the file is missing, truncated, not a GGUF or not a model that the engine knows, or
+    /// when it takes more memory than all models may.
     pub fn open(path: &Path, options: EmbeddedOptions) -> Result<Self, ModelError> {
         let file = ModelFile::open(path, options.context)?;
+        check_memory(file.facts(), options.context, options.memory)?;
         let name = options.name.unwrap_or_else(|| {
             path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned())
         });

@@ -60,7 +60,7 @@ impl ModelFile {
         if let Some(file) = open.get(&key).and_then(Weak::upgrade) {
             return Ok(file);
         }
-        let file = Arc::new(Self::read(path, facts, sha256, context)?);
+        let file = Arc::new(Self::read(&key.0, facts, sha256, context)?);
         open.insert(key, Arc::downgrade(&file));
         Ok(file)
     }
@@ -74,13 +74,10 @@ impl ModelFile {
         };
         let (bos, eos) = (piece(model.vocab().bos()), piece(model.vocab().eos()));
         let template = ChatTemplate::new(facts.chat_template.as_deref(), &bos, &eos, &model).map_err(bad)?;
-        let fitting = (CACHE_BYTES / facts.kv_bytes_per_token).clamp(LEAST_CELLS, MOST_CELLS);
-        let trained = if facts.context == 0 { u32::MAX } else { facts.context };
-        let wanted = context.map_or(0, |c| u64::from(c.min(trained))).min(1 << 20);
-        let cells = fitting.max(wanted).next_multiple_of(256);
         let controls = Controls::of(&model.vocab());
         Ok(ModelFile {
             path: path.to_owned(),
+            size: context_size(cells(&facts, context)),
             shares_prefixes: shared_prefixes_wanted() && !model.is_recurrent() && !model.is_hybrid(),
             model: Arc::new(model),
             facts,
@@ -88,7 +85,6 @@ impl ModelFile {
             template,
             controls,
             bos,
-            size: context_size(u32::try_from(cells).unwrap_or(u32::MAX)),
         })
     }
 
@@ -99,13 +95,16 @@ impl ModelFile {
     /// Loads the weights; takes seconds for large files. The default parameters offload all layers where the build has a GPU
     /// backend.
     pub(super) fn load_weights(&self) -> Result<LlamaModel, ModelError> {
+        let unchanged = file_sha256(&self.path).is_ok_and(|hash| hash == self.sha256);
+        if !unchanged {
+            return Err(changed(&self.path));
+        }
         load(&self.path, &LlamaModelParams::default())
     }
 
-    /// The bytes that the loaded model takes: its weights and its cache of keys and values. The engine's scratch space is
-    /// not known before.
+    /// The bytes that the loaded model takes; see [`memory`].
     pub(super) fn memory(&self) -> u64 {
-        self.facts.file_bytes + u64::from(self.size.cells) * self.facts.kv_bytes_per_token
+        memory(&self.facts, self.size.cells)
     }
 
     /// The model without its weights.
@@ -181,6 +180,39 @@ impl ModelFile {
             messages.iter().zip(broken).map(|pair| Message { role: pair.0.role, content: content(pair) }).collect();
         Ok(self.tokenise_whole(&self.template.render(&messages, &self.model)?))
     }
+}
+
+/// The cells of a model's cache: as many as fit a fixed memory, or as its context needs.
+fn cells(facts: &GgufFacts, context: Option<u32>) -> u32 {
+    let fitting = (CACHE_BYTES / facts.kv_bytes_per_token.max(1)).clamp(LEAST_CELLS, MOST_CELLS);
+    let trained = if facts.context == 0 { u32::MAX } else { facts.context };
+    let wanted = context.map_or(0, |c| u64::from(c.min(trained))).min(1 << 20);
+    u32::try_from(fitting.max(wanted).next_multiple_of(256)).unwrap_or(u32::MAX)
+}
+
+/// The bytes of a model's weights and of its cache of keys and values. The engine's scratch space is not known before.
+fn memory(facts: &GgufFacts, cells: u32) -> u64 {
+    facts.file_bytes.saturating_add(u64::from(cells).saturating_mul(facts.kv_bytes_per_token))
+}
+
+/// Refuses a model that alone takes more than all may take together.
+pub(super) fn check_memory(facts: &GgufFacts, context: Option<u32>, limit: Option<u64>) -> Result<(), ModelError> {
+    let need = memory(facts, cells(facts, context));
+    match limit {
+        Some(limit) if need > limit => {
+            let (need, limit) = (need.div_ceil(1 << 20), limit >> 20);
+            let message = format!("the model takes {need} MB of memory, and all together may take {limit} MB");
+            let hint = "raise the provider's memory_mb, or take a smaller model or a shorter context";
+            Err(ModelError::new(ModelErrorKind::BadFile, message).hint(hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is said of a file that is not the one that was opened.
+pub(super) fn changed(path: &Path) -> ModelError {
+    let message = format!("{} has changed since this program started", path.display());
+    ModelError::new(ModelErrorKind::BadFile, message).hint("start again")
 }
 
 fn load(path: &Path, parameters: &LlamaModelParams) -> Result<LlamaModel, ModelError> {

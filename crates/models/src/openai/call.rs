@@ -147,7 +147,7 @@ pub(super) type Attempted = Result<(Completion, u64), Box<Failed>>;
 /// An attempt that failed.
 #[derive(Debug)]
 pub(super) struct Failed {
-    failure: Failure,
+    pub(super) failure: Failure,
     /// What the server said that it took.
     reported: Option<Reported>,
     /// The beginning of a choice, where some of it was told.

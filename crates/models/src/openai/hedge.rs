@@ -4,7 +4,7 @@
 //! Both calls are paid for: the second is reserved before it is made, and whichever is given up is booked with the most
 //! that the provider may bill for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -36,9 +36,7 @@ pub(super) struct Hedge {
 #[derive(Debug, Default)]
 struct Known {
     /// By the longest continuation and the number of samples, on which latency depends most.
-    kinds: HashMap<(u32, u32), Vec<Duration>>,
-    /// Where in each list the next latency goes.
-    next: usize,
+    kinds: HashMap<(u32, u32), VecDeque<Duration>>,
     /// Second calls that may be made: each call adds twice the share that is late in ordinary times, so that a provider
     /// that slows down as a whole is not sent every call twice.
     allowed: f64,
@@ -55,7 +53,7 @@ impl Hedge {
         let quantile = self.quantile.filter(|_| ask.on_text.is_none())?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let latencies = known.kinds.get(&kind(ask)).filter(|latencies| latencies.len() >= ENOUGH)?;
-        let mut sorted = latencies.clone();
+        let mut sorted: Vec<Duration> = latencies.iter().copied().collect();
         sorted.sort_unstable();
         let rank = (quantile * sorted.len() as f64).ceil() as usize;
         sorted.get(rank.clamp(1, sorted.len()) - 1).copied()
@@ -76,16 +74,14 @@ impl Hedge {
         let Some(quantile) = self.quantile else { return };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.allowed = (known.allowed + 2.0 * (1.0 - quantile)).min(SAVED);
-        let next = known.next;
-        known.next = (next + 1) % KNOWN;
         if known.kinds.len() >= KINDS && !known.kinds.contains_key(&kind(ask)) {
             known.kinds.clear();
         }
         let latencies = known.kinds.entry(kind(ask)).or_default();
-        match latencies.len() < KNOWN {
-            true => latencies.push(latency),
-            false => latencies[next] = latency,
+        if latencies.len() == KNOWN {
+            latencies.pop_front();
         }
+        latencies.push_back(latency);
     }
 }
 
@@ -148,14 +144,19 @@ async fn hedged(
         decode: u64::from(ask.n) * u64::from(ask.request.decoding.max_tokens),
         calls: 1,
     };
+    let was_sent = || sent.load(Ordering::SeqCst);
     let (attempted, extra) = match select(first.as_mut(), second).await {
-        Either::Left((Err(failed), second)) => (second.await.map(|answer| since(began, answer)), failed.taken()),
-        Either::Right((Err(failed), first)) => (first.await, failed.taken()),
-        Either::Right((Ok(answer), _)) => (Ok(since(began, answer)), given_up),
-        Either::Left((Ok(answer), _)) => {
-            let was_sent = sent.load(Ordering::SeqCst);
-            (Ok(answer), if was_sent { given_up } else { nothing })
+        Either::Left((Err(failed), _)) if !was_sent() => (Err(failed), nothing),
+        Either::Left((Err(failed), second)) => {
+            model.overheard(&failed.failure);
+            (second.await.map(|answer| since(began, answer)), failed.taken())
         }
+        Either::Right((Err(failed), first)) => {
+            model.overheard(&failed.failure);
+            (first.await, failed.taken())
+        }
+        Either::Right((Ok(answer), _)) => (Ok(since(began, answer)), given_up),
+        Either::Left((Ok(answer), _)) => (Ok(answer), if was_sent() { given_up } else { nothing }),
     };
     toll.end(1, ask.n, extra);
     (attempted, extra)
@@ -202,6 +203,18 @@ mod tests {
         assert_eq!(hedge(0.9, 1..=15, &short).patience(ask(&short, 1)), None);
         let hedge = hedge(0.9, (0..200).map(|_| 900).chain((0..64).map(|_| 5)), &short);
         assert_eq!(hedge.patience(ask(&short, 1)), Some(Duration::from_millis(5)));
+    }
+
+    #[test]
+    fn kinds_that_take_turns_forget_alike() {
+        let (short, long) = (request(10), request(1000));
+        let hedge = Hedge::new(Some(0.9));
+        for ms in [900; 64].into_iter().chain([5; 64]) {
+            hedge.learn(ask(&short, 1), Duration::from_millis(ms));
+            hedge.learn(ask(&long, 1), Duration::from_millis(ms));
+        }
+        assert_eq!(hedge.patience(ask(&short, 1)), Some(Duration::from_millis(5)));
+        assert_eq!(hedge.patience(ask(&long, 1)), Some(Duration::from_millis(5)));
     }
 
     #[test]

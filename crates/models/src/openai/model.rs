@@ -37,6 +37,14 @@ impl OpenaiModel {
         }
     }
 
+    /// Takes in a failure that another answer to the same call made up for.
+    pub(super) fn overheard(&self, failure: &Failure) {
+        self.provider.breaker.heard(Some(failure));
+        if let (ModelErrorKind::RateLimited, Some(wait)) = (failure.kind, failure.retry_after) {
+            self.quirks.pause(wait.min(self.provider.policy.longest_retry_after));
+        }
+    }
+
     /// How messages name this model.
     pub(super) fn subject(&self) -> String {
         format!("model {:?} of {}", self.id, self.provider.subject())

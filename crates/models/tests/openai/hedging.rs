@@ -72,7 +72,7 @@ async fn a_late_call_is_overtaken_by_a_second_one_and_both_are_booked() {
     assert_eq!(setup.server.served().arrived as u32, calls);
     let began = Instant::now();
     let reply = paid(&model, &books).await;
-    assert!(began.elapsed() < LATE / 2);
+    assert!(began.elapsed() < LATE / 4, "well before it would time out, which takes 20 s");
     assert_eq!(texts(&reply), texts(&quick), "the same seeds say the same");
     assert_eq!(reply.billed.calls, 2);
     // What was given up counts as decoded to its end: twice 64 tokens.
@@ -84,7 +84,7 @@ async fn a_late_call_is_overtaken_by_a_second_one_and_both_are_booked() {
 
 #[tokio::test]
 async fn where_the_second_fails_the_first_counts() {
-    let slow = Duration::from_millis(500);
+    let slow = Duration::from_secs(3);
     let setup = setup(&[Some(Fault::Hang(slow)), Some(Fault::Status(500))]).await;
     let (model, books) = (setup.model(), Books::default());
     let quick = warm(&model, &books).await;
@@ -97,7 +97,7 @@ async fn where_the_second_fails_the_first_counts() {
 
 #[tokio::test]
 async fn no_second_call_is_made_without_room_in_the_budget_nor_without_the_option() {
-    let slow = Duration::from_millis(300);
+    let slow = Duration::from_secs(2);
     for (hedge, full) in [(Some(0.9), true), (None, false)] {
         let mut setup = setup(&[Some(Fault::Hang(slow))]).await;
         setup.openai().hedge = hedge;
