@@ -125,7 +125,7 @@ impl Peers {
         let options = ["CMAKE_BUILD_TYPE=Release", "LLAMA_BUILD_UI=OFF", "LLAMA_OPENSSL=OFF", "LLAMA_BUILD_TESTS=OFF"];
         run(cmake
             .args(options.map(|option| format!("-D{option}")))
-            .args(["-DBUILD_SHARED_LIBS=OFF", "-DGGML_NATIVE=ON"]))?;
+            .args(["-DBUILD_SHARED_LIBS=OFF", "-DGGML_NATIVE=OFF"]))?;
         let mut make = Command::new("cmake");
         run(make.arg("--build").arg(&build).args(["--parallel", "--target", "llama-server", "llama-batched-bench"]))?;
         let program = |name: &str| build.join("bin").join(name);
