@@ -1,5 +1,7 @@
 //! Texts that models write: samples that are parsed, voted on, scored and run.
 
+use std::sync::LazyLock;
+
 use agenttts_core::pipeline::{ParserSpec, Scale};
 use agenttts_stage::{Parser, code_files, normalise, read_verdict, vote_key};
 use serde_json::{Map, Value, json};
@@ -7,7 +9,8 @@ use serde_json::{Map, Value, json};
 /// A sample's text, by every parser.
 pub(crate) fn sample(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    for parser in parsers() {
+    static PARSERS: LazyLock<Vec<Parser>> = LazyLock::new(parsers);
+    for parser in &*PARSERS {
         if let Ok(output) = parser.parse(&text, &fields()) {
             let _ = vote_key(&output);
             let _ = code_files(&output);
