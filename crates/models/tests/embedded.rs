@@ -3,27 +3,16 @@
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
-use std::path::PathBuf;
+mod support;
+
 use std::time::Duration;
 
 use agenttts_core::{Constraint, Decoding, Draw, Finish, Message, Request, Temperature};
 use agenttts_models::{Call, Embedded, EmbeddedOptions, Model, ModelErrorKind, PromptTokens, Reply};
-
-/// A model file at hand, or `None` with a message.
-fn model(name: &str) -> Option<Embedded> {
-    let dir = std::env::var_os("AGENTTTS_MODELS")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/agenttts/models")))?;
-    let path = dir.join(name).with_extension("gguf");
-    if !path.exists() {
-        println!("skipped: {} is not there; `agenttts models pull {name}` gets it", path.display());
-        return None;
-    }
-    Some(Embedded::open(&path, EmbeddedOptions::default()).unwrap())
-}
+use support::model_file;
 
 fn smol() -> Option<Embedded> {
-    model("smollm2-135m")
+    Some(Embedded::open(&model_file("smollm2-135m")?, EmbeddedOptions::default()).unwrap())
 }
 
 fn ask(text: &str, temperature: f64, max_tokens: u32) -> Request {

@@ -2,24 +2,13 @@
 //! Skipped, with a message, where the model file is not at hand.
 
 #![cfg(feature = "embedded")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::path::PathBuf;
+mod support;
 
 use agenttts_core::{Decoding, Message, Request, Temperature};
 use agenttts_models::{Call, Embedded, EmbeddedOptions, Model, Reply};
-
-fn file() -> Option<PathBuf> {
-    let dir = std::env::var_os("AGENTTTS_MODELS")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/agenttts/models")))?;
-    let path = dir.join("smollm2-135m.gguf");
-    if !path.exists() {
-        println!("skipped: {} is not there; `agenttts models pull smollm2-135m` gets it", path.display());
-        return None;
-    }
-    Some(path)
-}
+use support::model_file;
 
 async fn draw(model: &Embedded, request: &Request) -> Reply {
     model.draw(Call::new(request, 2, 7)).await
@@ -32,7 +21,7 @@ fn texts(reply: &Reply) -> Vec<&str> {
 /// Two files with room for one of them: whoever draws gets its model, and answers as if it were alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn models_make_room_for_each_other() {
-    let Some(file) = file() else { return };
+    let Some(file) = model_file("smollm2-135m") else { return };
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str, memory: u64| {
         let path = folder.path().join(name);

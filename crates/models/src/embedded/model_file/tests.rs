@@ -1,12 +1,10 @@
 //! Prompts as tokens, on real vocabularies. Skipped, with a message, where the model files are not at hand.
 
 use super::*;
+use crate::registry::Registry;
 
 fn file(name: &str) -> Option<Arc<ModelFile>> {
-    let dir = std::env::var_os("AGENTTTS_MODELS")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/agenttts/models")))?;
-    let path = dir.join(name).with_extension("gguf");
+    let path = Registry::default_dir(|name| std::env::var_os(name))?.join(format!("{name}.gguf"));
     if !path.exists() {
         #[allow(clippy::print_stdout, reason = "a skipped test says so")]
         {
