@@ -10,6 +10,7 @@ test('costs are said in the unit of their model', () => {
   expect(cost(187.8, 'flops')).toBe('187.8 GFLOP');
   expect(cost(0.00231, 'usd')).toBe('$0.00231');
   expect(cost(1.5, 'usd')).toBe('$1.5000');
+  expect(cost(0.5, 'usd-batch')).toBe('$0.5000');
 });
 
 test('an interval without an end says so', () => {

@@ -6,6 +6,7 @@ const UNITS: Record<CostModel, string> = {
   'paper-flops': 'units',
   flops: 'GFLOP',
   usd: 'USD',
+  'usd-batch': 'USD',
   tokens: 'tokens',
   seconds: 's',
 };
@@ -55,7 +56,7 @@ function trimmed(value: number): string {
 
 /** A cost in the units of a cost model. */
 export function cost(value: number, model: CostModel): string {
-  return model === 'usd' ? `$${value < 0.01 ? value.toPrecision(3) : value.toFixed(4)}` : `${amount(value)} ${UNITS[model]}`;
+  return UNITS[model] === 'USD' ? `$${value < 0.01 ? value.toPrecision(3) : value.toFixed(4)}` : `${amount(value)} ${UNITS[model]}`;
 }
 
 /** A duration. */

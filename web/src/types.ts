@@ -79,7 +79,7 @@ export interface Confirmed {
   verdict: string | null;
 }
 
-export type CostModel = 'paper-flops' | 'flops' | 'usd' | 'tokens' | 'seconds';
+export type CostModel = 'paper-flops' | 'flops' | 'usd' | 'usd-batch' | 'tokens' | 'seconds';
 
 export interface Summary {
   study: string;

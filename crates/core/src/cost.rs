@@ -24,6 +24,9 @@ pub enum CostModel {
     Flops,
     /// Dollars.
     Usd,
+    /// Dollars at the price of the provider's batch API: what plans cost that answer whenever there is room. The calls of a
+    /// search are ordinary ones and are paid as such.
+    UsdBatch,
     /// Prompt and decoded tokens.
     Tokens,
     /// Seconds until the answer.
@@ -32,8 +35,14 @@ pub enum CostModel {
 
 impl CostModel {
     /// All of them, in the order of the documentation.
-    pub const ALL: [CostModel; 5] =
-        [CostModel::PaperFlops, CostModel::Flops, CostModel::Usd, CostModel::Tokens, CostModel::Seconds];
+    pub const ALL: [CostModel; 6] = [
+        CostModel::PaperFlops,
+        CostModel::Flops,
+        CostModel::Usd,
+        CostModel::UsdBatch,
+        CostModel::Tokens,
+        CostModel::Seconds,
+    ];
 
     /// The name used in files and on the command line.
     pub fn name(self) -> &'static str {
@@ -41,6 +50,7 @@ impl CostModel {
             CostModel::PaperFlops => "paper-flops",
             CostModel::Flops => "flops",
             CostModel::Usd => "usd",
+            CostModel::UsdBatch => "usd-batch",
             CostModel::Tokens => "tokens",
             CostModel::Seconds => "seconds",
         }
@@ -56,7 +66,7 @@ impl CostModel {
         match self {
             CostModel::PaperFlops => "units",
             CostModel::Flops => "GFLOP",
-            CostModel::Usd => "USD",
+            CostModel::Usd | CostModel::UsdBatch => "USD",
             CostModel::Tokens => "tokens",
             CostModel::Seconds => "s",
         }
@@ -68,10 +78,15 @@ impl CostModel {
         match self {
             CostModel::PaperFlops => 192_000,
             CostModel::Flops => 1_000_000_000,
-            CostModel::Usd => 1_000_000_000_000,
+            CostModel::Usd | CostModel::UsdBatch => 1_000_000_000_000,
             CostModel::Tokens => 1,
             CostModel::Seconds => 1_000_000,
         }
+    }
+
+    /// Whether the unit is the dollar.
+    pub fn is_dollars(self) -> bool {
+        matches!(self, CostModel::Usd | CostModel::UsdBatch)
     }
 
     /// An amount from a number of units, rounded to the nearest quantum. `None` if it is not finite or out of range.
@@ -93,8 +108,8 @@ impl CostModel {
             CostModel::Tokens => format!("{units:.0}"),
             CostModel::Flops if units.abs() >= 100.0 => format!("{units:.0}"),
             CostModel::Flops => decimal(units, 2),
-            CostModel::Usd if units != 0.0 && units.abs() < 0.01 => format!("{units:.3e}"),
-            CostModel::Usd => decimal(units, 4),
+            CostModel::Usd | CostModel::UsdBatch if units != 0.0 && units.abs() < 0.01 => format!("{units:.3e}"),
+            CostModel::Usd | CostModel::UsdBatch => decimal(units, 4),
         };
         match self {
             CostModel::PaperFlops => text,
@@ -124,6 +139,12 @@ impl CostModel {
                     * (i128::from(call.prompt - call.cached_prompt.min(call.prompt)) * i128::from(price.prompt)
                         + i128::from(call.cached_prompt.min(call.prompt)) * i128::from(price.cached_prompt))
                     + i128::from(call.decode) * i128::from(price.decode)
+            }
+            CostModel::UsdBatch => {
+                let share = model.price.and_then(|price| price.batch).ok_or_else(|| missing("price.batch"))?;
+                let usual = CostModel::Usd.call(model, call)?.0;
+                // Half a quantum is as good as a whole one, and what is paid is never less than what is counted.
+                (usual * i128::from(share) + 999) / 1000
             }
             CostModel::Tokens => prompts * i128::from(call.prompt) + i128::from(call.decode),
             CostModel::Seconds => match call.latency_us {
@@ -317,10 +338,15 @@ mod tests {
     #[test]
     fn dollars_know_cached_prompts() {
         let mut m = model(1.0);
-        m.price = Some(crate::model::Price { prompt: 1_000_000, cached_prompt: 100_000, decode: 2_000_000 });
+        let price = crate::model::Price { prompt: 1_000_000, cached_prompt: 100_000, decode: 2_000_000, batch: None };
+        m.price = Some(price);
         let call = CallTokens { cached_prompt: 40, ..CallTokens::planned(100, 10, 3) };
         let cost = CostModel::Usd.call(&m, &call).unwrap();
         assert_eq!(cost, Cost(60 * 1_000_000 + 40 * 100_000 + 30 * 2_000_000));
+        let unknown = CostModel::UsdBatch.call(&m, &call).unwrap_err();
+        assert!(unknown.to_string().contains("no `price.batch`"), "{unknown}");
+        m.price = Some(crate::model::Price { batch: Some(500), ..price });
+        assert_eq!(CostModel::UsdBatch.call(&m, &call), Ok(Cost(cost.0 / 2)));
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub struct ModelSpec {
     pub params: Option<u64>,
     /// Transformer layers and width, for the attention term of `flops`.
     pub shape: Option<Shape>,
-    /// Prices; needed by `usd`.
+    /// Prices; needed by `usd` and `usd-batch`.
     pub price: Option<Price>,
     /// Speed; needed by `seconds` before anything is measured.
     pub speed: Option<Speed>,
@@ -130,6 +130,9 @@ pub struct Price {
     pub cached_prompt: u64,
     /// A decoded token.
     pub decode: u64,
+    /// What the provider's batch API asks for any of them, in thousandths of its price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
 }
 
 /// How fast a model answers, for costs in seconds before anything is measured.

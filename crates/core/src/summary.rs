@@ -280,7 +280,7 @@ pub struct Confirmation {
     pub examples: u32,
     /// The recommended plan first, then the baselines, then the runner-up and a cheaper plan where there are any.
     pub plans: Vec<Confirmed>,
-    /// Why the runner-up or the cheaper plan is not among them, where a limit kept them out.
+    /// Which of them are not there and why, where a limit kept them out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untested: Option<String>,
     /// Whether a cheaper plan is as good for all that matters; absent where the search thought none that.

@@ -19,13 +19,14 @@ const UNMEASURED: f64 = 1.5;
 /// The most plans among which the runner-up is looked for.
 const NEAREST: usize = 5;
 
-/// The confirmation's expected spend: the leading plan, the baselines, the runner-up and a cheaper plan once over the test
-/// split each, and the greedy baselines over the search split. Measured lengths replace expected ones once there are any.
+/// The confirmation's expected spend: the leading plan, the baselines (greedily over the search split, too), the runner-up and a
+/// cheaper plan, once over the test split each. Measured lengths replace expected ones once there are any. Where not all of
+/// them fit half of the budget, as many as do, in this order; where not even the leading plan does, nothing is set aside, and
+/// all of the budget is for the search.
 pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> Aside {
     let space = &loaded.space;
     let (test, search) =
         (loaded.pipeline.test_split.examples.len() as f64, loaded.pipeline.search_split.examples.len() as f64);
-    let baselines = [space.largest_once(), space.smallest_once()];
     let leader = archive.best();
     let factor = leader.as_ref().map_or(UNMEASURED, |leader| {
         let nominal = query(loaded, leader.plan).tokens as f64;
@@ -33,35 +34,45 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
     });
     let measured = leader.is_some();
     let winner = leader.map_or_else(|| space.largest_once(), |leader| leader.plan.clone());
-    let mut core: Vec<(Plan, f64)> = vec![(winner.clone(), test)];
-    for baseline in baselines {
-        core.push((baseline.clone(), test));
+    // What each of the plans of the test takes: plans, and examples.
+    let mut parts = vec![vec![(winner.clone(), test)]];
+    for baseline in [space.largest_once(), space.smallest_once()] {
+        let mut part = vec![(baseline.clone(), test)];
         // On the search split greedily, and perhaps at the usual temperature: what no trial has run on yet.
         let mut greedy = baseline.clone();
         greedy.choices.iter_mut().for_each(|c| c.temperature = Temperature::GREEDY);
         if greedy != baseline {
-            core.extend([baseline, greedy].map(|plan| (plan.clone(), (search - examples_of(archive, &plan)).max(0.0))));
+            part.extend([baseline, greedy].map(|plan| (plan.clone(), (search - examples_of(archive, &plan)).max(0.0))));
         }
+        parts.push(part);
     }
     // Who comes next is decided at the end: as dear as the dearest of those that may. A cheaper plan costs at most what the
     // leading one does.
     let mut near: Vec<_> = archive.plans().into_iter().filter(|p| p.raced_out().is_none()).collect();
     near.sort_by(|a, b| b.objective.mean.total_cmp(&a.objective.mean));
     let dearest = near.iter().take(NEAREST).max_by_key(|p| query(loaded, p.plan).tokens);
-    let extra = [(dearest.map_or_else(|| winner.clone(), |p| p.plan.clone()), test), (winner, test)];
-    let total = core
+    parts.push(vec![(dearest.map_or_else(|| winner.clone(), |p| p.plan.clone()), test)]);
+    parts.push(vec![(winner, test)]);
+    let takes = |sum: Amounts, (plan, examples): &(Plan, f64)| sum.plus(times(query(loaded, plan), factor * examples));
+    // What the first part takes, the first two, and so on.
+    let sums: Vec<Amounts> = parts
         .iter()
-        .chain(&extra)
-        .fold(Amounts::default(), |sum, (plan, examples)| sum.plus(times(query(loaded, plan), factor * examples)));
+        .scan(Amounts::default(), |sum, part| {
+            *sum = part.iter().fold(*sum, takes);
+            Some(*sum)
+        })
+        .collect();
+    let amounts = sums.iter().take_while(|sum| budget.is_within_half(**sum)).last().copied().unwrap_or_default();
+    let total = sums.last().map_or(0.0, |sum| sum.tokens as f64);
     let work = |(plan, examples): &(Plan, f64)| Work { examples: *examples, calls: calls(loaded, plan) };
     let time = TestTime {
-        core: core.iter().map(work).collect(),
-        extra: extra.iter().map(work).collect(),
+        core: parts.iter().take(1).flatten().map(work).collect(),
+        extra: parts.iter().skip(1).flatten().map(work).collect(),
         width: width(loaded),
-        share: total.tokens as f64 / forecast(&loaded.pipeline, space).tokens.max(total.tokens as f64),
+        share: total / forecast(&loaded.pipeline, space).tokens.max(total),
         measured,
     };
-    Aside { amounts: budget.at_most_half(total), time }
+    Aside { amounts, time }
 }
 
 /// Search examples that a plan has run on with the study's shared draws.

@@ -31,7 +31,7 @@ pub(crate) struct Aside {
 /// What the time of a test is estimated from, anew whenever a call was measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TestTime {
-    /// Without these plans there is no test; nothing where no test is to come.
+    /// Without this there is no test; nothing where no test is to come.
     pub(crate) core: Vec<Work>,
     /// These may be left out.
     pub(crate) extra: Vec<Work>,
@@ -82,17 +82,15 @@ impl Budget {
         &self.pace
     }
 
-    /// At most half of each limit: a confirmation that is dearer than the search it confirms may fail, the search must
-    /// not.
-    pub(crate) fn at_most_half(&self, amounts: Amounts) -> Amounts {
-        let least = |a: u64, limit: Option<u64>| limit.map_or(a, |l| a.min(l / 2));
-        let least_cost = |a: Cost, limit: Option<Cost>| limit.map_or(a, |l| a.min(Cost(l.0 / 2)));
-        Amounts {
-            tokens: least(amounts.tokens, self.limits.tokens),
-            usd: least_cost(amounts.usd, self.limits.usd),
-            flops: least_cost(amounts.flops, self.limits.flops),
-            calls: least(amounts.calls, self.limits.calls),
-        }
+    /// Whether amounts are at most half of each limit: what is set aside for a confirmation is no more, lest it leave nothing to be
+    /// confirmed.
+    pub(crate) fn is_within_half(&self, amounts: Amounts) -> bool {
+        let within = |a: u64, limit: Option<u64>| limit.is_none_or(|l| a <= l / 2);
+        let cost_within = |a: Cost, limit: Option<Cost>| limit.is_none_or(|l| a.0 <= l.0 / 2);
+        within(amounts.tokens, self.limits.tokens)
+            && cost_within(amounts.usd, self.limits.usd)
+            && cost_within(amounts.flops, self.limits.flops)
+            && within(amounts.calls, self.limits.calls)
     }
 
     /// The limits that a reservation is checked against now.

@@ -21,7 +21,6 @@ use crate::verdict::judged;
 pub(crate) struct Confirm<'a> {
     pub(crate) executor: &'a Executor,
     pub(crate) source: &'a dyn Source,
-    pub(crate) space: &'a Space,
     pub(crate) seed: u32,
     pub(crate) width: usize,
     /// Search examples that are left out.
@@ -37,60 +36,75 @@ pub(crate) const RECOMMENDED: &str = "recommended";
 const RUNNER_UP: &str = "runner-up";
 const CHEAPER: &str = "cheaper";
 
-/// The plans of a final test, chosen before the test examples are opened.
+/// The plans of a final test, chosen before the test examples are opened: the recommended one, the baselines "largest model
+/// once" and "smallest model once", and the rivals.
 pub(crate) struct Lineup {
-    /// The recommended plan and the baselines: without them there is no test.
-    core: Vec<(&'static str, Plan)>,
-    /// The rivals: left out where they do not fit a limit.
-    extra: Vec<(&'static str, Rival)>,
+    recommended: Plan,
+    /// The most important first: where a limit leaves no room for all, the last are left out.
+    others: Vec<(&'static str, Other)>,
     /// Whether the runner-up, too, is to be tested for being cheaper and not worse.
     runner_up_is_cheaper: bool,
 }
 
-impl Confirm<'_> {
-    /// Chooses the plans: the recommended one, the baselines "largest model once" and "smallest model once", each at the
-    /// better, on the search split, of the pipeline's temperatures and greedy decoding, and the rivals.
-    pub(crate) async fn lineup(&self, recommended: &Plan, rivals: Rivals) -> Result<Lineup, Halt> {
-        let mut core = vec![(RECOMMENDED, recommended.clone())];
-        for (label, plan) in
-            [("largest once", self.space.largest_once()), ("smallest once", self.space.smallest_once())]
-        {
-            core.push((label, self.better_temperature(plan).await?));
-        }
+enum Other {
+    /// Taken at the better, on the search split, of the pipeline's temperatures and greedy decoding.
+    Baseline(Plan),
+    Rival(Rival),
+}
+
+impl Lineup {
+    pub(crate) fn new(space: &Space, recommended: Plan, rivals: Rivals) -> Self {
         let Rivals { runner_up, cheaper, runner_up_is_cheaper } = rivals;
         // One row is enough for a plan that is both.
         let cheaper = cheaper.filter(|c| runner_up.as_ref().is_none_or(|r| r.plan != c.plan));
-        let extra = runner_up.map(|r| (RUNNER_UP, r)).into_iter().chain(cheaper.map(|c| (CHEAPER, c))).collect();
-        Ok(Lineup { core, extra, runner_up_is_cheaper })
+        let mut others = vec![
+            ("largest once", Other::Baseline(space.largest_once())),
+            ("smallest once", Other::Baseline(space.smallest_once())),
+        ];
+        others.extend(runner_up.map(|rival| (RUNNER_UP, Other::Rival(rival))));
+        others.extend(cheaper.map(|rival| (CHEAPER, Other::Rival(rival))));
+        Lineup { recommended, others, runner_up_is_cheaper }
     }
+}
 
-    /// Measures the plans on the test split and compares them with the first. Rivals come last, so that a limit that
-    /// leaves no room for all plans leaves them out.
+impl Confirm<'_> {
+    /// Measures the plans on the test split and compares them with the first.
     pub(crate) async fn test(&self, lineup: Lineup) -> Result<Confirmation, Halt> {
         let pipeline = self.executor.pipeline();
         let clusters = self.clusters();
-        let mut confirmed: Vec<Confirmed> = Vec::new();
-        for (label, plan) in lineup.core {
-            let entry = self.entry(label, plan, &confirmed, clusters.as_deref()).await?;
-            confirmed.push(entry);
-        }
+        let clusters = clusters.as_deref();
+        let mut confirmed = vec![self.entry(RECOMMENDED, lineup.recommended, &[], clusters).await?];
         let mut untested = None;
         let mut cheaper = Vec::new();
-        for (label, Rival { plan, trial }) in lineup.extra {
-            match self.entry(label, plan, &confirmed, clusters.as_deref()).await {
+        let mut others = lineup.others.into_iter();
+        while let Some((label, other)) = others.next() {
+            let trial = match &other {
+                Other::Baseline(_) => None,
+                Other::Rival(rival) => Some(rival.trial),
+            };
+            let entry = match other {
+                Other::Baseline(plan) => match self.better_temperature(plan).await {
+                    Ok(plan) => self.entry(label, plan, &confirmed, clusters).await,
+                    Err(halt) => Err(halt),
+                },
+                Other::Rival(rival) => self.entry(label, rival.plan, &confirmed, clusters).await,
+            };
+            match entry {
                 Ok(entry) => {
                     if label == CHEAPER || lineup.runner_up_is_cheaper {
-                        cheaper.push((confirmed.len(), trial));
+                        cheaper.extend(trial.map(|trial| (confirmed.len(), trial)));
                     }
                     confirmed.push(entry);
                 }
                 Err(halt) => {
-                    untested = Some(format!("the {label} plan was not tested: {}", left_out(halt)?));
+                    let why = left_out(halt)?;
+                    let labels: Vec<&str> = [label].into_iter().chain(others.map(|(label, _)| label)).collect();
+                    untested = Some(format!("not tested: {}, because {why}", labels.join(", ")));
                     break;
                 }
             }
         }
-        let by = Comparing { clusters: clusters.as_deref(), margin: pipeline.margin, cost_model: pipeline.cost_model };
+        let by = Comparing { clusters, margin: pipeline.margin, cost_model: pipeline.cost_model };
         if let Some((winner, others)) = confirmed.split_first_mut() {
             by.compare(winner, others);
         }

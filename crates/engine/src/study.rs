@@ -20,7 +20,7 @@ use crate::aside::set_aside;
 use crate::bank::Bank;
 use crate::budget::Budget;
 use crate::code::Code;
-use crate::confirm::Confirm;
+use crate::confirm::{Confirm, Lineup};
 use crate::drawn::{Drawn, Sources};
 use crate::error::EngineError;
 use crate::event::{Event, Leader, Limit, Observers, Spent};
@@ -642,14 +642,13 @@ impl Session {
         let confirm = Confirm {
             executor: &self.executor,
             source: &self.bank,
-            space: &self.loaded.space,
             seed: self.loaded.pipeline.search.seed,
             width: self.width,
             quarantine: Some(&self.quarantine),
             observers: &self.observers,
             progress: &progress,
         };
-        let lineup = confirm.lineup(plan, rivals).await?;
+        let lineup = Lineup::new(&self.loaded.space, plan.clone(), rivals);
         seal::open(&self.study, &self.loaded, plan).await.map_err(Halt::Fatal)?;
         confirm.test(lineup).await
     }

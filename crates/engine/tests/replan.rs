@@ -24,7 +24,7 @@ fn again(store: &Store, options: &ReplanOptions) -> Replan {
 }
 
 fn price(prompt: u64, decode: u64) -> Price {
-    Price { prompt, cached_prompt: prompt, decode }
+    Price { prompt, cached_prompt: prompt, decode, batch: None }
 }
 
 /// `a` and `b` are equal but for rounding.

@@ -98,6 +98,41 @@ async fn a_limit_ends_a_study_well_and_is_never_passed() {
     assert_eq!((done.state, done.archive.measured().count()), (StudyState::Done, 12));
 }
 
+/// The recommended plan comes first; what a limit has no room for is left out from the end and named.
+#[tokio::test]
+async fn a_small_limit_leaves_plans_out_of_the_test_and_says_which() {
+    const ORDER: [&str; 5] = ["recommended", "largest once", "smallest once", "runner-up", "cheaper"];
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let mut found = Vec::new();
+    for tokens in [1_500, 3_000, 6_000, 12_000, 24_000] {
+        let store = Store::open(&folder.path().join(format!("{tokens}.db"))).unwrap();
+        let search_budget = Some(SearchBudget { tokens: Some(tokens), ..SearchBudget::default() });
+        let loaded = load(folder.path()).with_overrides(Overrides { search_budget, ..Overrides::default() }).unwrap();
+        let Ok(summary) = search(&store, loaded).await else { continue };
+        assert!(summary.spend.total.tokens() <= tokens);
+        let Some(confirmation) = summary.confirmation else {
+            assert!(summary.stop_reason.unwrap().contains("the confirmation did not fit"));
+            found.push(0);
+            continue;
+        };
+        let mut order = ORDER.into_iter();
+        for plan in &confirmation.plans {
+            assert!(order.any(|label| label == plan.label), "{:?}", confirmation.plans);
+            assert_eq!(plan.scores.len(), 15);
+        }
+        let missing = confirmation.untested.unwrap_or_default();
+        assert_eq!(missing.is_empty(), confirmation.plans.len() >= 4, "{missing}");
+        assert!(
+            missing.is_empty() || missing.contains("runner-up") && missing.contains("limit of tokens"),
+            "{missing}"
+        );
+        found.push(confirmation.plans.len());
+    }
+    assert!(found.is_sorted(), "more tokens never test less: {found:?}");
+    assert!(found.iter().any(|n| (1..4).contains(n)) && found.iter().any(|n| *n >= 4), "{found:?}");
+}
+
 #[tokio::test]
 async fn a_limit_below_any_trial_is_an_error_that_says_so() {
     let folder = tempfile::tempdir().unwrap();

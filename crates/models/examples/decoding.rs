@@ -1,5 +1,5 @@
 //! How many tokens a second an embedded model gives end to end, in one process and in one run:
-//! `decoding FILE.gguf [requests=1] [samples=8] [shared=0] [tail=128] [tokens=64] [alone=4] [runs=3] [json] [server=BASE_URL]`.
+//! `decoding FILE.gguf [requests=1] [samples=8] [shared=0] [tail=128] [tokens=64] [alone=4] [runs=3] [json] [server=BASE_URL] [salt=0]`.
 //!
 //! The requests begin with the same `shared` tokens and end with `tail` tokens of their own, like the few-shot prompts of a
 //! pipeline's stage over its examples. Each run draws them in these ways, in turn, and every way begins with nothing
@@ -9,7 +9,8 @@
 //! * one request at a time with its samples, where there are several;
 //! * together: all requests with their samples at once;
 //! * constrained: the same under a JSON Schema that asks for no less text, with `json`;
-//! * server: the same requests to an OpenAI-compatible server, once with `n` and once as single calls.
+//! * server: the same requests to an OpenAI-compatible server, once with `n` and once as single calls. Another `salt` gives other
+//!   prompts, so that the server does not know those of an earlier run.
 //!
 //! Prints the medians as one line of JSON. Load beside it spoils the numbers without a word: see the load average.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "an example talks to a person")]
@@ -40,6 +41,7 @@ struct Load {
     tail: u32,
     tokens: u32,
     alone: u32,
+    salt: u32,
 }
 
 #[tokio::main]
@@ -60,6 +62,7 @@ async fn main() {
         tail: number("tail", 128),
         tokens: number("tokens", 64),
         alone: number("alone", 4),
+        salt: number("salt", 0),
     };
     let model: Arc<dyn Model> = Arc::new(Embedded::open(path.as_ref(), EmbeddedOptions::default()).unwrap());
     let servers = named
@@ -72,7 +75,7 @@ async fn main() {
     }
     let mut speeds: HashMap<&str, Vec<f64>> = HashMap::new();
     for run in 0..number("runs", 3) {
-        let mut variants = (0..).map(|way| run * 10 + way);
+        let mut variants = (0..).map(|way| load.salt * 1_000 + run * 10 + way);
         let mut prompts = |constrained| load.prompts(&*model, variants.next().unwrap(), constrained);
         let mut note = |way, (usage, seconds): (Usage, f64)| {
             speeds.entry(way).or_default().push(usage.decode as f64 / seconds);
@@ -114,7 +117,7 @@ impl Load {
 
     /// Requests that share nothing.
     fn apart(&self, model: &dyn Model, run: u32) -> Vec<Request> {
-        let prompt = |call| text(model, 1_000_000 + run * self.alone + call, self.shared + self.tail);
+        let prompt = |call| text(model, (self.salt + 1) * 1_000_000 + run * self.alone + call, self.shared + self.tail);
         (0..self.alone).map(|call| ask(format!("{} {TASK}", prompt(call)), self.tokens, false)).collect()
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn credible_percent(c: &Credible) -> String {
 
 /// A number of units of a cost model: `814`, `431 GFLOP`.
 pub(crate) fn cost(model: CostModel, units: f64) -> String {
-    if model == CostModel::Usd {
+    if model.is_dollars() {
         return usd(units);
     }
     model.amount(units).map_or_else(|| "–".to_owned(), |amount| minus(model.display(amount)).replace(' ', NBSP))

@@ -5,8 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use agenttts_server::{KeyFile, Scope, Server, ServerError};
-use agenttts_testkit::{Config, Fault, FaultServer};
+use agenttts_server::{KeyFile, Scope, ServeOptions, Server, ServerError, Tls};
+use agenttts_testkit::{Certificate, Config, Fault, FaultServer};
 use serde_json::{Value, json};
 use support::{Found, Running, question, read, with};
 
@@ -290,4 +290,27 @@ async fn an_address_that_others_reach_wants_keys_and_tls() {
     options.address = taken.local_addr().unwrap();
     let Err(error) = Server::bind(options).await else { panic!("it listens") };
     assert!(error.hint().unwrap().contains("another program listens there"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_trusts_the_certificate_speaks_tls_with_the_server() {
+    let upstream = upstream(Config::default()).await;
+    let found = Found::over(&upstream).await;
+    let certificate = Certificate::new().unwrap();
+    let file = |name: &str| found.folder.path().join(name);
+    std::fs::write(file("cert.pem"), &certificate.certificate).unwrap();
+    std::fs::write(file("key.pem"), &certificate.key).unwrap();
+    let tls = |key| Some(Tls { certificate: file("cert.pem"), key: file(key) });
+    let options = ServeOptions { tls: tls("key.pem"), ..found.options() };
+    let server = Running::start(options.clone()).await;
+    let url = format!("{}/v1/chat/completions", server.base.replace("http://", "https://"));
+    let trusted = reqwest::Certificate::from_pem(certificate.certificate.as_bytes()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([trusted]).build().unwrap();
+    let reply = client.post(&url).json(&question("3")).send().await.unwrap();
+    assert_eq!((reply.status().as_u16(), reply.version()), (200, reqwest::Version::HTTP_2));
+    let stranger = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+    assert!(stranger.post(&url).json(&question("3")).send().await.is_err(), "the certificate is not taken on trust");
+
+    let Err(error) = Server::bind(ServeOptions { tls: tls("cert.pem"), ..options }).await else { panic!("it listens") };
+    assert!(error.hint().unwrap().contains("--tls-key"), "{error}");
 }

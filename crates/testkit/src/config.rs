@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Fault;
+use crate::{Certificate, Fault};
 
 /// How a test server behaves; the default answers everything at once and well.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Config {
     pub models: Vec<String>,
     /// The port on 127.0.0.1; 0 = any free one.
     pub port: u16,
+    /// Speaks TLS with this certificate, and offers HTTP/2 before HTTP/1.1.
+    pub tls: Option<Certificate>,
     /// Time until a reply starts.
     pub latency: Duration,
     /// What becomes of the first completion requests, in order of arrival; `None` = nothing special.
@@ -58,6 +60,7 @@ impl Default for Config {
         Config {
             models: Vec::new(),
             port: 0,
+            tls: None,
             latency: Duration::ZERO,
             script: Vec::new(),
             faults: Vec::new(),

@@ -10,6 +10,8 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// Cuts a connection at its next read or write.
 #[derive(Clone, Debug, Default)]
@@ -28,14 +30,29 @@ impl Switch {
 /// A listener whose connections can be cut.
 pub(crate) struct CuttableListener {
     pub(crate) inner: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) all: Switch,
 }
 
 /// A connection that can be cut.
 pub(crate) struct CuttableStream {
-    inner: TcpStream,
+    inner: Wire,
     own: Switch,
     all: Switch,
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Wire::Plain(socket) => socket,
+            Wire::Tls(stream) => stream.get_ref().0,
+        }
+    }
 }
 
 impl Listener for CuttableListener {
@@ -45,9 +62,15 @@ impl Listener for CuttableListener {
     async fn accept(&mut self) -> (CuttableStream, Self::Addr) {
         loop {
             // Errors of single connections are not the listener's end.
-            if let Ok((inner, address)) = self.inner.accept().await {
-                let _ = inner.set_nodelay(true);
-                return (CuttableStream { inner, own: Switch::default(), all: self.all.clone() }, address);
+            if let Ok((socket, address)) = self.inner.accept().await {
+                let _ = socket.set_nodelay(true);
+                let inner = match &self.tls {
+                    None => Some(Wire::Plain(socket)),
+                    Some(tls) => tls.accept(socket).await.ok().map(|stream| Wire::Tls(Box::new(stream))),
+                };
+                if let Some(inner) = inner {
+                    return (CuttableStream { inner, own: Switch::default(), all: self.all.clone() }, address);
+                }
             }
             tokio::task::yield_now().await;
         }
@@ -68,7 +91,7 @@ impl CuttableStream {
     fn check(&self) -> io::Result<()> {
         if self.own.is_cut() || self.all.is_cut() {
             // Without lingering, closing the socket sends a reset rather than an orderly end.
-            let _ = self.inner.set_zero_linger();
+            let _ = self.inner.socket().set_zero_linger();
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         Ok(())
@@ -78,22 +101,34 @@ impl CuttableStream {
 impl AsyncRead for CuttableStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check()?;
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        match &mut self.inner {
+            Wire::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
     }
 }
 
 impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        match &mut self.inner {
+            Wire::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        match &mut self.inner {
+            Wire::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        match &mut self.inner {
+            Wire::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }

@@ -15,6 +15,7 @@
 //! # });
 //! ```
 
+mod certificate;
 mod chat;
 mod config;
 mod connection;
@@ -23,6 +24,7 @@ mod otlp;
 mod served;
 mod server;
 
+pub use certificate::Certificate;
 pub use config::{ChoiceCount, Config, UsageReport};
 pub use fault::Fault;
 pub use otlp::{OtlpReceiver, Received, ReceivedPoint, ReceivedSpan};

@@ -26,6 +26,7 @@ use crate::{Config, Fault, Served, UsageReport};
 /// A running test server. Dropping it stops it.
 pub struct FaultServer {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     all: Switch,
     task: JoinHandle<()>,
@@ -42,6 +43,8 @@ impl FaultServer {
     pub async fn start(config: Config) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
         let address = listener.local_addr()?;
+        let tls = config.tls.as_ref().map(|certificate| certificate.acceptor()).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let log = config.log.as_deref().map(Log::open).transpose()?.map(Mutex::new);
         let shared = Arc::new(Shared { config, served: Mutex::default(), log });
         let app = Router::new()
@@ -51,16 +54,16 @@ impl FaultServer {
             .route("/tokenize", post(tokenize))
             .with_state(Arc::clone(&shared));
         let all = Switch::default();
-        let listener = CuttableListener { inner: listener, all: all.clone() };
+        let listener = CuttableListener { inner: listener, tls, all: all.clone() };
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, app.into_make_service_with_connect_info::<Switch>()).await;
         });
-        Ok(FaultServer { address, shared, all, task })
+        Ok(FaultServer { address, scheme, shared, all, task })
     }
 
-    /// The address for a pipeline file: `http://127.0.0.1:PORT/v1`.
+    /// The address for a pipeline file: `http://127.0.0.1:PORT/v1`, with `https` where it speaks TLS.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}://{}/v1", self.scheme, self.address)
     }
 
     /// The port.

@@ -52,16 +52,19 @@ pub(crate) fn embedded(args: &EmbeddedArgs) -> Result<()> {
         let most = args.samples.iter().copied().max().unwrap_or(1).max(16);
         let longest = args.prompts.iter().copied().max().unwrap_or(512).max(512) + 128 + TOKENS;
         let server = peers.as_ref().map(|peers| peers.serve(&file, most, longest)).transpose()?;
+        // No row's prompts are those of another row: the server still knows them.
+        let mut salt = 0..;
+        let mut salted = |load: &str| format!("{load} salt={}", salt.next().unwrap_or(0));
         for prompt in &args.prompts {
             for samples in &args.samples {
                 // The task at the end and the template take some 30 tokens.
-                let load = format!("samples={samples} tail={} tokens={TOKENS}", prompt.saturating_sub(30));
+                let load = salted(&format!("samples={samples} tail={} tokens={TOKENS}", prompt.saturating_sub(30)));
                 let limit = peers.as_ref().map(|peers| peers.limit(&file, *prompt, *samples)).transpose()?;
                 let line = decoding(&file, &load, args.runs, server.as_ref())?;
                 row(model, &format!("{prompt} tokens, N = {samples}"), &line, limit);
             }
         }
-        row(model, "the mix of a search", &decoding(&file, MIX, args.runs, server.as_ref())?, None);
+        row(model, "the mix of a search", &decoding(&file, &salted(MIX), args.runs, server.as_ref())?, None);
     }
     Ok(())
 }

@@ -173,9 +173,10 @@ impl Table {
     fn fitted(&self, model: &TableModel, line: Line) -> ModelSpec {
         let mut spec = ModelSpec { params: model.params_b.map(params), ..model_spec(&model.name) };
         match self.cost_model {
-            CostModel::Usd => {
+            CostModel::Usd | CostModel::UsdBatch => {
                 let prompt = (line.fixed * 1e12) as u64;
-                spec.price = Some(Price { prompt, cached_prompt: prompt, decode: (line.each * 1e12) as u64 });
+                let decode = (line.each * 1e12) as u64;
+                spec.price = Some(Price { prompt, cached_prompt: prompt, decode, batch: Some(1000) });
             }
             CostModel::Seconds => {
                 spec.speed =

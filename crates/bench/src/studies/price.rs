@@ -121,13 +121,13 @@ fn default_price(billions: f64) -> Price {
     let dollars = DEFAULT_PRICES.iter().find(|(most, _)| billions <= *most).map_or(0.0, |(_, dollars)| *dollars);
     // A dollar per million tokens is a million quanta of 1e-12 dollars a token.
     let each = (dollars * 1e6).round() as u64;
-    Price { prompt: each, cached_prompt: each, decode: each }
+    Price { prompt: each, cached_prompt: each, decode: each, batch: None }
 }
 
 /// The table with costs in FLOPs and in dollars; its own costs where they are in one of both.
 fn tables(table: &Table, prices: &BTreeMap<&str, Price>) -> Result<Vec<Table>, Reason> {
     let own = |model: CostModel| match model {
-        CostModel::Usd => table.cost_model == CostModel::Usd,
+        CostModel::Usd => table.cost_model.is_dollars(),
         _ => matches!(table.cost_model, CostModel::PaperFlops | CostModel::Flops),
     };
     if !MODELS.iter().any(|m| own(*m)) {

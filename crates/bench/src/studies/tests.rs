@@ -130,7 +130,12 @@ fn dollars_follow_from_lengths_and_prices() {
         path.display().to_string()
     };
     let flops = write(&table(CostModel::PaperFlops, true));
-    let price = |dollars: u64| Price { prompt: dollars * 1_000_000, cached_prompt: 0, decode: dollars * 1_000_000 };
+    let price = |dollars: u64| Price {
+        prompt: dollars * 1_000_000,
+        cached_prompt: 0,
+        decode: dollars * 1_000_000,
+        batch: None,
+    };
 
     // 2 stages of 1,100 tokens: at $0.06 and $0.88 a million the plans cost 132, 1034, 1034 and 1936 millionths.
     let study = Study::prices(std::slice::from_ref(&flops), &[], 0.75).unwrap();

@@ -293,7 +293,7 @@ pub(crate) struct ReplanArgs {
     /// costs are counted otherwise]
     #[arg(long, value_name = "UNITS", value_parser = signed_amount, allow_negative_numbers = true)]
     pub(crate) budget: Option<f64>,
-    /// How plans are priced: paper-flops, flops, usd, tokens or seconds [default: as in the study, or usd with --price]
+    /// How plans are priced: paper-flops, flops, usd, usd-batch, tokens or seconds [default: as in the study, or usd with --price]
     #[arg(long, value_name = "NAME")]
     pub(crate) cost_model: Option<String>,
     /// What a model costs now, in dollars per million tokens of prompt and of reply (repeatable)
@@ -372,7 +372,7 @@ pub(crate) enum ModelsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct CostArgs {
-    /// paper-flops, flops, usd, tokens or seconds
+    /// paper-flops, flops, usd, usd-batch, tokens or seconds
     #[arg(long, value_name = "NAME")]
     pub(crate) cost_model: String,
     /// Tokens of the prompt
@@ -405,6 +405,9 @@ pub(crate) struct CostArgs {
     /// Dollars per million decoded tokens (usd)
     #[arg(long, value_name = "USD", value_parser = amount, requires = "price_prompt")]
     pub(crate) price_decode: Option<f64>,
+    /// The share of these prices that the provider's batch API asks for, such as 0.5 (usd-batch)
+    #[arg(long, value_name = "SHARE", value_parser = number::share, requires = "price_prompt")]
+    pub(crate) price_batch: Option<f64>,
     /// Prompt tokens a second (seconds)
     #[arg(long, value_name = "TOKENS", value_parser = amount, requires = "speed_decode")]
     pub(crate) speed_prompt: Option<f64>,

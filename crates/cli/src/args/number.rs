@@ -6,6 +6,14 @@ pub(super) fn amount(text: &str) -> Result<f64, String> {
     if value < 0.0 { Err("must not be below 0".into()) } else { Ok(value) }
 }
 
+/// A share above 0 and at most 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("must be above 0 and at most 1".into()),
+    }
+}
+
 /// A probability below one half.
 pub(super) fn error_rate(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {

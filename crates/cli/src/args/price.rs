@@ -24,7 +24,10 @@ impl FromStr for PriceArg {
         // Dollars per million tokens, to the millionth.
         let pico = |typed: &str| -> Result<u64, String> { Ok((amount(typed)? * 1e6).round() as u64) };
         let (prompt, decode) = (pico(prompt)?, pico(decode)?);
-        Ok(PriceArg { model: model.trim().to_owned(), price: Price { prompt, cached_prompt: prompt, decode } })
+        Ok(PriceArg {
+            model: model.trim().to_owned(),
+            price: Price { prompt, cached_prompt: prompt, decode, batch: None },
+        })
     }
 }
 
@@ -36,7 +39,7 @@ mod tests {
     fn prices_are_dollars_per_million_tokens() {
         let typed: PriceArg = "small=0.06/0.18".parse().unwrap();
         assert_eq!(typed.model, "small");
-        assert_eq!(typed.price, Price { prompt: 60_000, cached_prompt: 60_000, decode: 180_000 });
+        assert_eq!(typed.price, Price { prompt: 60_000, cached_prompt: 60_000, decode: 180_000, batch: None });
         assert_eq!("a=b=1/2".parse::<PriceArg>().unwrap().model, "a=b");
     }
 

@@ -32,6 +32,7 @@ fn model(args: &CostArgs) -> ModelSpec {
         prompt: pico(prompt),
         cached_prompt: pico(args.price_cached_prompt.unwrap_or(prompt)),
         decode: pico(decode),
+        batch: args.price_batch.map(|share| (share * 1000.0).round() as u32),
     });
     let speed = args.speed_prompt.zip(args.speed_decode);
     ModelSpec {
@@ -52,6 +53,7 @@ fn missing(error: MissingFact) -> Failure {
     let flags = match error.fact {
         "params_b" => "--params-b",
         "price" => "--price-prompt and --price-decode",
+        "price.batch" => "--price-prompt, --price-decode and --price-batch",
         _ => "--speed-prompt and --speed-decode",
     };
     Failure::Usage {

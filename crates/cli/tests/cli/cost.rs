@@ -37,6 +37,8 @@ fn other_cost_models() {
         cost(&format!("--cost-model usd --price-prompt 3 --price-decode 15 {cached} {tokens}")),
         "3.570e-3 USD\n"
     );
+    let batch = "--cost-model usd-batch --price-prompt 3 --price-decode 15 --price-batch 0.5";
+    assert_eq!(cost(&format!("{batch} {tokens}")), "3.000e-3 USD\n");
     assert_eq!(cost(&format!("--cost-model seconds --speed-prompt 500 --speed-decode 50 {tokens}")), "6 s\n");
     assert_eq!(
         cost(&format!("--cost-model seconds --speed-prompt 500 --speed-decode 50 --parallel 2 {tokens}")),

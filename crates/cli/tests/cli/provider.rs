@@ -1,6 +1,8 @@
 //! Providers that cannot be used: the variable, address or model is named, and the search can go on when it is mended.
 
-use agenttts_testkit::{Config, Fault};
+use std::time::Duration;
+
+use agenttts_testkit::{Certificate, Config, Fault};
 
 use crate::support::{Bench, Server, snapshot};
 
@@ -66,4 +68,27 @@ fn passing_faults_are_waited_out() {
     assert!(trials.len() == 3 && trials.iter().all(|t| t["state"]["measured"]["failures"] == 0), "{trials:?}");
     let served = server.get().served();
     assert!(served.repeated() == 0, "a sample that came whole is not asked for again");
+}
+
+/// A server that offers HTTP/2 would have all calls share one connection, and its limit of streams: we take HTTP/1.1.
+#[test]
+fn a_server_with_a_certificate_of_its_own_gets_as_many_calls_at_once_as_are_allowed() {
+    let certificate = Certificate::new().unwrap();
+    let latency = Duration::from_millis(150);
+    let server = Server::start(Config { tls: Some(certificate.clone()), latency, ..Config::default() });
+    let bench = Bench::new();
+    bench
+        .on_server(&server.base_url(), "concurrency = 8\nadaptive = false")
+        .edit_pipeline("retries = 2", "retries = 0");
+    bench.edit_pipeline("trials = 6", "trials = 1");
+    let ran = bench.run("search p").exits(4);
+    assert!(ran.stderr.contains("certificate"), "{ran}");
+    assert_eq!(server.get().served().requests, 0, "nobody trusts it yet");
+
+    bench.write("ca.pem", &certificate.certificate);
+    let mut command = bench.command("search --resume small-1");
+    let ran = bench.ran(command.env("SSL_CERT_FILE", bench.path("ca.pem")).output().unwrap()).exits(0);
+    assert!(ran.stdout.contains("largest once"), "{ran}");
+    let served = server.get().served();
+    assert_eq!((served.http.map(|version| format!("{version:?}")), served.most_at_once), (Some("HTTP/1.1".into()), 8));
 }

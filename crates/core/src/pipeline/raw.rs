@@ -125,6 +125,7 @@ pub(crate) struct RawPrice {
     pub prompt: Spanned<f64>,
     pub cached_prompt: Option<Spanned<f64>>,
     pub decode: Spanned<f64>,
+    pub batch: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Deserialize)]

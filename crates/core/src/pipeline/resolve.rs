@@ -488,7 +488,9 @@ fn model(
         let pico = |v: &Spanned<f64>| Ok((positive(v, "a price", 0.0)? * 1e6).round() as u64);
         let prompt = pico(&p.prompt)?;
         let cached_prompt = p.cached_prompt.as_ref().map(pico).transpose()?.unwrap_or(prompt);
-        Ok(Price { prompt, cached_prompt, decode: pico(&p.decode)? })
+        let batch = p.batch.as_ref().map(|b| unit_interval(b, place, "batch")).transpose()?;
+        let batch = batch.map(|share| (share * 1000.0).round() as u32);
+        Ok(Price { prompt, cached_prompt, decode: pico(&p.decode)?, batch })
     });
     let speed = raw.speed.as_ref().map(|s| -> Result<Speed, Problem> {
         Ok(Speed {

@@ -166,14 +166,15 @@ impl Terms {
         let mut pipeline = loaded.pipeline.clone();
         for (name, price) in &options.prices {
             match pipeline.models.iter_mut().find(|m| &m.name == name) {
-                Some(model) => model.price = Some(*price),
+                // The discount of a batch is the provider's, whatever the price is now.
+                Some(model) => model.price = Some(Price { batch: model.price.and_then(|old| old.batch), ..*price }),
                 None => return Err(unknown_model(name, &pipeline)),
             }
         }
         let priced = !options.prices.is_empty();
         let usual = if priced { CostModel::Usd } else { pipeline.cost_model };
         let cost_model = options.cost_model.unwrap_or(usual);
-        if priced && cost_model != CostModel::Usd {
+        if priced && !cost_model.is_dollars() {
             return Err(EngineError::input(
                 format!("--price does not matter to costs in {}", cost_model.name()),
                 "leave --price out, or count in dollars: --cost-model usd",
@@ -223,6 +224,9 @@ fn missing_hint(missing: &MissingFact) -> String {
     match missing.cost_model {
         CostModel::Usd => {
             format!("name its price: --price {}=PROMPT/DECODE, in dollars per million tokens", missing.model)
+        }
+        CostModel::UsdBatch => {
+            "the pipeline file tells it: price = { ..., batch = 0.5 }; a new study reuses all draws".into()
         }
         CostModel::Seconds => "plans can be limited in time without it: --max-latency SECONDS".into(),
         _ => "choose another cost model; a new study with this fact reuses all draws".into(),

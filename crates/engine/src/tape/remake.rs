@@ -10,7 +10,7 @@ use super::brief::Brief;
 use super::heard::{Ear, Heard, Samples};
 use super::studied::{Earlier, Stream, Studied};
 use super::{Recorded, Tape};
-use crate::confirm::Confirm;
+use crate::confirm::{Confirm, Lineup};
 use crate::error::EngineError;
 use crate::event::Observers;
 use crate::execute::Executor;
@@ -141,7 +141,6 @@ impl Remake<'_> {
         let confirm = Confirm {
             executor: &self.executor,
             source: &source,
-            space: &loaded.space,
             seed: self.seed(),
             width: 1,
             quarantine: Some(&quarantine),
@@ -149,7 +148,7 @@ impl Remake<'_> {
             progress: &|_, _| {},
         };
         let rivals = Rivals::of(loaded, settings, archive, &recommended.plan);
-        let lineup = confirm.lineup(&recommended.plan, rivals).await.map_err(fault)?;
+        let lineup = Lineup::new(&loaded.space, recommended.plan.clone(), rivals);
         confirm.test(lineup).await.map_err(fault)?;
         let Some(brief) = brief else { return Ok(()) };
         for plan in known.into_iter().flat_map(|confirmation| &confirmation.plans) {

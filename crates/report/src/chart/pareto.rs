@@ -116,7 +116,7 @@ impl CostAxis {
         let least = means.iter().copied().fold(f64::INFINITY, f64::min);
         let log = least > 0.0 && most / least > 30.0;
         let (factor, unit) = match summary.cost_model {
-            CostModel::Usd if most < 0.05 => (1000.0, "USD per 1,000 queries"),
+            CostModel::Usd | CostModel::UsdBatch if most < 0.05 => (1000.0, "USD per 1,000 queries"),
             CostModel::PaperFlops => (1.0, "units of paper-flops"),
             other => (1.0, other.unit()),
         };

@@ -200,7 +200,7 @@ fn unit(cost_model: CostModel) -> &'static str {
     match cost_model {
         CostModel::PaperFlops => "compute units: the prompt is read once, each sample adds its tokens times model size",
         CostModel::Flops => "GFLOP: the prompt is read once, each sample adds its tokens times model size",
-        CostModel::Usd => "dollars for prompt and decoded tokens",
+        CostModel::Usd | CostModel::UsdBatch => "dollars for prompt and decoded tokens",
         CostModel::Tokens => "tokens of prompts and samples",
         CostModel::Seconds => "seconds until the answer",
     }

@@ -13,7 +13,7 @@ use crate::ask::Insights;
 /// One stage with `models` models, drawn once.
 fn space(models: u64) -> Space {
     let model = |i: u64| ModelSpec {
-        price: Some(Price { prompt: 0, cached_prompt: 0, decode: 10 + i }),
+        price: Some(Price { prompt: 0, cached_prompt: 0, decode: 10 + i, batch: None }),
         ..ModelSpec::named(format!("m{i}"), "p", "m")
     };
     let stage = StageSpace {
