@@ -1,6 +1,7 @@
 // Server-sent events, read with fetch: EventSource does not say why it cannot connect, and stops for good at errors.
 
 import { useEffect, useState } from 'preact/hooks';
+import type { Standing } from './types';
 
 export interface Sent {
   id: string | null;
@@ -71,6 +72,8 @@ export interface Live {
   /** Grows when something happened, at most once a second. */
   tick: number;
   isConnected: boolean;
+  /** How the one study that is followed stands, once it is told. */
+  standing: Standing | null;
   /** The last few events, the newest first. */
   recent: { ms: number; event: StudyEvent }[];
 }
@@ -84,13 +87,13 @@ const RECENT = 12;
 
 /** Follows the events of a study, or with `null` how all studies stand. */
 export function useLive(study: string | null): Live {
-  const [live, setLive] = useState<Live>({ tick: 0, isConnected: false, recent: [] });
+  const [live, setLive] = useState<Live>({ tick: 0, isConnected: false, standing: null, recent: [] });
   useEffect(() => {
     const stop = new AbortController();
     const url = study === null ? '/api/events' : `/api/studies/${encodeURIComponent(study)}/events`;
     const seen: { ms: number; event: StudyEvent }[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let first = true;
+    let known: string | null = null;
     const later = () => {
       timer ??= setTimeout(() => {
         timer = undefined;
@@ -100,9 +103,18 @@ export function useLive(study: string | null): Live {
     };
     const on = (sent: Sent) => {
       if (sent.event === 'standing') {
-        // The first tells what the page has loaded itself.
-        if (!first) later();
-        first = false;
+        if (study === null) {
+          // The first tells what the page has loaded itself.
+          if (known !== null) later();
+          known = '';
+          return;
+        }
+        // How far a trial is changes nothing else of the page.
+        const standing = JSON.parse(sent.data) as Standing;
+        const state = `${standing.state} ${standing.is_run}`;
+        if (known !== null && known !== state) later();
+        known = state;
+        setLive((l) => ({ ...l, standing }));
         return;
       }
       const { ms, event } = JSON.parse(sent.data) as { ms: number; event: StudyEvent };

@@ -59,6 +59,21 @@ export interface Glance {
   spent: Spent | null;
   last_event: number;
   last_event_ms: number | null;
+  under_way: UnderWay | null;
+}
+
+/** How far a trial is; in the final test, without a trial. */
+export interface UnderWay {
+  trial: number | null;
+  done: number;
+  total: number;
+}
+
+/** How a study stands, as its stream tells it. */
+export interface Standing {
+  state: State;
+  is_run: boolean;
+  under_way: UnderWay | null;
 }
 
 export interface StageSummary {

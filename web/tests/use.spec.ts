@@ -95,6 +95,8 @@ test('a search is watched, stopped and resumed', async ({ page, dashboard }) => 
   await expect(head).toContainText('running');
   const measured = page.locator('.tile', { hasText: 'Best so far' });
   await expect(measured).toContainText('n =', { timeout: 40_000 });
+  // How far its present trial is.
+  await expect(page.locator('.tile', { hasText: 'Under way' })).toContainText(/\d+ of \d+ examples/);
   await look(page, 'running');
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(head).toContainText('stopped');

@@ -1,7 +1,7 @@
 //! What serving adds to a call, beside other proxies, on one mock model server.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -13,7 +13,7 @@ use crate::run::{run, say, target_dir};
 
 #[derive(Args)]
 pub(crate) struct BenchServeArgs {
-    /// Leave litellm's proxy out, which is installed from PyPI
+    /// Leave the proxies of litellm and optillm out, which are installed from PyPI
     #[arg(long)]
     alone: bool,
     /// The mock's latency in milliseconds
@@ -24,8 +24,25 @@ pub(crate) struct BenchServeArgs {
 /// litellm's proxy, as its registry has it.
 const LITELLM: &str = "litellm[proxy]==1.99.4";
 
-/// Connections, and requests that are sent over them.
-const LOADS: [(u32, u32); 3] = [(1, 200), (32, 3_000), (256, 6_000)];
+/// optillm without what only its plugins and local models need, such as PyTorch: its proxy starts and answers without.
+const OPTILLM: &str = "optillm==0.4.0";
+const OPTILLM_NEEDS: [&str; 12] = [
+    "aiohttp==3.14.5",
+    "cerebras_cloud_sdk==1.91.0",
+    "flask==3.1.3",
+    "litellm==1.110.2",
+    "math-verify==0.9.0",
+    "networkx==3.6.1",
+    "numpy==2.4.6",
+    "openai==3.57.0",
+    "pyyaml==6.0.4",
+    "requests==2.34.2",
+    "sympy==1.14.0",
+    "z3-solver==5.4.1.0",
+];
+
+/// Connections, requests that are sent over them, and those that are sent to the proxies of others, which take tens of times as long.
+const LOADS: [(u32, u32, u32); 3] = [(1, 200, 100), (32, 3_000, 640), (256, 6_000, 1_024)];
 
 /// Prints a table: latency added to a direct call, requests a second, memory.
 pub(crate) fn bench_serve(args: &BenchServeArgs) -> Result<()> {
@@ -38,17 +55,22 @@ pub(crate) fn bench_serve(args: &BenchServeArgs) -> Result<()> {
     let mut proxies = vec![("direct", None, slow.url(), fast.url(), "m")];
     let ours = [agenttts(&folder, "slow", &slow, 1)?, agenttts(&folder, "fast", &fast, 1)?];
     proxies.push(("agenttts", Some(ours[1].id()), ours[0].url(), ours[1].url(), "bench"));
-    let theirs = if args.alone { Vec::new() } else { litellm(&folder, &[&slow, &fast])? };
-    if let [of_slow, of_fast] = theirs.as_slice() {
-        proxies.push(("litellm", Some(of_fast.id()), of_slow.url(), of_fast.url(), "m"));
+    let mut theirs = Vec::new();
+    if !args.alone {
+        theirs.push(("litellm", litellm(&folder, [&slow, &fast])?));
+        theirs.push(("optillm", optillm(&folder, [&slow, &fast])?));
+    }
+    for (name, [of_slow, of_fast]) in &theirs {
+        proxies.push((name, Some(of_fast.id()), of_slow.url(), of_fast.url(), "m"));
     }
     say(
         "| server | connections | p50 ms | p95 ms | p99 ms | added to direct at p50 | failed | requests/s, mock without latency | memory MB |",
     );
     say("|---|---|---|---|---|---|---|---|---|");
-    for (connections, requests) in LOADS {
+    for (connections, ours, others) in LOADS {
         let mut direct = 0.0;
         for (name, process, url, fast_url, model) in &proxies {
+            let requests = if ["direct", "agenttts"].contains(name) { ours } else { others };
             let line = load(requests, connections, name, url, model)?;
             let most = load(requests, connections, name, fast_url, model)?;
             if *name == "direct" {
@@ -108,12 +130,38 @@ fn agenttts(folder: &Path, name: &str, upstream: &Started, samples: u32) -> Resu
     Started::new(serve.current_dir(&folder), port)
 }
 
-fn litellm(folder: &Path, upstreams: &[&Started]) -> Result<Vec<Started>> {
-    let home = target_dir().join("clients").join("litellm");
-    let python = environment(&home, None)?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet", LITELLM]))?;
-    let program = python.with_file_name("litellm");
-    let start = |upstream: &&Started| {
+/// A program of a Python environment of its own, with these packages; `alone` is installed without what it asks for.
+fn installed(program: &str, alone: &[&str], packages: &[&str]) -> Result<PathBuf> {
+    let python = environment(&target_dir().join("clients").join(program), None)?;
+    let pip = || {
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet"]);
+        pip
+    };
+    run(pip().args(packages))?;
+    if !alone.is_empty() {
+        run(pip().arg("--no-deps").args(alone))?;
+    }
+    Ok(python.with_file_name(program))
+}
+
+/// optillm's proxy, which passes requests on as they are.
+fn optillm(folder: &Path, [slow, fast]: [&Started; 2]) -> Result<[Started; 2]> {
+    let program = installed("optillm", &[OPTILLM], &OPTILLM_NEEDS)?;
+    let start = |upstream: &Started| {
+        let port = free_port()?;
+        let mut command = Command::new(&program);
+        command.args(["--base-url", &upstream.base(), "--host", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--approach", "none", "--model", "m", "--log", "error"]).env("OPENAI_API_KEY", "none");
+        Started::new(command.current_dir(folder), port)
+    };
+    Ok([start(slow)?, start(fast)?])
+}
+
+/// litellm's proxy with one worker.
+fn litellm(folder: &Path, [slow, fast]: [&Started; 2]) -> Result<[Started; 2]> {
+    let program = installed("litellm", &[], &[LITELLM])?;
+    let start = |upstream: &Started| {
         let port = free_port()?;
         let base = upstream.base();
         let config = format!(
@@ -125,7 +173,7 @@ fn litellm(folder: &Path, upstreams: &[&Started]) -> Result<Vec<Started>> {
         command.arg("--config").arg(&file).args(["--port", &port.to_string(), "--host", "127.0.0.1"]);
         Started::new(command.args(["--num_workers", "1"]), port)
     };
-    upstreams.iter().map(start).collect()
+    Ok([start(slow)?, start(fast)?])
 }
 
 fn pipeline(base_url: &str, samples: u32) -> String {

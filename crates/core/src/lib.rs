@@ -59,5 +59,5 @@ pub use seal::{Seal, UsedBefore, used_words};
 pub use space::{JUDGE_MAX_TOKENS, PricedStage, Space, SpaceError, StageOption, StageSpace, WantedChoice};
 pub use summary::{
     Cheaper, Confirmation, Confirmed, KindSpend, LimitUse, PlanSummary, Quarantined, Recommended, Reuse,
-    SUMMARY_VERSION, ScalingCurve, Spend, StageRuns, StageSummary, StudyState, StudySummary,
+    SUMMARY_VERSION, ScalingCurve, Spend, StageRuns, StageSummary, StudyState, StudySummary, UnderWay,
 };

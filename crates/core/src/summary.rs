@@ -262,6 +262,17 @@ impl Reuse {
     }
 }
 
+/// How far what a running study is at has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnderWay {
+    /// The trial; absent in the final test.
+    pub trial: Option<u32>,
+    /// Examples that it has run.
+    pub done: u32,
+    /// Examples that it runs in all, of the plan under test.
+    pub total: u32,
+}
+
 /// The plan that a search recommends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommended {

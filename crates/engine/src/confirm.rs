@@ -153,6 +153,7 @@ impl Confirm<'_> {
     async fn measure(&self, plan: &Plan, examples: &[Example], purpose: Purpose) -> Result<PlanRun, Halt> {
         let total = examples.len() as u32;
         let progress = |done| (self.progress)(done, total);
+        progress(0);
         let stream = stream(self.seed, purpose);
         let (executor, source, width) = (self.executor, self.source, self.width);
         let quarantine = self.quarantine.filter(|_| purpose != Purpose::Confirmation);

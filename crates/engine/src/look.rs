@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use agenttts_core::pipeline::Snapshot;
-use agenttts_core::{Choice, Example, Finish, Message, StudyState, StudySummary};
+use agenttts_core::{Choice, Example, Finish, Message, StudyState, StudySummary, UnderWay};
 use agenttts_stage::{CompiledStage, vote_key};
 use agenttts_store::{
     DrawnSample, ItemOutcome, SpendTotals, StageOutcome, StepOutcome, Store, StoreError, StoreErrorKind,
@@ -69,6 +69,8 @@ pub struct Glance {
     pub last_event: i64,
     /// When that was, in milliseconds since 1970.
     pub last_event_ms: Option<i64>,
+    /// How far the process that runs it is with the present trial, or with the final test.
+    pub under_way: Option<UnderWay>,
 }
 
 /// A glance at every study of a store, oldest first.
@@ -87,9 +89,11 @@ fn glance(store: &Store, row: agenttts_store::StudyGlance) -> Result<Glance, Eng
     });
     let (leader, spent) = measured.unzip();
     let seconds = row.elapsed_ms as f64 / 1000.0;
+    let is_run = row.state == StudyState::Running && store.is_run(&row.name);
     Ok(Glance {
         id: row.id,
-        is_run: row.state == StudyState::Running && store.is_run(&row.name),
+        is_run,
+        under_way: if is_run { store.under_way(&row.name) } else { None },
         name: row.name,
         pipeline: row.pipeline,
         method: settings.method,

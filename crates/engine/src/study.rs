@@ -8,6 +8,7 @@ use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{
     Archive, Confirmation, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Pipeline, Plan,
     Purpose as AgentPurpose, Quarantined, Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState,
+    UnderWay,
 };
 use agenttts_search::{
     Ask, DrawPrices, History, Proposal, Question, Race, Searcher, Step, needs_history, place, searcher,
@@ -461,7 +462,8 @@ impl Session {
         let (Some(examples), Some(places)) = (self.examples.get(range.clone()), self.order.get(range)) else {
             return Err(EngineError::Internal(format!("trial {number} wants examples that the split does not have")));
         };
-        let progress = |done| self.progress(done, span.count);
+        let progress = |done| self.progress(Some(number), done, span.count);
+        progress(0);
         let seed = self.loaded.pipeline.search.seed;
         let draws = stream(seed, Purpose::Trial(trial.stream));
         let race = || Race::new(&self.loaded.space, &self.archive, number, &trial.plan, span);
@@ -472,6 +474,7 @@ impl Session {
             run = run_plan(with, &trial.plan, examples, race.as_ref(), &progress) => run,
             detail = self.budget.last_moment() => Err(Halt::Limit { limit: Limit::Minutes, detail }),
         };
+        self.study.note(None);
         self.save_elapsed().await?;
         let run = match run {
             Ok(run) => run,
@@ -638,7 +641,7 @@ impl Session {
 
     /// Measures the plan and what it is compared with on the test examples.
     async fn test(&self, plan: &Plan, rivals: Rivals) -> Result<Confirmation, Halt> {
-        let progress = |done, total| self.progress(done, total);
+        let progress = |done, total| self.progress(None, done, total);
         let confirm = Confirm {
             executor: &self.executor,
             source: &self.bank,
@@ -653,7 +656,8 @@ impl Session {
         confirm.test(lineup).await
     }
 
-    fn progress(&self, done: u32, total: u32) {
+    fn progress(&self, trial: Option<u32>, done: u32, total: u32) {
+        self.study.note(Some(UnderWay { trial, done, total }));
         self.observers.send(Event::Progress { done, total, spent: self.spent() });
     }
 

@@ -251,11 +251,19 @@ async fn a_running_study_is_stopped_and_goes_on() {
         told += &String::from_utf8_lossy(&live.chunk().await.unwrap().unwrap());
     }
 
+    // How far the present trial is: in the list, and told as it goes on.
+    let glance = bench.until(|s| s["under_way"]["trial"].as_u64() > Some(0)).await;
+    let done = |s: &Value| s["under_way"]["done"].as_u64().unwrap();
+    assert!((0..=glance["under_way"]["total"].as_u64().unwrap()).contains(&done(&glance)), "{glance}");
+    while !told.contains("\"under_way\":{\"trial\":") {
+        told += &String::from_utf8_lossy(&live.chunk().await.unwrap().unwrap());
+    }
+
     let (status, body) = bench.post("/api/studies/small-1/resume", json!({})).await;
     assert_eq!(status, StatusCode::CONFLICT, "one process at a time: {body}");
     let (status, body) = bench.post("/api/studies/small-1/stop", json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{body}");
-    bench.until(|s| s["state"] == "interrupted").await;
+    assert_eq!(bench.until(|s| s["state"] == "interrupted").await["under_way"], Value::Null);
     assert_eq!(searching.await.unwrap().spend.lost_tokens, 0, "calls under way were awaited");
     while !told.contains("\"event\":\"stopped\"") {
         told += &String::from_utf8_lossy(&live.chunk().await.unwrap().unwrap());

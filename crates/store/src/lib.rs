@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agenttts_core::{Archive, ExampleDigests, Exchange, Guideline, Request, RequestKey, StudyState, Trial};
+use agenttts_core::{Archive, ExampleDigests, Exchange, Guideline, Request, RequestKey, StudyState, Trial, UnderWay};
 use rusqlite::{Connection, OpenFlags};
 
 pub mod care;
@@ -232,6 +232,12 @@ impl Study {
     /// Whether [`Store::ask_to_stop`] was called for it, by this process or another, since it was opened.
     pub fn is_asked_to_stop(&self) -> bool {
         self.lock.is_asked_to_stop()
+    }
+
+    /// Tells whoever looks at the study how far it is, at most twice a second, or that nothing is under way; see
+    /// [`Store::under_way`].
+    pub fn note(&self, under_way: Option<UnderWay>) {
+        self.lock.note(under_way);
     }
 
     /// What is settled or lost so far.

@@ -1,10 +1,13 @@
 //! One process per study: a lock of the operating system, which it releases when the process dies, however it dies. Beside
-//! it a file by which others ask that process to stop.
+//! it a file by which others ask that process to stop, and one by which it tells them how far it is.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use agenttts_core::UnderWay;
 
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -13,11 +16,34 @@ use crate::error::{StoreError, StoreErrorKind};
 pub(crate) struct StudyLock {
     _file: File,
     stop: PathBuf,
+    progress: PathBuf,
+    noted: Mutex<Option<Instant>>,
 }
+
+/// What is under way is noted no more often than this.
+const NOTE_EVERY: Duration = Duration::from_millis(500);
 
 impl StudyLock {
     pub(crate) fn is_asked_to_stop(&self) -> bool {
         self.stop.exists()
+    }
+
+    /// Tells others how far it is. Passes away with the process, so it is no part of the store; where it cannot be written, nothing
+    /// is lost.
+    pub(crate) fn note(&self, under_way: Option<UnderWay>) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(under_way) = under_way else {
+            *noted = None;
+            let _ = std::fs::remove_file(&self.progress);
+            return;
+        };
+        if noted.is_some_and(|at| at.elapsed() < NOTE_EVERY) {
+            return;
+        }
+        *noted = Some(Instant::now());
+        if let Ok(text) = serde_json::to_string(&under_way) {
+            let _ = std::fs::write(&self.progress, text);
+        }
     }
 }
 
@@ -25,6 +51,7 @@ impl Drop for StudyLock {
     fn drop(&mut self) {
         // A request that stays behind is removed by whoever runs the study next.
         let _ = std::fs::remove_file(&self.stop);
+        let _ = std::fs::remove_file(&self.progress);
     }
 }
 
@@ -47,11 +74,21 @@ pub(crate) fn lock_study(store: &Path, study: &str) -> Result<StudyLock, StoreEr
     }
     file.set_len(0).and_then(|()| file.rewind()).map_err(at)?;
     write!(file, "{}", std::process::id()).map_err(at)?;
-    let lock = StudyLock { _file: file, stop: request(store, study) };
-    match std::fs::remove_file(&lock.stop) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::from(error).at(&lock.stop)),
-        _ => Ok(lock),
+    let (stop, progress) = (request(store, study), progress(store, study));
+    let lock = StudyLock { _file: file, stop, progress, noted: Mutex::default() };
+    // What a process that died left behind.
+    for left in [&lock.stop, &lock.progress] {
+        match std::fs::remove_file(left) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::from(error).at(left)),
+            _ => {}
+        }
     }
+    Ok(lock)
+}
+
+/// How far the holder of a study's lock is, as it noted last. What is being written meanwhile is not read.
+pub(crate) fn under_way(store: &Path, study: &str) -> Option<UnderWay> {
+    serde_json::from_slice(&std::fs::read(progress(store, study)).ok()?).ok()
 }
 
 /// Tries again for a moment: whoever looks whether the lock is held holds it for an instant himself.
@@ -84,6 +121,10 @@ fn folder(store: &Path) -> PathBuf {
 
 fn file(store: &Path, study: &str) -> PathBuf {
     folder(store).join(format!("{study}.lock"))
+}
+
+fn progress(store: &Path, study: &str) -> PathBuf {
+    folder(store).join(format!("{study}.progress"))
 }
 
 fn request(store: &Path, study: &str) -> PathBuf {

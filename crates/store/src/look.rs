@@ -1,6 +1,6 @@
 //! Looking at what is stored piece by piece, for views that must stay quick with very many trials and samples.
 
-use agenttts_core::{Guideline, Request, RequestKey, StudyState, Trial};
+use agenttts_core::{Guideline, Request, RequestKey, StudyState, Trial, UnderWay};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::{StoreError, StoreErrorKind};
@@ -142,6 +142,12 @@ impl Store {
     /// Whether a process runs this study now.
     pub fn is_run(&self, study: &str) -> bool {
         lock::is_held(&self.file, study)
+    }
+
+    /// How far the process that runs this study is with its trial or its final test, as it noted last; `None` where none runs it
+    /// or nothing was noted yet.
+    pub fn under_way(&self, study: &str) -> Option<UnderWay> {
+        lock::under_way(&self.file, study).filter(|_| self.is_run(study))
     }
 
     /// Asks the process that runs a study to stop it as Ctrl-C does: it awaits the calls under way and keeps what they

@@ -5,7 +5,7 @@ mod support;
 
 use agenttts_core::{
     Aggregator, Archive, Choice, Cost, CurvePoint, Estimate, Exchange, Guideline, Measurement, Message, Origin, Plan,
-    Purpose, StudyState, Temperature, Trial, TrialState, Usage,
+    Purpose, StudyState, Temperature, Trial, TrialState, UnderWay, Usage,
 };
 use agenttts_store::{ExampleOutcome, NewStudy, StageOutcome, StepOutcome, StoreErrorKind, StudyHead, StudyRow};
 use proptest::prelude::*;
@@ -189,6 +189,33 @@ async fn events_are_numbered_in_order_for_each_study() {
     let after: Vec<_> = store.events(a.id(), 3).unwrap();
     assert_eq!(after, [(4, 1_003, "{\"i\":3}".to_owned()), (5, 1_004, "{\"i\":4}".to_owned())]);
     assert_eq!(store.events(b.id(), 0).unwrap(), [(1, 7, "{}".to_owned())]);
+}
+
+#[tokio::test]
+async fn others_see_how_far_a_study_is_while_it_runs() {
+    let place = Place::new();
+    let store = place.open();
+    let study = store.create_study(new_study("a")).await.unwrap();
+    let other = place.open();
+    assert_eq!(other.under_way("a"), None);
+    let first = UnderWay { trial: Some(3), done: 1, total: 40 };
+    study.note(Some(first));
+    // Sooner than anybody looks again: the file is not written for every example.
+    study.note(Some(UnderWay { done: 2, ..first }));
+    assert_eq!(other.under_way("a"), Some(first));
+    study.note(None);
+    assert_eq!(other.under_way("a"), None);
+    let test = UnderWay { trial: None, ..first };
+    study.note(Some(test));
+    assert_eq!(other.under_way("a"), Some(test));
+    // What a killed process leaves behind says nothing.
+    let left = place.folder.path().join("store.locks").join("a.progress");
+    let text = std::fs::read(&left).unwrap();
+    drop(study);
+    std::fs::write(&left, text).unwrap();
+    assert_eq!(other.under_way("a"), None);
+    let _study = store.open_study("a").await.unwrap();
+    assert_eq!(other.under_way("a"), None);
 }
 
 proptest! {

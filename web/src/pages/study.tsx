@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { type Asked, change, faultFrom, studyApi, useApi, type Fault } from '../api';
 import { amount, cost, duration, estimateWords, interval, pValue, score, signed } from '../format';
 import { type Live, useLive } from '../live';
-import type { Study } from '../types';
+import type { Standing, Study } from '../types';
 import { Command, Crumbs, Loading, Meter, PlanChips, Score, Scroll, StateBadge, Tabs, Tile, Wrong, studyPath, useTitle } from '../ui';
 import { Guidelines } from './guidelines';
 import { Interplay } from './interplay';
@@ -99,6 +99,7 @@ function Head({ study, live, asked }: { study: Study; live: Live; asked: Asked<S
           value={study.complete ? (spend.usd !== null && spend.usd > 0 ? `$${spend.usd.toFixed(3)}` : `${amount(spend.total.prompt + spend.total.decode)} tokens`) : '…'}
           more={study.complete ? `${amount(spend.total.calls)} calls in ${duration(spend.seconds)}` : 'being added up'}
         />
+        <UnderWay at={live.standing ?? glance} />
         {spend.limits.length > 0 && (
           <div class="tile meters">
             <dt>Search budget</dt>
@@ -111,6 +112,20 @@ function Head({ study, live, asked }: { study: Study; live: Live; asked: Asked<S
         )}
       </dl>
     </>
+  );
+}
+
+/** How far the present trial is, or the final test with one of its plans. */
+function UnderWay({ at }: { at: Standing }) {
+  const now = at.is_run ? at.under_way : null;
+  if (now === null) return null;
+  return (
+    <div class="tile meters">
+      <dt>Under way</dt>
+      <dd>
+        <Meter label={now.trial === null ? 'final test' : `trial ${now.trial}`} share={now.done / now.total} words={`${now.done} of ${now.total} examples`} />
+      </dd>
+    </div>
   );
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use agenttts_core::StudyState;
+use agenttts_core::{StudyState, UnderWay};
+use agenttts_engine::Glance;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -50,6 +51,14 @@ pub(crate) struct Standing {
     is_run: bool,
     trials: u32,
     last_event: i64,
+    under_way: Option<UnderWay>,
+}
+
+impl Standing {
+    fn of(glance: &Glance) -> Self {
+        let Glance { state, is_run, trials, last_event, under_way, .. } = *glance;
+        Standing { state, is_run, trials, last_event, under_way }
+    }
 }
 
 /// What the stream of a study sends.
@@ -72,7 +81,7 @@ type Events =
     Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
 /// New events of one study: those after `after` (or the header `last-event-id`), else those from now on. An event `standing`
-/// tells when the study's state changes.
+/// tells when the study's state changes, and how far its present trial is.
 pub(super) async fn of_study(
     State(state): State<DashboardState>,
     Path(study): Path<String>,
@@ -89,13 +98,7 @@ pub(super) async fn of_study(
         let seen = follow.state.look(study, move |view| {
             let events = view.store().events_after(view.looked().id(), seq, MOST)?;
             let glance = view.glance()?;
-            let standing = Standing {
-                state: glance.state,
-                is_run: glance.is_run,
-                trials: glance.trials,
-                last_event: glance.last_event,
-            };
-            Ok((events, standing))
+            Ok((events, Standing::of(&glance)))
         });
         // A store that cannot be read for a moment is asked again.
         let Ok((events, standing)) = seen.await else { return (Vec::new(), follow) };
@@ -133,12 +136,7 @@ pub(super) async fn of_all(State(state): State<DashboardState>) -> Events {
         });
         let mut changed = HashMap::new();
         for glance in seen.await.unwrap_or_default() {
-            let standing = Standing {
-                state: glance.state,
-                is_run: glance.is_run,
-                trials: glance.trials,
-                last_event: glance.last_event,
-            };
+            let standing = Standing::of(&glance);
             if told.get(&glance.name) != Some(&standing) {
                 told.insert(glance.name.clone(), standing);
                 changed.insert(glance.name, standing);

@@ -27,7 +27,10 @@ pub(super) fn head(seen: &Seen, theme: Theme) -> Vec<Line<'static>> {
     let mut first =
         vec![Span::styled(seen.glance.name.clone(), theme.bold()), Span::raw("  "), Span::styled(seen.state(), style)];
     let more = match (&seen.now, &seen.glance.stop_reason) {
-        (Some(now), _) if seen.is_run() => Some(now.clone()),
+        (Some(now), _) if seen.is_run() => Some(match seen.glance.under_way {
+            Some(under_way) => format!("{now} · {} of {} examples", under_way.done, under_way.total),
+            None => now.clone(),
+        }),
         (_, Some(reason)) if !seen.is_run() => Some(reason.clone()),
         _ => None,
     };
