@@ -124,7 +124,7 @@ export interface Summary {
     limits: { what: string; limit: number; used: number }[];
   };
   recommended: { trial: number; plan: Plan; why: string } | null;
-  confirmation: { examples: number; plans: Confirmed[] } | null;
+  confirmation: { examples: number; plans: Confirmed[]; untested?: string | null } | null;
 }
 
 export interface Study {

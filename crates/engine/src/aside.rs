@@ -1,7 +1,7 @@
 //! What a search must leave of its budget, so that its result can be confirmed.
 
 use agenttts_core::pipeline::MetricSpec;
-use agenttts_core::{Archive, Cost, Plan, Temperature};
+use agenttts_core::{Archive, CallTokens, Cost, Plan, Temperature};
 use agenttts_store::Amounts;
 
 use crate::budget::{Aside, Budget, TestTime, amounts};
@@ -20,9 +20,10 @@ const UNMEASURED: f64 = 1.5;
 const NEAREST: usize = 5;
 
 /// The confirmation's expected spend: the leading plan, the baselines (greedily over the search split, too), the runner-up and a
-/// cheaper plan, once over the test split each. Measured lengths replace expected ones once there are any. Where not all of
-/// them fit half of the budget, as many as do, in this order; where not even the leading plan does, nothing is set aside, and
-/// all of the budget is for the search.
+/// cheaper plan, once over the test split each, and room for the last call, which is reserved at its most. Measured lengths
+/// replace expected ones once there are any. Where not all of them fit half of the budget, as many as do, in this order; where
+/// not even the leading plan does, nothing is set aside, and all of the budget is for the search. While nothing is measured, any
+/// plan may come to lead, so that it is what is expected, and half of the budget at most.
 pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> Aside {
     let space = &loaded.space;
     let (test, search) =
@@ -52,7 +53,7 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
     near.sort_by(|a, b| b.objective.mean.total_cmp(&a.objective.mean));
     let dearest = near.iter().take(NEAREST).max_by_key(|p| query(loaded, p.plan).tokens);
     parts.push(vec![(dearest.map_or_else(|| winner.clone(), |p| p.plan.clone()), test)]);
-    parts.push(vec![(winner, test)]);
+    parts.push(vec![(winner.clone(), test)]);
     let takes = |sum: Amounts, (plan, examples): &(Plan, f64)| sum.plus(times(query(loaded, plan), factor * examples));
     // What the first part takes, the first two, and so on.
     let sums: Vec<Amounts> = parts
@@ -62,8 +63,15 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
             Some(*sum)
         })
         .collect();
-    let amounts = sums.iter().take_while(|sum| budget.is_within_half(**sum)).last().copied().unwrap_or_default();
-    let total = sums.last().map_or(0.0, |sum| sum.tokens as f64);
+    let last = largest_call(loaded, &winner, factor);
+    let fitting = sums.iter().take_while(|sum| budget.is_within_half(sum.plus(last))).count();
+    let total = sums.last().copied().unwrap_or_default();
+    let (parts, amounts) = match sums.get(fitting.wrapping_sub(1)) {
+        _ if !measured => (&parts[..], budget.at_most_half(total.plus(last))),
+        Some(sum) => (&parts[..fitting], sum.plus(last)),
+        None => (&parts[..0], Amounts::default()),
+    };
+    let total = total.tokens as f64;
     let work = |(plan, examples): &(Plan, f64)| Work { examples: *examples, calls: calls(loaded, plan) };
     let time = TestTime {
         core: parts.iter().take(1).flatten().map(work).collect(),
@@ -73,6 +81,33 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
         measured,
     };
     Aside { amounts, time }
+}
+
+/// What the test of a plan alone is expected to take at least: nothing of it is begun where less is left. A plan that was not measured
+/// is expected to be as long as the pipeline says.
+pub(crate) fn least_of_test(loaded: &Loaded, archive: &Archive, plan: &Plan) -> Amounts {
+    let nominal = query(loaded, plan);
+    let measured = archive.plans().into_iter().find(|p| p.plan == plan).map(|p| p.tokens_per_query());
+    let factor = measured.filter(|_| nominal.tokens > 0).map_or(1.0, |tokens| tokens / nominal.tokens as f64);
+    times(nominal, factor * loaded.pipeline.test_split.examples.len() as f64)
+}
+
+/// The most that a call of a plan may reserve.
+fn largest_call(loaded: &Loaded, plan: &Plan, factor: f64) -> Amounts {
+    let stages = plan.choices.iter().zip(loaded.space.stages()).zip(&loaded.pipeline.stages);
+    let calls = stages.filter_map(|((choice, priced), stage)| {
+        let model = loaded.pipeline.model(&choice.model)?;
+        let (sampling, _) = priced.stage.planned_calls(model, choice.samples, choice.aggregator);
+        let prompt = (sampling.prompt as f64 * factor).ceil() as u64;
+        let decode = u64::from(stage.max_tokens) * u64::from(choice.samples);
+        Some(amounts(model, &CallTokens { prompt, decode, ..sampling }))
+    });
+    calls.fold(Amounts::default(), |most, call| Amounts {
+        tokens: most.tokens.max(call.tokens),
+        usd: most.usd.max(call.usd),
+        flops: most.flops.max(call.flops),
+        calls: most.calls.max(call.calls),
+    })
 }
 
 /// Search examples that a plan has run on with the study's shared draws.

@@ -93,6 +93,35 @@ impl Budget {
             && within(amounts.calls, self.limits.calls)
     }
 
+    /// At most half of each limit.
+    pub(crate) fn at_most_half(&self, amounts: Amounts) -> Amounts {
+        let least = |a: u64, limit: Option<u64>| limit.map_or(a, |l| a.min(l / 2));
+        let least_cost = |a: Cost, limit: Option<Cost>| limit.map_or(a, |l| a.min(Cost(l.0 / 2)));
+        Amounts {
+            tokens: least(amounts.tokens, self.limits.tokens),
+            usd: least_cost(amounts.usd, self.limits.usd),
+            flops: least_cost(amounts.flops, self.limits.flops),
+            calls: least(amounts.calls, self.limits.calls),
+        }
+    }
+
+    /// The limit of which less is left than that, and what is left, in words; whatever is set aside.
+    pub(crate) fn lacking(&self, need: Amounts, spent: Amounts) -> Option<(Limit, String)> {
+        let count = |need: u64, spent: u64, limit: Option<u64>, what: &str| {
+            let left = limit?.saturating_sub(spent);
+            (need > left).then(|| format!("about {need} {what}, and {left} are left"))
+        };
+        let cost = |need: Cost, spent: Cost, limit: Option<Cost>, model: CostModel| {
+            let left = (limit? - spent).max(Cost::ZERO);
+            (need > left).then(|| format!("about {}, and {} are left", model.display(need), model.display(left)))
+        };
+        let limits = &self.limits;
+        None.or_else(|| Some((Limit::Tokens, count(need.tokens, spent.tokens, limits.tokens, "tokens")?)))
+            .or_else(|| Some((Limit::Usd, cost(need.usd, spent.usd, limits.usd, CostModel::Usd)?)))
+            .or_else(|| Some((Limit::Flops, cost(need.flops, spent.flops, limits.flops, CostModel::Flops)?)))
+            .or_else(|| Some((Limit::Calls, count(need.calls, spent.calls, limits.calls, "calls")?)))
+    }
+
     /// The limits that a reservation is checked against now.
     pub(crate) fn limits(&self) -> Limits {
         let aside = lock(&self.aside).amounts;

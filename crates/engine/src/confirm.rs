@@ -8,7 +8,7 @@ use agenttts_core::{
 use agenttts_models::ModelErrorKind;
 
 use crate::error::EngineError;
-use crate::event::{Event, Observers};
+use crate::event::{Event, Limit, Observers};
 use crate::execute::Executor;
 use crate::quarantine::Quarantine;
 use crate::rivals::{Rival, Rivals};
@@ -36,8 +36,8 @@ pub(crate) const RECOMMENDED: &str = "recommended";
 const RUNNER_UP: &str = "runner-up";
 const CHEAPER: &str = "cheaper";
 
-/// The plans of a final test, chosen before the test examples are opened: the recommended one, the baselines "largest model
-/// once" and "smallest model once", and the rivals.
+/// The plans of a final test, chosen by the search alone: the recommended one, the baselines "largest model once" and "smallest
+/// model once", and the rivals.
 pub(crate) struct Lineup {
     recommended: Plan,
     /// The most important first: where a limit leaves no room for all, the last are left out.
@@ -47,7 +47,8 @@ pub(crate) struct Lineup {
 }
 
 enum Other {
-    /// Taken at the better, on the search split, of the pipeline's temperatures and greedy decoding.
+    /// Taken at the better, on the search split, of the pipeline's temperatures and greedy decoding: that is settled when its turn
+    /// comes, so that a limit leaves the recommended plan its test, and without a look at any test score.
     Baseline(Plan),
     Rival(Rival),
 }
@@ -65,16 +66,28 @@ impl Lineup {
         others.extend(cheaper.map(|rival| (CHEAPER, Other::Rival(rival))));
         Lineup { recommended, others, runner_up_is_cheaper }
     }
+
+    /// Leaves all but the first plans out.
+    pub(crate) fn keep(&mut self, plans: usize) {
+        self.others.truncate(plans.saturating_sub(1));
+    }
+}
+
+/// What a final test found.
+pub(crate) struct Tested {
+    pub(crate) confirmation: Confirmation,
+    /// The limit that left plans out.
+    pub(crate) limit: Option<Limit>,
 }
 
 impl Confirm<'_> {
     /// Measures the plans on the test split and compares them with the first.
-    pub(crate) async fn test(&self, lineup: Lineup) -> Result<Confirmation, Halt> {
+    pub(crate) async fn test(&self, lineup: Lineup) -> Result<Tested, Halt> {
         let pipeline = self.executor.pipeline();
         let clusters = self.clusters();
         let clusters = clusters.as_deref();
         let mut confirmed = vec![self.entry(RECOMMENDED, lineup.recommended, &[], clusters).await?];
-        let mut untested = None;
+        let (mut untested, mut limit, mut missing) = (None, None, 0);
         let mut cheaper = Vec::new();
         let mut others = lineup.others.into_iter();
         while let Some((label, other)) = others.next() {
@@ -83,7 +96,7 @@ impl Confirm<'_> {
                 Other::Rival(rival) => Some(rival.trial),
             };
             let entry = match other {
-                Other::Baseline(plan) => match self.better_temperature(plan).await {
+                Other::Baseline(plan) => match self.better_temperature(label, plan).await {
                     Ok(plan) => self.entry(label, plan, &confirmed, clusters).await,
                     Err(halt) => Err(halt),
                 },
@@ -97,8 +110,10 @@ impl Confirm<'_> {
                     confirmed.push(entry);
                 }
                 Err(halt) => {
-                    let why = left_out(halt)?;
+                    let why;
+                    (limit, why) = left_out(halt)?;
                     let labels: Vec<&str> = [label].into_iter().chain(others.map(|(label, _)| label)).collect();
+                    missing = labels.len();
                     untested = Some(format!("not tested: {}, because {why}", labels.join(", ")));
                     break;
                 }
@@ -106,10 +121,11 @@ impl Confirm<'_> {
         }
         let by = Comparing { clusters, margin: pipeline.margin, cost_model: pipeline.cost_model };
         if let Some((winner, others)) = confirmed.split_first_mut() {
-            by.compare(winner, others);
+            by.compare(winner, others, missing);
         }
         let cheaper = by.cheaper(&mut confirmed, &cheaper);
-        Ok(Confirmation { examples: pipeline.test_split.examples.len() as u32, plans: confirmed, untested, cheaper })
+        let examples = pipeline.test_split.examples.len() as u32;
+        Ok(Tested { confirmation: Confirmation { examples, plans: confirmed, untested, cheaper }, limit })
     }
 
     /// A plan on the test split; one that was measured already under its new label.
@@ -137,12 +153,13 @@ impl Confirm<'_> {
     }
 
     /// The plan at the pipeline's temperatures or greedy at every stage: whichever scores better on the search split.
-    async fn better_temperature(&self, plan: Plan) -> Result<Plan, Halt> {
+    async fn better_temperature(&self, label: &str, plan: Plan) -> Result<Plan, Halt> {
         let mut greedy = plan.clone();
         greedy.choices.iter_mut().for_each(|c| c.temperature = Temperature::GREEDY);
         if greedy == plan {
             return Ok(plan);
         }
+        self.observers.send(Event::Confirming { label: label.into(), plan: plan.clone() });
         let search = &self.executor.pipeline().search_split.examples;
         let usual = self.measure(&plan, search, Purpose::Trial(0)).await?;
         let low = self.measure(&greedy, search, Purpose::Trial(0)).await?;
@@ -183,12 +200,14 @@ fn confirmed_plan(label: &str, plan: Plan, run: PlanRun, judged: Vec<Judged>, cl
     }
 }
 
-/// Why a rival is left out, where that is no reason to give up the test.
-fn left_out(halt: Halt) -> Result<String, Halt> {
+/// Why a plan is left out, and the limit that it is left out for, where that is no reason to give up the test.
+fn left_out(halt: Halt) -> Result<(Option<Limit>, String), Halt> {
     match halt {
-        Halt::Limit { limit, detail } => Ok(format!("the limit of {} is reached: {detail}", limit.name())),
+        Halt::Limit { limit, detail } => {
+            Ok((Some(limit), format!("the limit of {} is reached: {detail}", limit.name())))
+        }
         // Tapes of older programs hold no draws of rivals.
-        Halt::Fatal(EngineError::Model(error)) if error.kind == ModelErrorKind::NotOnTape => Ok(error.message),
+        Halt::Fatal(EngineError::Model(error)) if error.kind == ModelErrorKind::NotOnTape => Ok((None, error.message)),
         halt => Err(halt),
     }
 }
@@ -201,9 +220,9 @@ struct Comparing<'a> {
 }
 
 impl Comparing<'_> {
-    /// Says how the winner compares with the others, paired by example and adjusted for their number. A plan that stands
-    /// there twice counts once.
-    fn compare(&self, winner: &Confirmed, others: &mut [Confirmed]) {
+    /// Says how the winner compares with the others, paired by example and adjusted for their number, those included that a limit
+    /// left out: what is said must not depend on what a test cost. A plan that stands there twice counts once.
+    fn compare(&self, winner: &Confirmed, others: &mut [Confirmed], missing: usize) {
         let mut distinct: Vec<(Plan, Option<Comparison>)> = Vec::new();
         for other in others.iter().filter(|o| o.plan != winner.plan) {
             if !distinct.iter().any(|(plan, _)| plan == &other.plan) {
@@ -211,7 +230,8 @@ impl Comparing<'_> {
                 distinct.push((other.plan.clone(), comparison));
             }
         }
-        let p: Vec<f64> = distinct.iter().filter_map(|(_, c)| Some(c.as_ref()?.p)).collect();
+        let mut p: Vec<f64> = distinct.iter().filter_map(|(_, c)| Some(c.as_ref()?.p)).collect();
+        p.resize(p.len() + missing, 1.0);
         let mut adjusted = holm(&p).into_iter();
         let adjusted: Vec<f64> =
             distinct.iter().map(|(_, c)| if c.is_some() { adjusted.next().unwrap_or(1.0) } else { 1.0 }).collect();
@@ -356,7 +376,7 @@ mod tests {
 
     fn verdict(winner: &[f64], baseline: &[f64]) -> String {
         let mut others = [confirmed("largest once", 1, baseline, 2.0)];
-        by(None).compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut others);
+        by(None).compare(&confirmed(RECOMMENDED, 8, winner, 1.0), &mut others, 0);
         others[0].verdict.clone().unwrap()
     }
 
@@ -388,7 +408,7 @@ mod tests {
         let sources: Vec<u64> = (0..40).map(|i| i / 10).collect();
         let compared = |clusters| {
             let mut others = [confirmed("largest once", 1, &baseline, 2.0)];
-            by(clusters).compare(&confirmed(RECOMMENDED, 8, &winner, 1.0), &mut others);
+            by(clusters).compare(&confirmed(RECOMMENDED, 8, &winner, 1.0), &mut others, 0);
             others[0].verdict.clone().unwrap()
         };
         assert!(compared(None).starts_with("better than"));
@@ -402,7 +422,7 @@ mod tests {
         let one = confirmed("largest once", 1, &half, 2.0);
         let two = confirmed("smallest once", 2, &half, 2.0);
         let mut baselines = [one, two];
-        by(None).compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut baselines);
+        by(None).compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut baselines, 0);
         let alone = Comparison::paired(&better, &half, None).unwrap().p;
         assert!(alone < 0.05 && (baselines[0].p.unwrap() - 2.0 * alone).abs() < 1e-12);
     }
@@ -412,7 +432,7 @@ mod tests {
         let half: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
         let better: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i % 2 == 1 || i < 12))).collect();
         let mut others = [confirmed("largest once", 1, &half, 2.0), confirmed(RUNNER_UP, 1, &half, 2.0)];
-        by(None).compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut others);
+        by(None).compare(&confirmed(RECOMMENDED, 8, &better, 1.0), &mut others, 0);
         assert_eq!(others[0].p, Some(Comparison::paired(&better, &half, None).unwrap().p));
         assert_eq!(others[0].p, others[1].p);
         assert!(others[1].verdict.as_ref().unwrap().starts_with("better than the runner-up by"), "{:?}", others[1]);

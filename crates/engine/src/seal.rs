@@ -18,6 +18,12 @@ pub(crate) async fn open(study: &Study, loaded: &Loaded, plan: &Plan) -> Result<
     Ok(study.open_test(test).await?)
 }
 
+/// Whether the study's final test of this plan has opened them already.
+pub(crate) fn is_open(study: &Study, plan: &Plan) -> Result<bool, EngineError> {
+    let named = json(plan)?;
+    Ok(study.store().tests(study.id())?.iter().any(|test| test.plan == named))
+}
+
 /// What is known of the opening of a study's test examples for this plan; `None` where no test has opened them.
 pub(crate) fn of(store: &Store, study: i64, loaded: &Loaded, plan: &Plan) -> Result<Option<Seal>, EngineError> {
     let named = json(plan)?;

@@ -6,9 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agenttts_core::pipeline::Snapshot;
 use agenttts_core::{
-    Archive, Confirmation, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Pipeline, Plan,
-    Purpose as AgentPurpose, Quarantined, Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState,
-    UnderWay,
+    Archive, Constraint, Decoding, Example, Exchange, Guideline, Measurement, Pipeline, Plan, Purpose as AgentPurpose,
+    Quarantined, Request, Span, StudyState, StudySummary, Temperature, Trial, TrialState, UnderWay,
 };
 use agenttts_search::{
     Ask, DrawPrices, History, Proposal, Question, Race, Searcher, Step, needs_history, place, searcher,
@@ -17,11 +16,11 @@ use agenttts_store::{ExampleOutcome, ItemOutcome, NewStudy, StageOutcome, StepOu
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use crate::aside::set_aside;
+use crate::aside::{least_of_test, set_aside};
 use crate::bank::Bank;
 use crate::budget::Budget;
 use crate::code::Code;
-use crate::confirm::{Confirm, Lineup};
+use crate::confirm::{Confirm, Lineup, Tested};
 use crate::drawn::{Drawn, Sources};
 use crate::error::EngineError;
 use crate::event::{Event, Leader, Limit, Observers, Spent};
@@ -227,6 +226,7 @@ fn watch_requests(study: Arc<Study>, stop: StopHandle) -> JoinHandle<()> {
     tokio::spawn(async move {
         while !study.is_asked_to_stop() {
             tokio::time::sleep(LOOK_FOR_REQUESTS).await;
+            study.renew_note();
         }
         stop.stop();
     })
@@ -622,8 +622,9 @@ impl Session {
                 ended => break ended,
             }
         };
-        let confirmation = match tested {
-            Ok(confirmation) => Some(confirmation),
+        self.study.note(None);
+        let Tested { confirmation, limit } = match tested {
+            Ok(tested) => tested,
             Err(Halt::Fatal(error)) => return Err(error),
             Err(Halt::Stopped) => {
                 let reason = format!("{reason}; somebody asked it to stop before the confirmation was done");
@@ -635,12 +636,26 @@ impl Session {
                 return Ok((StudyState::Limit, reason));
             }
         };
-        self.study.set_result(json(&StudyResult::new(recommended, confirmation))?).await?;
-        Ok((state, reason))
+        self.study.set_result(json(&StudyResult::new(recommended, Some(confirmation)))?).await?;
+        Ok(match limit {
+            // A larger limit tests the others.
+            Some(limit) if state == StudyState::Done => {
+                let reason = format!("{reason}; the limit of {} left no room for the whole final test", limit.name());
+                (StudyState::Limit, reason)
+            }
+            _ => (state, reason),
+        })
     }
 
     /// Measures the plan and what it is compared with on the test examples.
-    async fn test(&self, plan: &Plan, rivals: Rivals) -> Result<Confirmation, Halt> {
+    async fn test(&self, plan: &Plan, rivals: Rivals) -> Result<Tested, Halt> {
+        // The seal is not broken for a test that cannot be made. One that was begun may have drawn most of what it needs.
+        if !seal::is_open(&self.study, plan).map_err(Halt::Fatal)? {
+            let need = least_of_test(&self.loaded, &self.archive, plan);
+            if let Some((limit, detail)) = self.budget.lacking(need, self.study.spent()) {
+                return Err(Halt::Limit { limit, detail: format!("it needs {detail}") });
+            }
+        }
         let progress = |done, total| self.progress(None, done, total);
         let confirm = Confirm {
             executor: &self.executor,

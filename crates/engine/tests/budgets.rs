@@ -103,14 +103,16 @@ async fn run(case: &Case) -> (f64, Option<f64>) {
     (most, used(&summary))
 }
 
-/// Which share of the limit that is nearest to its end was used, where it ended the search and is not small.
+/// Which share of the limit that is nearest to its end was used, where a limit ended the search and none is so small that it
+/// may keep everybody out.
 fn used(summary: &StudySummary) -> Option<f64> {
     if summary.state != StudyState::Limit {
         return None;
     }
-    let nearest = summary.spend.limits.iter().max_by(|a, b| (a.used / a.limit).total_cmp(&(b.used / b.limit)))?;
+    let limits = &summary.spend.limits;
+    let nearest = limits.iter().map(|l| l.used / l.limit).max_by(f64::total_cmp)?;
     // A reservation is at most as many prompts and samples as its stage has: 8, of twenty tokens and a prompt each.
-    (nearest.limit >= 20.0 * largest(&nearest.what)).then(|| nearest.used / nearest.limit)
+    limits.iter().all(|l| l.limit >= 20.0 * largest(&l.what)).then_some(nearest)
 }
 
 /// The most that one call of the pipeline may reserve: 8 samples of 20 tokens, and as often a prompt of at most 60.

@@ -99,6 +99,34 @@ async fn draws_that_the_bank_held_before_cost_the_replay_nothing_either() {
     }
 }
 
+/// A limit ends a trial in its middle, and a tape has no limit in its place: what it lacks is told, and nothing is made up.
+#[tokio::test]
+async fn a_study_that_a_limit_ended_is_exported_without_what_it_could_not_draw() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), PIPELINE);
+    let mut cut = 0;
+    for tokens in (1_500..6_000).step_by(500) {
+        let budget = agenttts_core::pipeline::SearchBudget { tokens: Some(tokens), ..Default::default() };
+        let overrides = Overrides { search_budget: Some(budget), ..Overrides::default() };
+        let loaded = load(folder.path()).with_overrides(overrides).unwrap();
+        // A store of its own each: what another study drew would make room.
+        let store = Store::open(&folder.path().join(format!("{tokens}.db"))).unwrap();
+        let context = context(vec![], StopHandle::new());
+        let Ok(live) = start_study(&store, loaded, SearchOptions::default(), context).await else { continue };
+        if live.confirmation.as_ref().is_none_or(|c| c.untested.is_none()) {
+            continue;
+        }
+        assert_eq!(live.state, StudyState::Limit);
+        let tape = tape_of(&store, &live.study, ExportOptions::default()).await.unwrap();
+        match replay(&tape, tape.search_options().unwrap()).await {
+            Ok(again) => assert_eq!(replayed(&live, &again), Ok(()), "{tokens}"),
+            Err(error) => assert_eq!(error.kind(), EngineErrorKind::Model(ModelErrorKind::NotOnTape), "{error}"),
+        }
+        cut += 1;
+    }
+    assert!(cut > 0, "no limit cut a test short");
+}
+
 #[tokio::test]
 async fn examples_that_failed_fail_again_with_the_same_words() {
     let folder = tempfile::tempdir().unwrap();

@@ -240,6 +240,11 @@ impl Study {
         self.lock.note(under_way);
     }
 
+    /// Tells what was noted sooner after another note than is written at once; to be called every now and then.
+    pub fn renew_note(&self) {
+        self.lock.renew();
+    }
+
     /// What is settled or lost so far.
     pub fn spent(&self) -> Amounts {
         self.book().spent

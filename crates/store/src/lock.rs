@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agenttts_core::UnderWay;
@@ -17,7 +17,14 @@ pub(crate) struct StudyLock {
     _file: File,
     stop: PathBuf,
     progress: PathBuf,
-    noted: Mutex<Option<Instant>>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    at: Option<Instant>,
+    /// What is not written yet.
+    waiting: Option<UnderWay>,
 }
 
 /// What is under way is noted no more often than this.
@@ -31,19 +38,36 @@ impl StudyLock {
     /// Tells others how far it is. Passes away with the process, so it is no part of the store; where it cannot be written, nothing
     /// is lost.
     pub(crate) fn note(&self, under_way: Option<UnderWay>) {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(under_way) = under_way else {
-            *noted = None;
-            let _ = std::fs::remove_file(&self.progress);
-            return;
-        };
-        if noted.is_some_and(|at| at.elapsed() < NOTE_EVERY) {
-            return;
+        let mut noted = self.noted();
+        noted.waiting = under_way;
+        match under_way {
+            None => {
+                *noted = Noted::default();
+                let _ = std::fs::remove_file(&self.progress);
+            }
+            Some(_) if noted.at.is_some_and(|at| at.elapsed() < NOTE_EVERY) => {}
+            Some(under_way) => self.write(&mut noted, under_way),
         }
-        *noted = Some(Instant::now());
-        if let Ok(text) = serde_json::to_string(&under_way) {
-            let _ = std::fs::write(&self.progress, text);
+    }
+
+    /// Writes what was told too soon after what was told before.
+    pub(crate) fn renew(&self) {
+        let mut noted = self.noted();
+        if let Some(under_way) = noted.waiting {
+            self.write(&mut noted, under_way);
         }
+    }
+
+    fn write(&self, noted: &mut Noted, under_way: UnderWay) {
+        *noted = Noted { at: Some(Instant::now()), waiting: None };
+        let Ok(text) = serde_json::to_string(&under_way) else { return };
+        // Whoever reads sees the old one or the new one.
+        let fresh = self.progress.with_extension("progress-new");
+        let _ = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &self.progress));
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +110,7 @@ pub(crate) fn lock_study(store: &Path, study: &str) -> Result<StudyLock, StoreEr
     Ok(lock)
 }
 
-/// How far the holder of a study's lock is, as it noted last. What is being written meanwhile is not read.
+/// How far the holder of a study's lock is, as it noted last.
 pub(crate) fn under_way(store: &Path, study: &str) -> Option<UnderWay> {
     serde_json::from_slice(&std::fs::read(progress(store, study)).ok()?).ok()
 }

@@ -203,7 +203,10 @@ async fn others_see_how_far_a_study_is_while_it_runs() {
     // Sooner than anybody looks again: the file is not written for every example.
     study.note(Some(UnderWay { done: 2, ..first }));
     assert_eq!(other.under_way("a"), Some(first));
+    study.renew_note();
+    assert_eq!(other.under_way("a"), Some(UnderWay { done: 2, ..first }));
     study.note(None);
+    study.renew_note();
     assert_eq!(other.under_way("a"), None);
     let test = UnderWay { trial: None, ..first };
     study.note(Some(test));

@@ -5,13 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+/// Others wait until a client has shaken hands.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Cuts a connection at its next read or write.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +71,10 @@ impl Listener for CuttableListener {
                 let _ = socket.set_nodelay(true);
                 let inner = match &self.tls {
                     None => Some(Wire::Plain(socket)),
-                    Some(tls) => tls.accept(socket).await.ok().map(|stream| Wire::Tls(Box::new(stream))),
+                    Some(tls) => match timeout(HANDSHAKE, tls.accept(socket)).await {
+                        Ok(Ok(stream)) => Some(Wire::Tls(Box::new(stream))),
+                        _ => None,
+                    },
                 };
                 if let Some(inner) = inner {
                     return (CuttableStream { inner, own: Switch::default(), all: self.all.clone() }, address);

@@ -224,6 +224,7 @@ function Answer({ study: { summary } }: { study: Study }) {
               ))}
             </tbody>
           </table>
+          {confirmation.untested != null && <p class="soft">{confirmation.untested}</p>}
         </Scroll>
       )}
     </section>

@@ -172,7 +172,7 @@ impl Terms {
             }
         }
         let priced = !options.prices.is_empty();
-        let usual = if priced { CostModel::Usd } else { pipeline.cost_model };
+        let usual = if priced && !pipeline.cost_model.is_dollars() { CostModel::Usd } else { pipeline.cost_model };
         let cost_model = options.cost_model.unwrap_or(usual);
         if priced && !cost_model.is_dollars() {
             return Err(EngineError::input(

@@ -89,7 +89,13 @@ pub fn replayed(study: &StudySummary, replay: &StudySummary) -> Result<(), Strin
     if ended && study.recommended != replay.recommended {
         return Err("another plan is recommended".into());
     }
-    if ended && study.confirmation != replay.confirmation {
+    // A tape knows nothing of the limit that left plans out: there they are missing.
+    let tested = |summary: &StudySummary| {
+        let mut confirmation = summary.confirmation.clone();
+        confirmation.iter_mut().for_each(|c| c.untested = None);
+        confirmation
+    };
+    if ended && tested(study) != tested(replay) {
         return Err("the confirmation differs".into());
     }
     Ok(())

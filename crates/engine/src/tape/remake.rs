@@ -148,7 +148,11 @@ impl Remake<'_> {
             progress: &|_, _| {},
         };
         let rivals = Rivals::of(loaded, settings, archive, &recommended.plan);
-        let lineup = Lineup::new(&loaded.space, recommended.plan.clone(), rivals);
+        let mut lineup = Lineup::new(&loaded.space, recommended.plan.clone(), rivals);
+        // What a limit left out was not drawn, or not to its end.
+        if let Some(known) = known {
+            lineup.keep(known.plans.len());
+        }
         confirm.test(lineup).await.map_err(fault)?;
         let Some(brief) = brief else { return Ok(()) };
         for plan in known.into_iter().flat_map(|confirmation| &confirmation.plans) {

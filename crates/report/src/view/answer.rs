@@ -82,6 +82,7 @@ fn evidence(s: &StudySummary) -> Vec<String> {
         )];
         text.extend(s.seal.as_ref().and_then(Seal::warning).map(|words| sentence(&words)));
         text.extend(confirmation.plans.iter().skip(1).map(|b| comparison(s, winner, b)));
+        text.extend(confirmation.untested.as_deref().map(sentence));
         text.extend(confirmation.cheaper.as_ref().map(|c| sentence(&c.words)));
         if winner.failures > 0 {
             text.push(format!("{} of the test examples failed and count as 0.", winner.failures));
