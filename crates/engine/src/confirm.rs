@@ -96,7 +96,7 @@ impl Confirm<'_> {
                 Other::Rival(rival) => Some(rival.trial),
             };
             let entry = match other {
-                Other::Baseline(plan) => match self.better_temperature(label, plan).await {
+                Other::Baseline(plan) => match self.better_temperature(plan).await {
                     Ok(plan) => self.entry(label, plan, &confirmed, clusters).await,
                     Err(halt) => Err(halt),
                 },
@@ -153,13 +153,12 @@ impl Confirm<'_> {
     }
 
     /// The plan at the pipeline's temperatures or greedy at every stage: whichever scores better on the search split.
-    async fn better_temperature(&self, label: &str, plan: Plan) -> Result<Plan, Halt> {
+    async fn better_temperature(&self, plan: Plan) -> Result<Plan, Halt> {
         let mut greedy = plan.clone();
         greedy.choices.iter_mut().for_each(|c| c.temperature = Temperature::GREEDY);
         if greedy == plan {
             return Ok(plan);
         }
-        self.observers.send(Event::Confirming { label: label.into(), plan: plan.clone() });
         let search = &self.executor.pipeline().search_split.examples;
         let usual = self.measure(&plan, search, Purpose::Trial(0)).await?;
         let low = self.measure(&greedy, search, Purpose::Trial(0)).await?;
