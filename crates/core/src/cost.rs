@@ -143,7 +143,7 @@ impl CostModel {
             CostModel::UsdBatch => {
                 let share = model.price.and_then(|price| price.batch).ok_or_else(|| missing("price.batch"))?;
                 let usual = CostModel::Usd.call(model, call)?.0;
-                // Half a quantum is as good as a whole one, and what is paid is never less than what is counted.
+                // Rounded up: no less is counted than is paid.
                 (usual * i128::from(share) + 999) / 1000
             }
             CostModel::Tokens => prompts * i128::from(call.prompt) + i128::from(call.decode),

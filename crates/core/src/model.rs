@@ -135,6 +135,13 @@ pub struct Price {
     pub batch: Option<u32>,
 }
 
+impl Price {
+    /// A share above 0 and at most 1 as [`Price::batch`] holds it: never nothing.
+    pub fn batch_share(share: f64) -> u32 {
+        ((share * 1000.0).round() as u32).max(1)
+    }
+}
+
 /// How fast a model answers, for costs in seconds before anything is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Speed {

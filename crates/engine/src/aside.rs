@@ -1,7 +1,7 @@
 //! What a search must leave of its budget, so that its result can be confirmed.
 
 use agenttts_core::pipeline::MetricSpec;
-use agenttts_core::{Archive, CallTokens, Cost, Plan, Temperature};
+use agenttts_core::{Archive, CallTokens, Cost, Plan, PooledPlan, Temperature};
 use agenttts_store::Amounts;
 
 use crate::budget::{Aside, Budget, TestTime, amounts};
@@ -29,10 +29,8 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
     let (test, search) =
         (loaded.pipeline.test_split.examples.len() as f64, loaded.pipeline.search_split.examples.len() as f64);
     let leader = archive.best();
-    let factor = leader.as_ref().map_or(UNMEASURED, |leader| {
-        let nominal = query(loaded, leader.plan).tokens as f64;
-        if nominal > 0.0 { MARGIN * leader.tokens_per_query() / nominal } else { UNMEASURED }
-    });
+    let longer = leader.as_ref().and_then(|leader| longer(loaded, leader));
+    let factor = longer.map_or(UNMEASURED, |longer| MARGIN * longer);
     let measured = leader.is_some();
     let winner = leader.map_or_else(|| space.largest_once(), |leader| leader.plan.clone());
     // What each of the plans of the test takes: plans, and examples.
@@ -66,10 +64,11 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
     let last = largest_call(loaded, &winner, factor);
     let fitting = sums.iter().take_while(|sum| budget.is_within_half(sum.plus(last))).count();
     let total = sums.last().copied().unwrap_or_default();
-    let (parts, amounts) = match sums.get(fitting.wrapping_sub(1)) {
-        _ if !measured => (&parts[..], budget.at_most_half(total.plus(last))),
-        Some(sum) => (&parts[..fitting], sum.plus(last)),
-        None => (&parts[..0], Amounts::default()),
+    let (parts, amounts) = if measured {
+        let kept = sums[..fitting].last();
+        (&parts[..fitting], kept.map_or_else(Amounts::default, |sum| sum.plus(last)))
+    } else {
+        (&parts[..], budget.at_most_half(total.plus(last)))
     };
     let total = total.tokens as f64;
     let work = |(plan, examples): &(Plan, f64)| Work { examples: *examples, calls: calls(loaded, plan) };
@@ -86,10 +85,15 @@ pub(crate) fn set_aside(loaded: &Loaded, archive: &Archive, budget: &Budget) -> 
 /// What the test of a plan alone is expected to take at least: nothing of it is begun where less is left. A plan that was not measured
 /// is expected to be as long as the pipeline says.
 pub(crate) fn least_of_test(loaded: &Loaded, archive: &Archive, plan: &Plan) -> Amounts {
-    let nominal = query(loaded, plan);
-    let measured = archive.plans().into_iter().find(|p| p.plan == plan).map(|p| p.tokens_per_query());
-    let factor = measured.filter(|_| nominal.tokens > 0).map_or(1.0, |tokens| tokens / nominal.tokens as f64);
-    times(nominal, factor * loaded.pipeline.test_split.examples.len() as f64)
+    let measured = archive.plans().into_iter().find(|p| p.plan == plan);
+    let factor = measured.and_then(|measured| longer(loaded, &measured)).unwrap_or(1.0);
+    times(query(loaded, plan), factor * loaded.pipeline.test_split.examples.len() as f64)
+}
+
+/// How many times as long as the pipeline expects a plan's queries were.
+fn longer(loaded: &Loaded, measured: &PooledPlan<'_>) -> Option<f64> {
+    let nominal = query(loaded, measured.plan).tokens as f64;
+    (nominal > 0.0).then(|| measured.tokens_per_query() / nominal)
 }
 
 /// The most that a call of a plan may reserve.

@@ -85,12 +85,7 @@ impl Budget {
     /// Whether amounts are at most half of each limit: what is set aside for a confirmation is no more, lest it leave nothing to be
     /// confirmed.
     pub(crate) fn is_within_half(&self, amounts: Amounts) -> bool {
-        let within = |a: u64, limit: Option<u64>| limit.is_none_or(|l| a <= l / 2);
-        let cost_within = |a: Cost, limit: Option<Cost>| limit.is_none_or(|l| a.0 <= l.0 / 2);
-        within(amounts.tokens, self.limits.tokens)
-            && cost_within(amounts.usd, self.limits.usd)
-            && cost_within(amounts.flops, self.limits.flops)
-            && within(amounts.calls, self.limits.calls)
+        self.at_most_half(amounts) == amounts
     }
 
     /// At most half of each limit.

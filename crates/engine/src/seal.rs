@@ -1,7 +1,7 @@
 //! The seal of the test examples: opened by a study's final test, noted in the store, and told ever after.
 
 use agenttts_core::{Plan, Seal, used_words};
-use agenttts_store::{NewTest, Store, Study};
+use agenttts_store::{NewTest, OpenedTest, Store, Study};
 
 use crate::error::EngineError;
 use crate::load::Loaded;
@@ -20,14 +20,17 @@ pub(crate) async fn open(study: &Study, loaded: &Loaded, plan: &Plan) -> Result<
 
 /// Whether the study's final test of this plan has opened them already.
 pub(crate) fn is_open(study: &Study, plan: &Plan) -> Result<bool, EngineError> {
+    Ok(test_of(study.store(), study.id(), plan)?.is_some())
+}
+
+fn test_of(store: &Store, study: i64, plan: &Plan) -> Result<Option<OpenedTest>, EngineError> {
     let named = json(plan)?;
-    Ok(study.store().tests(study.id())?.iter().any(|test| test.plan == named))
+    Ok(store.tests(study)?.into_iter().find(|test| test.plan == named))
 }
 
 /// What is known of the opening of a study's test examples for this plan; `None` where no test has opened them.
 pub(crate) fn of(store: &Store, study: i64, loaded: &Loaded, plan: &Plan) -> Result<Option<Seal>, EngineError> {
-    let named = json(plan)?;
-    let Some(test) = store.tests(study)?.into_iter().find(|t| t.plan == named) else { return Ok(None) };
+    let Some(test) = test_of(store, study, plan)? else { return Ok(None) };
     let examples = loaded.snapshot.test_digests()?;
     let before = store.opened(&examples, Some(test.id))?;
     Ok(Some(Seal {

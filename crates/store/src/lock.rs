@@ -39,13 +39,12 @@ impl StudyLock {
     /// is lost.
     pub(crate) fn note(&self, under_way: Option<UnderWay>) {
         let mut noted = self.noted();
-        noted.waiting = under_way;
         match under_way {
             None => {
                 *noted = Noted::default();
                 let _ = std::fs::remove_file(&self.progress);
             }
-            Some(_) if noted.at.is_some_and(|at| at.elapsed() < NOTE_EVERY) => {}
+            Some(_) if noted.at.is_some_and(|at| at.elapsed() < NOTE_EVERY) => noted.waiting = under_way,
             Some(under_way) => self.write(&mut noted, under_way),
         }
     }

@@ -32,7 +32,7 @@ fn model(args: &CostArgs) -> ModelSpec {
         prompt: pico(prompt),
         cached_prompt: pico(args.price_cached_prompt.unwrap_or(prompt)),
         decode: pico(decode),
-        batch: args.price_batch.map(|share| ((share * 1000.0).round() as u32).max(1)),
+        batch: args.price_batch.map(Price::batch_share),
     });
     let speed = args.speed_prompt.zip(args.speed_decode);
     ModelSpec {

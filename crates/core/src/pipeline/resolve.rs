@@ -489,8 +489,7 @@ fn model(
         let prompt = pico(&p.prompt)?;
         let cached_prompt = p.cached_prompt.as_ref().map(pico).transpose()?.unwrap_or(prompt);
         let batch = p.batch.as_ref().map(|b| unit_interval(b, place, "batch")).transpose()?;
-        let batch = batch.map(|share| ((share * 1000.0).round() as u32).max(1));
-        Ok(Price { prompt, cached_prompt, decode: pico(&p.decode)?, batch })
+        Ok(Price { prompt, cached_prompt, decode: pico(&p.decode)?, batch: batch.map(Price::batch_share) })
     });
     let speed = raw.speed.as_ref().map(|s| -> Result<Speed, Problem> {
         Ok(Speed {
