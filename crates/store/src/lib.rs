@@ -21,6 +21,7 @@ mod samples;
 mod schema;
 mod seal;
 mod studies;
+mod texts;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};

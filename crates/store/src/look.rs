@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::samples::Sample;
 use crate::studies::{self, ExampleOutcome, json_rows};
-use crate::{Store, lock, samples};
+use crate::{Store, lock, samples, texts};
 
 /// What a list of studies says of each without reading its trials.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,15 +101,15 @@ impl Store {
     pub fn drawn(&self, ids: &[i64]) -> Result<Vec<DrawnSample>, StoreError> {
         self.look(|c| {
             let mut statement = c.prepare_cached(
-                "SELECT id, idx, text, finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by, key
+                "SELECT id, idx, iif(long IS NULL, text, long), finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by, key
                  FROM samples WHERE id = ?1",
             )?;
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                let row = statement.query_row([id], |r| {
-                    Ok(DrawnSample { sample: samples::sample(r)?, request: RequestKey(r.get(8)?) })
-                });
-                found.extend(row.optional()?);
+                let mut rows = statement.query([id])?;
+                if let Some(row) = rows.next()? {
+                    found.push(DrawnSample { sample: samples::sample(c, row)?, request: RequestKey(row.get(8)?) });
+                }
             }
             Ok(found)
         })
@@ -117,8 +117,11 @@ impl Store {
 
     /// What was asked under a key.
     pub fn request(&self, key: &RequestKey) -> Result<Option<Request>, StoreError> {
-        let sql = "SELECT request FROM requests WHERE key = ?1";
-        self.look(|c| Ok(json_rows(c, sql, params![&key.0[..]])?.pop()))
+        self.look(|c| {
+            let mut statement = c.prepare_cached("SELECT request FROM requests WHERE key = ?1")?;
+            let text = statement.query_row([&key.0[..]], |row| row.get(0)).optional()?;
+            text.map(|id| Ok(serde_json::from_slice(&texts::get(c, id)?)?)).transpose()
+        })
     }
 
     /// A study's guidelines, in the order in which they were written.

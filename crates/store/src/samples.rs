@@ -4,6 +4,7 @@ use agenttts_core::{Draw, Finish, ModelIdentity, Request, RequestKey};
 use rusqlite::{Connection, ErrorCode, Row, params};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::texts;
 
 /// A stored sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,21 +59,25 @@ pub struct SampleHome {
 /// The samples of a request with an index below `n`, in order of index; there may be gaps.
 pub(crate) fn read(connection: &Connection, key: &RequestKey, stream: u64, n: u32) -> Result<Vec<Sample>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, idx, text, finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by
+        "SELECT id, idx, iif(long IS NULL, text, long), finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by
          FROM samples WHERE key = ?1 AND stream = ?2 AND idx < ?3 ORDER BY idx",
     )?;
-    let rows = statement.query_map(params![&key.0[..], stream.cast_signed(), n], sample)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut rows = statement.query(params![&key.0[..], stream.cast_signed(), n])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(sample(connection, row)?);
+    }
+    Ok(found)
 }
 
-/// A sample of a row of id, idx, text, finish, prompt_tokens, decode_tokens, latency_us and prompt_shared_by.
-pub(crate) fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
+/// A sample of a row of id, idx, text or its number, finish, prompt_tokens, decode_tokens, latency_us and prompt_shared_by.
+pub(crate) fn sample(connection: &Connection, row: &Row<'_>) -> Result<Sample, StoreError> {
     Ok(Sample {
         id: row.get(0)?,
         index: row.get(1)?,
         draw: Draw {
-            text: row.get(2)?,
-            finish: match row.get_ref(3)?.as_str()? {
+            text: texts::cell(connection, row, 2)?,
+            finish: match row.get::<_, String>(3)?.as_str() {
                 "stop" => Finish::Stop,
                 "length" => Finish::Length,
                 _ => Finish::Other,
@@ -105,8 +110,7 @@ pub(crate) fn requests_in(connection: &Connection, stream: u64) -> Result<Vec<(R
     let mut rows = statement.query([stream.cast_signed()])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let text: String = row.get(1)?;
-        found.push((RequestKey(row.get(0)?), serde_json::from_str(&text)?));
+        found.push((RequestKey(row.get(0)?), serde_json::from_str(&texts::cell(connection, row, 1)?)?));
     }
     Ok(found)
 }
@@ -138,33 +142,32 @@ pub(crate) fn insert(
     if samples.is_empty() {
         return Ok(Vec::new());
     }
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO requests (key, model, revision, request) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![
-            &home.key.0[..],
-            home.identity.model,
-            home.identity.revision,
-            serde_json::to_string(&home.request)?
-        ])?;
+    put_request(connection, home)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO samples (key, stream, idx, text, finish, prompt_tokens, decode_tokens, latency_us,
-                              prompt_shared_by, fingerprint)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                              prompt_shared_by, fingerprint, long)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let mut ids = Vec::with_capacity(samples.len());
     for sample in samples {
         let draw = &sample.draw;
+        let text = draw.text.as_str();
+        let (text, long) = match text.len() {
+            texts::LONG.. => ("", Some(texts::put(connection, text.as_bytes())?)),
+            _ => (text, None),
+        };
         let inserted = statement.insert(params![
             &home.key.0[..],
             home.stream.cast_signed(),
             sample.index,
-            draw.text,
+            text,
             draw.finish.name(),
             draw.prompt_tokens,
             draw.decode_tokens,
             draw.latency_us.cast_signed(),
             draw.prompt_shared_by,
             sample.fingerprint,
+            long,
         ]);
         match inserted {
             Ok(id) => ids.push(id),
@@ -176,4 +179,17 @@ pub(crate) fn insert(
         }
     }
     Ok(ids)
+}
+
+/// Stores what was asked where it is not there yet.
+fn put_request(connection: &Connection, home: &SampleHome) -> Result<(), StoreError> {
+    let key = &home.key.0[..];
+    if connection.prepare_cached("SELECT 1 FROM requests WHERE key = ?1")?.exists([key])? {
+        return Ok(());
+    }
+    let request = texts::put(connection, &serde_json::to_vec(&home.request)?)?;
+    connection
+        .prepare_cached("INSERT INTO requests (key, model, revision, request) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![key, home.identity.model, home.identity.revision, request])?;
+    Ok(())
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::seal;
+use crate::{seal, texts};
 
 /// "agTT": marks the file as ours.
 const APPLICATION_ID: i64 = 0x6167_5454;
@@ -18,7 +18,11 @@ const APPLICATION_ID: i64 = 0x6167_5454;
 const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("schema/1.sql"), then: None },
     Migration { sql: include_str!("schema/2.sql"), then: Some(seal::note_earlier) },
+    Migration { sql: include_str!("schema/3.sql"), then: Some(texts::pack_earlier) },
 ];
+
+/// The first version that packs texts.
+pub(crate) const PACKED: i64 = 3;
 
 /// A step from one version to the next.
 struct Migration {
@@ -64,6 +68,12 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     if version(connection)? == SCHEMA_VERSION && journal(connection)? == "wal" {
         return Ok(());
     }
+    migrate(connection)?;
+    use_log(connection)
+}
+
+/// Brings the schema up to date.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // Several processes may open a new or an older store at once: whoever comes first migrates it, and the version is
     // read again under the lock.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -77,7 +87,7 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
-    use_log(connection)
+    Ok(())
 }
 
 /// The version of the store's schema, 0 for an empty file.

@@ -88,8 +88,9 @@ async fn a_study_has_one_process_and_is_free_when_that_is_killed() {
     let place = Place::new();
     let mut child = spawn(&place.file());
     let pid = child.id();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.take_while(|l| l != "stored 0").count() > 0);
+    // Kept open: a child that nobody hears would end by itself.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().take_while(|l| l != "stored 0").count() > 0);
 
     let error = place.open().open_study("a").await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::StudyLocked { study: "a".into(), process: Some(pid) });
@@ -99,6 +100,7 @@ async fn a_study_has_one_process_and_is_free_when_that_is_killed() {
 
     child.kill().unwrap();
     child.wait().unwrap();
+    drop(lines);
     place.open().open_study("a").await.unwrap();
 }
 

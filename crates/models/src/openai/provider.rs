@@ -21,6 +21,9 @@ use crate::{ConnectOptions, ModelError, ModelErrorKind, TraceContext};
 pub struct OpenaiProvider {
     name: String,
     base_url: String,
+    /// Parsed once, not for every call.
+    completions: Url,
+    embeddings: Url,
     client: Client,
     key: Option<ApiKey>,
     pub(super) limits: Limits,
@@ -42,9 +45,13 @@ impl OpenaiProvider {
             Some(variable) => Some(ApiKey::from_env(&spec.name, variable, &*options.env)?),
             None => None,
         };
+        let base_url = url.as_str().trim_end_matches('/').to_owned();
+        let below = |path: &str| parse_url(&spec.name, &format!("{base_url}/{path}"));
         Ok(Arc::new(OpenaiProvider {
             name: spec.name.clone(),
-            base_url: url.as_str().trim_end_matches('/').to_owned(),
+            completions: below("chat/completions")?,
+            embeddings: below("embeddings")?,
+            base_url,
             client: client(&spec.name, &url)?,
             key,
             limits: Limits::new(
@@ -101,7 +108,7 @@ impl OpenaiProvider {
         asked: u32,
         trace: Option<&TraceContext>,
     ) -> Result<Incoming<'_>, Failure> {
-        let request = self.client.post(format!("{}/chat/completions", self.base_url)).json(body).timeout(self.timeout);
+        let request = self.client.post(self.completions.clone()).json(body).timeout(self.timeout);
         self.open(traced(request, trace), asked).await
     }
 
@@ -111,7 +118,7 @@ impl OpenaiProvider {
         body: &Value,
         trace: Option<&TraceContext>,
     ) -> Result<(Vec<u8>, ContentType), Failure> {
-        let request = self.client.post(format!("{}/embeddings", self.base_url)).json(body).timeout(self.timeout);
+        let request = self.client.post(self.embeddings.clone()).json(body).timeout(self.timeout);
         self.send(traced(request, trace), 1).await
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{look, parquet};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::schema::SCHEMA_VERSION;
+use crate::texts;
 
 /// The form of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub struct Exported {
     pub rows: u64,
 }
 
+/// The column of samples whose texts stand in another in an export.
+const LONG: &str = "long";
+
 /// A table's column.
 pub(super) struct Column {
     pub(super) name: String,
@@ -46,7 +50,7 @@ pub(super) enum Kind {
     Bytes,
 }
 
-/// Columns of text that hold JSON.
+/// Columns that hold JSON.
 const JSON: [&str; 10] =
     ["plan", "request", "snapshot", "settings", "result", "trial", "outcome", "guideline", "exchange", "event"];
 
@@ -78,7 +82,10 @@ pub fn export(path: &Path, folder: &Path, format: ExportFormat) -> Result<Vec<Ex
 }
 
 fn tables(sql: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut statement = sql.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+    // What texts hold stands where they are referred to.
+    let mut statement = sql.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('texts', 'beginnings') ORDER BY name",
+    )?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
@@ -88,11 +95,14 @@ fn columns(sql: &Connection, table: &str) -> Result<Vec<Column>, StoreError> {
     let mut columns = Vec::new();
     while let Some(row) = rows.next()? {
         let (name, kind): (String, String) = (row.get(0)?, row.get(1)?);
+        if name == LONG {
+            continue;
+        }
         let kind = match kind.as_str() {
+            _ if JSON.contains(&name.as_str()) => Kind::Json,
             "INTEGER" => Kind::Integer,
             "REAL" => Kind::Real,
             "BLOB" => Kind::Bytes,
-            _ if JSON.contains(&name.as_str()) => Kind::Json,
             _ => Kind::Text,
         };
         columns.push(Column { name, kind });
@@ -102,19 +112,22 @@ fn columns(sql: &Connection, table: &str) -> Result<Vec<Column>, StoreError> {
 
 fn write(sql: &Connection, table: &str, path: &Path, format: ExportFormat) -> Result<u64, StoreError> {
     let columns = columns(sql, table)?;
-    let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
     // Names come from the schema; quotes keep those apart that are words of SQL.
-    let list = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let list = |column: &Column| match (table, column.name.as_str()) {
+        ("samples", "text") => format!("iif({LONG} IS NULL, text, {LONG})"),
+        (_, name) => format!("\"{name}\""),
+    };
+    let list = columns.iter().map(list).collect::<Vec<_>>().join(", ");
     let mut statement = sql.prepare(&format!("SELECT {list} FROM \"{table}\" ORDER BY 1, 2"))?;
     let mut rows = statement.query([])?;
     let file = File::create(path).map_err(|e| StoreError::from(e).at(path))?;
     if format == ExportFormat::Parquet {
-        return parquet::write(&mut rows, table, &columns, file).map_err(|e| e.at(path));
+        return parquet::write(sql, &mut rows, table, &columns, file).map_err(|e| e.at(path));
     }
     let mut out = BufWriter::new(file);
     let mut count = 0;
     while let Some(row) = rows.next()? {
-        let line = Value::Object(object(row, &columns)?);
+        let line = Value::Object(object(sql, row, &columns)?);
         writeln!(out, "{line}").map_err(|e| StoreError::from(e).at(path))?;
         count += 1;
     }
@@ -122,16 +135,16 @@ fn write(sql: &Connection, table: &str, path: &Path, format: ExportFormat) -> Re
     Ok(count)
 }
 
-fn object(row: &Row<'_>, columns: &[Column]) -> Result<Map<String, Value>, StoreError> {
+fn object(sql: &Connection, row: &Row<'_>, columns: &[Column]) -> Result<Map<String, Value>, StoreError> {
     let mut object = Map::new();
     for (index, column) in columns.iter().enumerate() {
         let value = match row.get_ref(index)? {
             ValueRef::Null => Value::Null,
-            ValueRef::Integer(number) => number.into(),
+            ValueRef::Integer(number) if column.kind == Kind::Integer => number.into(),
             ValueRef::Real(number) => number.into(),
             ValueRef::Blob(bytes) => agenttts_core::text::hex(bytes).into(),
-            ValueRef::Text(_) => {
-                let text = text(row, index)?;
+            ValueRef::Text(_) | ValueRef::Integer(_) => {
+                let text = texts::cell(sql, row, index)?;
                 match column.kind {
                     Kind::Json => serde_json::from_str(&text)?,
                     _ => text.into(),
@@ -141,10 +154,4 @@ fn object(row: &Row<'_>, columns: &[Column]) -> Result<Map<String, Value>, Store
         object.insert(column.name.clone(), value);
     }
     Ok(object)
-}
-
-/// A cell's text.
-pub(super) fn text(row: &Row<'_>, index: usize) -> Result<String, StoreError> {
-    let cell = row.get_ref(index)?.as_str().map(str::to_owned);
-    cell.map_err(|e| StoreError::new(StoreErrorKind::BadContent, e.to_string()))
 }

@@ -8,15 +8,27 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::verify::Faults;
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::studies::ExampleOutcome;
+use crate::texts;
+
+/// Every packed text can be unpacked, and is the one that was stored.
+pub(super) fn packed(sql: &Connection, faults: &mut Faults) -> Result<(), StoreError> {
+    texts::spoiled(sql)?.into_iter().for_each(|what| faults.add(what, DRAWS));
+    Ok(())
+}
 
 /// Every request's key is the hash of what it asks; every sample has its request.
 pub(super) fn requests(sql: &Connection, faults: &mut Faults) -> Result<(), StoreError> {
     let mut statement = sql.prepare("SELECT key, model, revision, request FROM requests")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (bytes, text): (Vec<u8>, String) = (row.get(0)?, row.get(3)?);
+        let bytes: Vec<u8> = row.get(0)?;
+        let text = match texts::cell(sql, row, 3) {
+            // Told where texts are looked at.
+            Err(error) if error.kind == StoreErrorKind::BadContent => continue,
+            text => text?,
+        };
         let key = <[u8; 32]>::try_from(bytes.as_slice()).map(RequestKey);
         let identity = ModelIdentity { model: row.get(1)?, revision: row.get(2)? };
         let asked = serde_json::from_str::<Request>(&text);

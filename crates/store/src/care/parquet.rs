@@ -9,10 +9,11 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::Type;
-use rusqlite::{Row, Rows};
+use rusqlite::{Connection, Row, Rows};
 
-use super::export::{Column, Kind, text};
+use super::export::{Column, Kind};
 use crate::error::{StoreError, StoreErrorKind};
+use crate::texts;
 
 /// Rows that are held in memory and written together.
 const GROUP: usize = 10_000;
@@ -25,7 +26,13 @@ enum Cells {
 }
 
 /// Writes all rows; how many they were.
-pub(super) fn write(rows: &mut Rows<'_>, table: &str, columns: &[Column], file: File) -> Result<u64, StoreError> {
+pub(super) fn write(
+    sql: &Connection,
+    rows: &mut Rows<'_>,
+    table: &str,
+    columns: &[Column],
+    file: File,
+) -> Result<u64, StoreError> {
     let fields = columns.iter().map(field).collect::<Result<Vec<_>, _>>()?;
     let schema = Type::group_type_builder(table).with_fields(fields).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
@@ -36,7 +43,7 @@ pub(super) fn write(rows: &mut Rows<'_>, table: &str, columns: &[Column], file: 
         let mut held = 0;
         while held < GROUP {
             let Some(row) = rows.next()? else { break };
-            cells.iter_mut().enumerate().try_for_each(|(index, cells)| cells.push(row, index))?;
+            cells.iter_mut().enumerate().try_for_each(|(index, cells)| cells.push(sql, row, index))?;
             held += 1;
         }
         if held == 0 {
@@ -71,7 +78,7 @@ impl Cells {
         }
     }
 
-    fn push(&mut self, row: &Row<'_>, index: usize) -> Result<(), StoreError> {
+    fn push(&mut self, sql: &Connection, row: &Row<'_>, index: usize) -> Result<(), StoreError> {
         let cell = row.get_ref(index)?;
         match self {
             Cells::Integer(cells) => cells.push(row.get(index)?),
@@ -79,7 +86,7 @@ impl Cells {
             Cells::Text(cells) => cells.push(match cell {
                 rusqlite::types::ValueRef::Null => None,
                 rusqlite::types::ValueRef::Blob(bytes) => Some(agenttts_core::text::hex(bytes).into_bytes().into()),
-                _ => Some(text(row, index)?.into_bytes().into()),
+                _ => Some(texts::cell(sql, row, index)?.into_bytes().into()),
             }),
         }
         Ok(())

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{bytes, hold, look};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::schema::SCHEMA_VERSION;
+use crate::schema::{PACKED, SCHEMA_VERSION};
 
 /// Something that is wrong with a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +132,9 @@ fn inspect(sql: &Connection, schema: i64, faults: &mut Faults) -> Result<[u64; 4
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
         faults.add(format!("a row of {table} refers to {parent} that are not there"), DAMAGED);
+    }
+    if schema >= PACKED {
+        hold::packed(&sql, faults)?;
     }
     hold::requests(&sql, faults)?;
     hold::ledger(&sql, faults)?;
