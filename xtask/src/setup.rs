@@ -30,6 +30,8 @@ pub(crate) enum Need {
     Node,
     /// The browser that tries them.
     Chromium,
+    /// What counts instructions.
+    Valgrind,
 }
 
 impl Need {
@@ -45,6 +47,7 @@ impl Need {
             Need::Pip => succeeds("python3", &["-m", "pip", "--version"]),
             Need::Node => succeeds("node", &["--version"]) && succeeds("npm", &["--version"]),
             Need::Chromium => has_chromium(),
+            Need::Valgrind => succeeds("valgrind", &["--version"]),
         }
     }
 
@@ -58,6 +61,7 @@ impl Need {
             Need::Pip => &["python3", "python3-pip"],
             Need::Node => &["nodejs", "npm"],
             Need::Chromium => &["chromium"],
+            Need::Valgrind => &["valgrind"],
         }
     }
 
@@ -70,6 +74,7 @@ impl Need {
             Need::Pip => "python3 with pip",
             Need::Node => "node with npm",
             Need::Chromium => "chromium",
+            Need::Valgrind => "valgrind",
         }
     }
 }

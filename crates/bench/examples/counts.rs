@@ -1,4 +1,4 @@
-//! Hot paths for an instruction counter: `counts PATH TIMES` goes along one of them so many times.
+//! Hot paths for an instruction counter: `counts PATH SIZE TIMES` goes along one of them so many times.
 //!
 //! `cargo xtask bench counts` runs this under callgrind, once and twice along each path: the difference is the path without
 //! the program's start. Everything is seeded and on one thread.
@@ -14,13 +14,14 @@ use agenttts_core::{Decoding, Message, ModelIdentity, Request, Temperature};
 const TAPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines/demo/demo.tape");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (path, times) = (std::env::args().nth(1), std::env::args().nth(2));
-    let times: u32 = times.ok_or("counts tape|search|keys TIMES")?.parse()?;
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [path, size, times] = args.as_slice() else { return Err("counts tape|search|keys SIZE TIMES".into()) };
+    let (size, times): (u32, u32) = (size.parse()?, times.parse()?);
     for _ in 0..times {
-        let done = match path.as_deref() {
-            Some("tape") => read_tape(Path::new(TAPE)).map(|_| 0)?,
-            Some("search") => search()?,
-            Some("keys") => keys(),
+        let done = match path.as_str() {
+            "tape" => read_tape(Path::new(TAPE)).map(|_| 0)?,
+            "search" => search(size)?,
+            "keys" => keys(size),
             _ => return Err("the paths are tape, search and keys".into()),
         };
         std::hint::black_box(done);
@@ -28,16 +29,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The planner's trials, asks and surrogates over a small search budget.
-fn search() -> Result<usize, Box<dyn Error>> {
+/// The planner's trials, asks and surrogates over so many evaluations.
+fn search(evaluations: u32) -> Result<usize, Box<dyn Error>> {
     let arenas = open(&["sim:insights:1".to_owned()])?;
-    let options = Options { seeds: 1, budget: Some(200.0), threads: 1, racing: false };
+    let options = Options { seeds: 1, budget: Some(f64::from(evaluations)), threads: 1, racing: false };
     let played = play(&arenas, &[contestant("planner")?], &options, &AtomicBool::new(false), &|_, _| {})?;
     Ok(played.map_or(0, |series| series.len()))
 }
 
-/// What the bank is asked with: the keys of a thousand requests.
-fn keys() -> usize {
+/// What the bank is asked with: the keys of so many requests.
+fn keys(requests: u32) -> usize {
     let identity = ModelIdentity { model: "embedded:small".into(), revision: "sha256 0".into() };
     let decoding = Decoding {
         temperature: Temperature::GREEDY,
@@ -51,5 +52,5 @@ fn keys() -> usize {
         let messages = vec![Message::user(format!("{prompt} How much are {i} plates?"))];
         Request { messages, decoding: decoding.clone() }.key(&identity)
     };
-    (0..1_000).map(|i| usize::from(key(i).0[0])).sum()
+    (0..requests).map(|i| usize::from(key(i).0[0])).sum()
 }
