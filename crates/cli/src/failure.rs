@@ -143,7 +143,9 @@ impl Failure {
 /// The exit code of an engine's error.
 pub(crate) fn exit_of_engine(error: &EngineError) -> Exit {
     match error.kind() {
-        EngineErrorKind::Input | EngineErrorKind::Model(ModelErrorKind::BadFile) => Exit::Input,
+        EngineErrorKind::Input | EngineErrorKind::Program | EngineErrorKind::Model(ModelErrorKind::BadFile) => {
+            Exit::Input
+        }
         EngineErrorKind::Model(_) => Exit::Model,
         EngineErrorKind::Store => Exit::Store,
         EngineErrorKind::Budget | EngineErrorKind::Limit => Exit::Limit,

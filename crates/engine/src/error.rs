@@ -11,6 +11,9 @@ pub enum EngineError {
     /// The user's input is wrong.
     #[error(transparent)]
     Input(#[from] Problems),
+    /// A program of the pipeline's own, which a step asks, is broken or gave no answer.
+    #[error(transparent)]
+    Program(Problems),
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -36,6 +39,8 @@ pub enum EngineError {
 pub enum EngineErrorKind {
     /// The user's input is wrong.
     Input,
+    /// A program that a step asks is broken or gave no answer.
+    Program,
     /// A model cannot be used.
     Model(ModelErrorKind),
     /// The store cannot be used.
@@ -56,10 +61,16 @@ impl EngineError {
         EngineError::Input(Problem::new(message).hint(hint).into())
     }
 
+    /// A fault of a program that a step asks.
+    pub(crate) fn program(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        EngineError::Program(Problem::new(message).hint(hint).into())
+    }
+
     /// The kind.
     pub fn kind(&self) -> EngineErrorKind {
         match self {
             EngineError::Input(_) => EngineErrorKind::Input,
+            EngineError::Program(_) => EngineErrorKind::Program,
             EngineError::Model(error) => EngineErrorKind::Model(error.kind),
             EngineError::Store(_) => EngineErrorKind::Store,
             EngineError::Sandbox(_) => EngineErrorKind::Sandbox,
@@ -83,14 +94,14 @@ impl EngineError {
                     .into(),
             ),
             EngineError::Limit(_) => Some("allow more, or choose a cheaper plan".into()),
-            EngineError::Input(_) | EngineError::Internal(_) => None,
+            EngineError::Input(_) | EngineError::Program(_) | EngineError::Internal(_) => None,
         }
     }
 
-    /// The problems, where the input is wrong.
+    /// The problems, where the input or a program is wrong.
     pub fn problems(&self) -> Option<&Problems> {
         match self {
-            EngineError::Input(problems) => Some(problems),
+            EngineError::Input(problems) | EngineError::Program(problems) => Some(problems),
             _ => None,
         }
     }

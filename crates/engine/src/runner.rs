@@ -53,6 +53,9 @@ pub struct RunOptions {
 pub struct Answer {
     /// The last stage's output.
     pub output: Value,
+    /// Whether what the last stage's model wrote for it ended at the stage's `max_tokens`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
     /// What every stage did.
     pub stages: Vec<StageTrace>,
     /// What every step did; left out where the pipeline has none.
@@ -275,12 +278,12 @@ impl Runner {
             Err(Halt::Stopped) => return Err(EngineError::Internal("stopped".into())),
         };
         if let Some(failure) = execution.failure {
-            return Err(match failure.provider_fault().cloned() {
+            let usual = "the input must have the fields that the templates read";
+            let hint = failure.hint.unwrap_or(usual);
+            return Err(match failure.fault.clone() {
                 Some(error) => EngineError::Model(ModelError { message: failure.to_string(), ..error }),
-                None => {
-                    let usual = "the input must have the fields that the templates read";
-                    EngineError::input(failure.to_string(), failure.hint.unwrap_or(usual))
-                }
+                None if failure.of_program => EngineError::program(failure.to_string(), hint),
+                None => EngineError::input(failure.to_string(), hint),
             });
         }
         let cost_model = self.cost_model();
@@ -289,10 +292,13 @@ impl Runner {
             .zip(execution.steps)
             .filter_map(|(step, run)| run.map(|StepRun { output, seconds }| StepTrace { step, output, seconds }));
         let steps = steps.collect();
-        let output = execution.stages.last().and_then(|s| s.output.clone()).unwrap_or(Value::Null);
+        let last = execution.stages.last();
+        let output = last.and_then(|s| s.output.clone()).unwrap_or(Value::Null);
+        let cut_off = last.is_some_and(|stage| stage.runs.iter().any(|run| run.is_cut_off(&output)));
         let stages = execution.stages.into_iter().zip(&self.plan.choices).enumerate();
         Ok(Answer {
             output,
+            cut_off,
             stages: stages
                 .map(|(i, (run, choice))| StageTrace::new(&self.executor.pipeline().stages[i].name, choice, run))
                 .collect(),
@@ -317,6 +323,7 @@ async fn runner(plan: &PlanFile, plans: &[Plan], workshop: &Workshop) -> Result<
     let models = workshop.connect(&used)?;
     let code = workshop.code(&loaded.pipeline).await?.map(|(code, _)| code);
     let steps = workshop.steps(&loaded)?;
+    steps.forgive();
     let executor = Executor::new(&loaded, models.clone(), steps).with_code(code);
     let changed = loaded.snapshot.workplace.iter().flat_map(changed_programs).collect();
     Ok(Runner { plan: plan.plan(), executor, models, changed })

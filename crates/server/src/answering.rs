@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::api_error::ApiError;
 use crate::app::{App, Identity};
-use crate::plans::{AnswerFacts, Ended, Pass, Refused, Served};
+use crate::plans::{AnswerFacts, Ended, Pass, Served};
 use crate::telemetry::RequestSpan;
 
 /// A request that is ready for its plan.
@@ -67,8 +67,7 @@ impl Asked {
             Ok(Ok(pass)) => {
                 return Ok(Admitted { asked: self, deadline, arrived, booking, _pass: pass });
             }
-            Ok(Err(Refused::Full(seconds))) => ApiError::busy(seconds),
-            Ok(Err(Refused::Closed)) => ApiError::ending(),
+            Ok(Err(refused)) => refused.into(),
             Err(_) => ApiError::deadline(seconds),
         };
         booking.end(refused.outcome(), Vec::new());

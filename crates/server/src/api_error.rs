@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::plans::Refused;
+
 /// How errors are told.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct ErrorReply {
@@ -175,6 +177,11 @@ impl ApiError {
                 let message = format!("the pipeline cannot answer this input: {}", first_line(said));
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request_error", Some("no_answer"), message)
             }
+            EngineErrorKind::Program => upstream(
+                StatusCode::BAD_GATEWAY,
+                "step_failed",
+                "a program of the plan failed; the server's log says why",
+            ),
             EngineErrorKind::Limit => {
                 let message = format!("given up before it could take more than allowed: {error}");
                 ApiError::new(StatusCode::BAD_REQUEST, "invalid_request_error", Some("limit_exceeded"), message)
@@ -211,6 +218,15 @@ impl ApiError {
             EngineErrorKind::Store | EngineErrorKind::Sandbox | EngineErrorKind::Budget | EngineErrorKind::Internal => {
                 ApiError::internal()
             }
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full(seconds) => ApiError::busy(seconds),
+            Refused::Closed => ApiError::ending(),
         }
     }
 }

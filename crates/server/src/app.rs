@@ -66,6 +66,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let views = Router::new().route("/api/serving", get(serving::serving)).route("/metrics", get(metrics));
     let changes = Router::new().route("/api/serving/reload", post(serving::reload));
     let signing_in = Router::new().route("/login", get(login_page).post(login)).with_state(app.access.clone());
+    let signing_in = signing_in.layer(middleware::from_fn_with_state(app.clone(), whole_body));
     Router::new()
         .merge(scoped(answers, Some(Scope::Use)))
         .merge(scoped(document, None))

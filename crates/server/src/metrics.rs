@@ -112,6 +112,8 @@ impl Metrics {
                 self.examples.get_or_create(&ExampleOutcome { outcome }).set(count as i64);
             }
         }
+        // Plans that were replaced are not served any more, whatever they drifted to.
+        self.drift.clear();
         for (plan, front) in app.catalogue.all() {
             for plan in std::iter::once(plan).chain(front) {
                 let now = drift(plan.expected.as_ref(), &plan.traffic.window()).state;

@@ -49,6 +49,9 @@ pub(crate) struct RunReply {
     trial: Option<u32>,
     /// The last stage's output.
     output: Value,
+    /// Whether what the last stage's model wrote for it ended at the stage's `max_tokens`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut_off: bool,
     /// In units of the plan's cost model.
     cost: f64,
     /// The same for people.
@@ -88,7 +91,7 @@ pub(crate) async fn run(
     };
     let id = asked.identity.id.clone();
     let answer = asked.admit(&app).await?.answer(None).await?.pop().ok_or_else(ApiError::internal)?;
-    let Answer { output, stages, steps, cost, cost_text, usage, seconds } = answer;
+    let Answer { output, cut_off, stages, steps, cost, cost_text, usage, seconds } = answer;
     let trace = request.trace;
     Ok(Json(RunReply {
         id,
@@ -96,6 +99,7 @@ pub(crate) async fn run(
         plan: plan.id.clone(),
         trial: plan.trial,
         output,
+        cut_off,
         cost,
         cost_text,
         usage,

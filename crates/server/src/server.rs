@@ -77,16 +77,17 @@ impl Server {
         let catalogue = Catalogue::load(options.plans, options.workshop.clone()).await?;
         let examples = options.examples.as_ref().map(|log| examples(log, &catalogue)).transpose()?;
         let telemetry = options.otel.as_ref().map(Telemetry::start).transpose()?;
+        let gate = Gate::new(options.at_once, options.queue);
         let app = App {
-            dashboard: DashboardState::new(options.store, options.workshop),
+            dashboard: DashboardState::new(options.store, options.workshop, gate.clone(), options.deadline),
             catalogue,
             examples,
-            gate: Gate::new(options.at_once, options.queue),
+            gate,
             metrics: Metrics::new(),
             adaptive: options.adaptive,
             limits: AppLimits { body: options.body, deadline: options.deadline, silence: options.silence },
             telemetry,
-            access: Arc::new(Access::new(keys, options.behind_proxy)),
+            access: Arc::new(Access::new(keys, options.behind_proxy, options.tls.is_some())),
         };
         Ok(Server { listener, tls, app: Arc::new(app), reload: options.reload, silence: options.silence })
     }

@@ -47,7 +47,7 @@ fn plain_loop(file: &Path, rows: u32) -> Result<f64, Box<dyn Error>> {
         let transaction = connection.transaction()?;
         {
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO samples (key, stream, idx, text, finish, prompt_tokens, decode_tokens, latency_us,
+                "INSERT INTO samples (key, stream, idx, short, finish, prompt_tokens, decode_tokens, latency_us,
                                       prompt_shared_by, fingerprint)
                  VALUES (?1, 0, ?2, ?3, 'stop', 200, 30, 1500, 8, NULL)",
             )?;

@@ -101,7 +101,7 @@ impl Store {
     pub fn drawn(&self, ids: &[i64]) -> Result<Vec<DrawnSample>, StoreError> {
         self.look(|c| {
             let mut statement = c.prepare_cached(
-                "SELECT id, idx, iif(long IS NULL, text, long), finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by, key
+                "SELECT id, idx, iif(long IS NULL, short, long), finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by, key
                  FROM samples WHERE id = ?1",
             )?;
             let mut found = Vec::with_capacity(ids.len());

@@ -59,7 +59,7 @@ pub struct SampleHome {
 /// The samples of a request with an index below `n`, in order of index; there may be gaps.
 pub(crate) fn read(connection: &Connection, key: &RequestKey, stream: u64, n: u32) -> Result<Vec<Sample>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, idx, iif(long IS NULL, text, long), finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by
+        "SELECT id, idx, iif(long IS NULL, short, long), finish, prompt_tokens, decode_tokens, latency_us, prompt_shared_by
          FROM samples WHERE key = ?1 AND stream = ?2 AND idx < ?3 ORDER BY idx",
     )?;
     let mut rows = statement.query(params![&key.0[..], stream.cast_signed(), n])?;
@@ -144,7 +144,7 @@ pub(crate) fn insert(
     }
     put_request(connection, home)?;
     let mut statement = connection.prepare_cached(
-        "INSERT INTO samples (key, stream, idx, text, finish, prompt_tokens, decode_tokens, latency_us,
+        "INSERT INTO samples (key, stream, idx, short, finish, prompt_tokens, decode_tokens, latency_us,
                               prompt_shared_by, fingerprint, long)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
@@ -152,7 +152,7 @@ pub(crate) fn insert(
     for sample in samples {
         let draw = &sample.draw;
         let text = draw.text.as_str();
-        let (text, long) = match text.len() {
+        let (short, long) = match text.len() {
             texts::LONG.. => ("", Some(texts::put(connection, text.as_bytes())?)),
             _ => (text, None),
         };
@@ -160,7 +160,7 @@ pub(crate) fn insert(
             &home.key.0[..],
             home.stream.cast_signed(),
             sample.index,
-            text,
+            short,
             draw.finish.name(),
             draw.prompt_tokens,
             draw.decode_tokens,

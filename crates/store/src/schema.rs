@@ -6,11 +6,12 @@
 
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::{seal, texts};
+use crate::{lock, seal, texts};
 
 /// "agTT": marks the file as ours.
 const APPLICATION_ID: i64 = 0x6167_5454;
@@ -23,6 +24,12 @@ const MIGRATIONS: &[Migration] = &[
 
 /// The first version that packs texts.
 pub(crate) const PACKED: i64 = 3;
+
+/// How long a connection waits for others.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it waits for one that migrates the store.
+const LONGEST_MIGRATION: Duration = Duration::from_secs(1_800);
 
 /// A step from one version to the next.
 struct Migration {
@@ -55,7 +62,7 @@ pub(crate) fn check_header(path: &Path) -> Result<(), StoreError> {
 
 /// Settings of every connection.
 pub(crate) fn configure(connection: &Connection) -> Result<(), StoreError> {
-    connection.busy_timeout(std::time::Duration::from_secs(30))?;
+    connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -75,9 +82,13 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
 /// Brings the schema up to date.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // Several processes may open a new or an older store at once: whoever comes first migrates it, and the version is
-    // read again under the lock.
+    // read again under the lock. A large store takes a while.
+    connection.busy_timeout(LONGEST_MIGRATION)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&transaction)?;
+    if (1..SCHEMA_VERSION).contains(&found) {
+        refuse_while_run(&transaction)?;
+    }
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         transaction.execute_batch(migration.sql)?;
         if let Some(then) = migration.then {
@@ -87,7 +98,23 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
+    connection.busy_timeout(PATIENCE)?;
     Ok(())
+}
+
+/// A program that runs a study knows the schema that it opened: it would fail, and what its calls under way were paid for would
+/// be lost.
+fn refuse_while_run(connection: &Connection) -> Result<(), StoreError> {
+    let Some(file) = connection.path().and_then(|path| std::fs::canonicalize(path).ok()) else { return Ok(()) };
+    let mut names = connection.prepare("SELECT name FROM studies")?;
+    let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    match names.iter().find(|name| lock::is_held(&file, name)) {
+        Some(name) => {
+            let detail = format!("it is of an earlier program, by which the study {name} is run just now");
+            Err(StoreError::new(StoreErrorKind::Busy, detail))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The version of the store's schema, 0 for an empty file.
@@ -119,7 +146,7 @@ fn use_log(connection: &Connection) -> Result<(), StoreError> {
     for tried in 1.. {
         match connection.pragma_update(None, "journal_mode", "WAL").map_err(StoreError::from) {
             Err(error) if error.kind == StoreErrorKind::Busy && tried < TRIES => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(10));
             }
             result => return result,
         }

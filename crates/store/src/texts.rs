@@ -4,6 +4,7 @@
 //! models are asked the same. A text is packed with zstd, as its difference from the stored text that it begins as where
 //! there is one.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -18,7 +19,8 @@ pub(crate) const LONG: usize = 512;
 /// Bytes of the beginnings by which an earlier text is found, the longest first.
 const BEGINNINGS: [usize; 4] = [16_384, 4_096, 1_024, 256];
 
-/// Bytes of an earlier text that a later one is compared with. Bounds the time that a text takes whose base is long.
+/// Bytes of an earlier text that a later one is compared with. Bounds the time that a text takes whose base is long. A part of
+/// the format: what was packed with another number cannot be unpacked.
 const COMPARED: usize = 32_768;
 
 /// Of zstd's levels, the one that it calls its default.
@@ -42,8 +44,18 @@ pub(crate) fn put(connection: &Connection, text: &[u8]) -> Result<i64, StoreErro
         }
         new.push(hash);
     }
-    let dictionary = base.map(|id| get(connection, id)).transpose()?.unwrap_or_default();
-    let packed = zstd::bulk::Compressor::with_dictionary(LEVEL, compared(&dictionary))?.compress(text)?;
+    let mut compared = Vec::new();
+    if let Some(id) = base {
+        match unpacked(connection, id, COMPARED) {
+            Ok(text) => compared = text,
+            // What was paid for is stored whatever became of an earlier text.
+            Err(error) if error.kind == StoreErrorKind::BadContent => base = None,
+            Err(error) => return Err(error),
+        }
+    }
+    let mut compressor = zstd::bulk::Compressor::with_dictionary(LEVEL, &compared)?;
+    compressor.include_checksum(true)?;
+    let packed = compressor.compress(text)?;
     let id = connection
         .prepare_cached("INSERT INTO texts (hash, base, packed) VALUES (?1, ?2, ?3)")?
         .insert(params![&hash[..], base, packed])?;
@@ -59,19 +71,26 @@ pub(crate) fn put(connection: &Connection, text: &[u8]) -> Result<i64, StoreErro
 /// # Errors
 /// [`StoreErrorKind::BadContent`] where it is not there or cannot be unpacked.
 pub(crate) fn get(connection: &Connection, id: i64) -> Result<Vec<u8>, StoreError> {
+    unpacked(connection, id, usize::MAX)
+}
+
+/// The first bytes of a stored text, at the most so many.
+fn unpacked(connection: &Connection, id: i64, most: usize) -> Result<Vec<u8>, StoreError> {
     let bad = |what: String| StoreError::new(StoreErrorKind::BadContent, format!("text {id} {what}"));
-    let mut statement = connection.prepare_cached("SELECT base, packed FROM texts WHERE id = ?1")?;
-    let row = statement.query_row([id], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Vec<u8>>(1)?)));
-    let (base, packed) = row.optional()?.ok_or_else(|| bad("is gone".into()))?;
-    let dictionary = match base {
+    let row = {
+        let mut statement = connection.prepare_cached("SELECT base, packed FROM texts WHERE id = ?1")?;
+        statement.query_row([id], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?
+    };
+    let (base, packed) = row.ok_or_else(|| bad("is gone".into()))?;
+    let compared = match base {
         // Or a damaged store could lead in circles.
         Some(base) if base >= id => return Err(bad(format!("is the difference from the later text {base}"))),
-        Some(base) => get(connection, base)?,
+        Some(base) => unpacked(connection, base, COMPARED)?,
         None => Vec::new(),
     };
     let mut text = Vec::new();
-    let unpacked = zstd::stream::read::Decoder::with_dictionary(packed.as_slice(), compared(&dictionary))
-        .and_then(|mut decoder| decoder.read_to_end(&mut text));
+    let unpacked = zstd::stream::read::Decoder::with_dictionary(packed.as_slice(), &compared)
+        .and_then(|decoder| decoder.take(most as u64).read_to_end(&mut text));
     unpacked.map_err(|e| bad(format!("cannot be unpacked: {e}")))?;
     Ok(text)
 }
@@ -93,21 +112,25 @@ pub(crate) fn cell(connection: &Connection, row: &Row<'_>, index: usize) -> Resu
     }
 }
 
-/// The ids of stored texts that cannot be read or are not what was stored, with what is wrong.
+/// What is wrong with stored texts that cannot be read or are not what was stored. Those that are lost with another are
+/// counted with that.
 pub(crate) fn spoiled(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare("SELECT id, hash FROM texts ORDER BY id")?;
     let mut rows = statement.query([])?;
-    let mut found = Vec::new();
+    let mut found: BTreeMap<String, u64> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let (id, hash): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        match get(connection, id) {
-            Ok(text) if Sha256::digest(&text)[..] == hash[..] => {}
-            Ok(_) => found.push(format!("text {id} is not the one that was stored")),
-            Err(error) if error.kind == StoreErrorKind::BadContent => found.push(error.detail),
+        let fault = match get(connection, id) {
+            Ok(text) if Sha256::digest(&text)[..] != hash[..] => format!("text {id} is not the one that was stored"),
+            Ok(text) if str::from_utf8(&text).is_err() => format!("text {id} is no UTF-8"),
+            Ok(_) => continue,
+            Err(error) if error.kind == StoreErrorKind::BadContent => error.detail,
             Err(error) => return Err(error),
-        }
+        };
+        *found.entry(fault).or_default() += 1;
     }
-    Ok(found)
+    let told = |(fault, texts)| if texts > 1 { format!("{fault}; {texts} texts are lost with it") } else { fault };
+    Ok(found.into_iter().map(told).collect())
 }
 
 /// Packs what stores of schemas before the third hold as it is.
@@ -124,11 +147,11 @@ pub(crate) fn pack_earlier(connection: &Connection) -> Result<(), StoreError> {
     }
     connection.execute_batch("DROP TABLE plain_requests")?;
     let long: Vec<i64> = connection
-        .prepare("SELECT id FROM samples WHERE octet_length(text) >= ?1")?
+        .prepare("SELECT id FROM samples WHERE octet_length(short) >= ?1")?
         .query_map([LONG as i64], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut text = connection.prepare("SELECT text FROM samples WHERE id = ?1")?;
-    let mut pack = connection.prepare("UPDATE samples SET text = '', long = ?2 WHERE id = ?1")?;
+    let mut text = connection.prepare("SELECT short FROM samples WHERE id = ?1")?;
+    let mut pack = connection.prepare("UPDATE samples SET short = '', long = ?2 WHERE id = ?1")?;
     for sample in long {
         let id = text.query_row([sample], |row| Ok(put(connection, bytes(row.get_ref(0)?))))??;
         pack.execute([sample, id])?;
@@ -143,10 +166,6 @@ fn find(connection: &Connection, sql: &str, hash: &[u8]) -> Result<Option<i64>, 
 /// A false match would only make a packed text longer, so half of the hash is enough.
 fn beginning_hash(beginning: &[u8]) -> Vec<u8> {
     Sha256::digest(beginning)[..16].to_vec()
-}
-
-fn compared(base: &[u8]) -> &[u8] {
-    &base[..base.len().min(COMPARED)]
 }
 
 fn bytes(cell: ValueRef<'_>) -> &[u8] {
@@ -228,6 +247,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_stored_now_is_kept_whatever_became_of_earlier_texts() {
+        let connection = empty();
+        let shared = instructions(300);
+        let put = |end: &str| put(&connection, format!("{shared}{end}").as_bytes()).unwrap();
+        let [first, second, third] = ["a", "b", "c"].map(put);
+        connection.execute("UPDATE texts SET packed = x'00' WHERE id = ?1", [first]).unwrap();
+        let fourth = put("d");
+        assert_eq!(string(&connection, fourth).unwrap(), format!("{shared}d"));
+        assert!([first, second, third].iter().all(|&id| get(&connection, id).is_err()));
+        let spoiled = spoiled(&connection).unwrap();
+        assert!(matches!(&spoiled[..], [one] if one.contains("3 texts are lost with it")), "{spoiled:?}");
+    }
+
     proptest! {
         #[test]
         fn what_was_put_is_got(
@@ -240,7 +273,8 @@ mod tests {
             for (id, text) in ids.into_iter().zip(texts) {
                 prop_assert_eq!(get(&connection, id).unwrap(), text);
             }
-            prop_assert_eq!(spoiled(&connection).unwrap(), Vec::<String>::new());
+            let are_texts = spoiled(&connection).unwrap().iter().all(|fault| fault.contains("is no UTF-8"));
+            prop_assert!(are_texts);
         }
     }
 }

@@ -33,11 +33,13 @@ fn measured(number: u32) -> Trial {
     }
 }
 
-/// The index of a sample whose text is long enough to be packed.
+/// The index of a sample whose text is long enough to be packed, as its difference from the text of the sample before.
 const LONG: u32 = 18;
 
-fn long() -> String {
-    "a long \"text\"\n".repeat(100)
+/// A text that begins as others of its kind do, for longer than what is compared.
+fn long(end: u32) -> String {
+    let digits = (0..4_000u64).map(|i| format!("{:010}", i * i * i * 7_919 % 10_000_000_019));
+    format!("{} and {end}", digits.collect::<String>())
 }
 
 /// A store with a finished study, samples, and a call that failed.
@@ -45,7 +47,9 @@ async fn filled(place: &Place) {
     let study = place.open().create_study(new_study("a")).await.unwrap();
     let limits = Limits::default();
     let held = study.reserve(purpose("sample"), amounts(400, 9, 9, 1), &limits).await.unwrap().unwrap();
-    let new = (0..20).map(|i| sample(i, &if i == LONG { long() } else { format!("text \"{i}\"\n") })).collect();
+    let new = (0..20)
+        .map(|i| sample(i, &if i == LONG || i == LONG - 1 { long(i) } else { format!("text \"{i}\"\n") }))
+        .collect();
     let ids = study.settle(held, settlement(amounts(300, 7, 8, 1)), Some((home("q", 3), new))).await.unwrap();
     let failed = study.reserve(purpose("sample"), amounts(40, 1, 1, 1), &limits).await.unwrap().unwrap();
     let usage = Usage { calls: 1, ..Usage::default() };
@@ -115,7 +119,9 @@ async fn a_sound_store_has_no_faults_and_verifying_changes_nothing() {
 async fn whatever_is_changed_behind_the_programs_back_is_found() {
     for (change, found) in [
         ("UPDATE requests SET request = (SELECT max(id) FROM texts)", "cannot be read"),
-        ("UPDATE texts SET packed = x'00'", "text 1 cannot be unpacked"),
+        ("UPDATE texts SET packed = x'00' WHERE id = 2", "text 2 cannot be unpacked"),
+        ("UPDATE texts SET packed = x'00' WHERE id = 2", "2 texts are lost with it"),
+        ("UPDATE samples SET short = 'x' WHERE idx = 18", "samples have two texts"),
         ("UPDATE texts SET hash = x'00' WHERE id = 2", "text 2 is not the one that was stored"),
         (
             "PRAGMA foreign_keys = off; DELETE FROM texts WHERE id = 1",
@@ -125,7 +131,7 @@ async fn whatever_is_changed_behind_the_programs_back_is_found() {
         ("DELETE FROM requests", "20 samples have no request"),
         ("DELETE FROM samples WHERE idx = 19", "some are gone"),
         (
-            "INSERT INTO samples SELECT 99, key, stream, 77, text, finish, 1, 1, 1, 1, NULL, NULL FROM samples WHERE idx = 0",
+            "INSERT INTO samples SELECT 99, key, stream, 77, short, finish, 1, 1, 1, 1, NULL, NULL FROM samples WHERE idx = 0",
             "no settled call brought them all",
         ),
         ("UPDATE ledger SET tokens = tokens - 1 WHERE samples > 0", "do not add up"),
@@ -207,7 +213,7 @@ async fn stores_of_every_schema_are_opened_verified_and_migrated() {
             assert_eq!(store.samples(&key("q"), 3, 99).unwrap()[1].draw, draw("text \"1\"\n"));
             assert_eq!(store.request(&key("q")).unwrap(), Some(home("q", 3).request));
             if schema >= 3 {
-                assert_eq!(store.samples(&key("q"), 3, 99).unwrap()[LONG as usize].draw, draw(&long()));
+                assert_eq!(store.samples(&key("q"), 3, 99).unwrap()[LONG as usize].draw, draw(&long(LONG)));
             }
             assert_eq!(store.archive(row.id).unwrap().trials, [measured(1)]);
             assert_eq!(store.outcomes(row.id, 1).unwrap()[0].objective.to_bits(), (0.1f64 + 0.2).to_bits());
@@ -270,7 +276,8 @@ async fn exports_hold_every_row_of_every_table_in_both_forms() {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     assert_eq!(lines("samples")[3]["text"], "text \"3\"\n");
-    assert_eq!(lines("samples")[LONG as usize]["text"], long());
+    assert_eq!(lines("samples")[LONG as usize]["text"], long(LONG));
+    assert_eq!(lines("outcomes")[0]["trial"], 1);
     assert_eq!(lines("samples")[3]["key"], key("q").to_string());
     assert_eq!(lines("requests")[0]["request"], json!(home("q", 3).request));
     assert_eq!((rows.get("texts"), lines("samples")[3].get("long")), (None, None), "texts stand where they belong");

@@ -68,7 +68,7 @@ export function Serving() {
         </div>
       )}
       {data?.plans.map((plan) => (
-        <PlanView key={plan.name} plan={plan} />
+        <PlanView key={plan.plan} plan={plan} />
       ))}
     </>
   );
@@ -82,9 +82,9 @@ function PlanView({ plan }: { plan: Served }) {
   const failed = all - (traffic.requests['ok'] ?? 0);
   const front = plan.front ?? [];
   return (
-    <section class="panel" aria-labelledby={`plan-${plan.name}`}>
+    <section class="panel" aria-labelledby={`plan-${plan.plan}`}>
       <div class="stage-head">
-        <h2 id={`plan-${plan.name}`}>{plan.name}</h2>
+        <h2 id={`plan-${plan.plan}`}>{plan.name}</h2>
         <span class={`badge ${KINDS[drift.state] ?? ''}`}>{drift.state === 'unknown' ? 'too little to judge' : drift.state}</span>
         <Link href={studyPath(plan.study, plan.trial === null ? '' : `/trials/${plan.trial}`)}>
           study {plan.study}
@@ -136,7 +136,7 @@ function PlanView({ plan }: { plan: Served }) {
         <details>
           <summary>Plans of its front ({front.length})</summary>
           {front.map((other) => (
-            <PlanView key={other.name} plan={other} />
+            <PlanView key={other.plan} plan={other} />
           ))}
         </details>
       )}

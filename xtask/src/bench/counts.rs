@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::measured::{build, example};
-use crate::run::{cargo, root, run, say, succeeds, target_dir};
+use crate::run::{cargo, root, run, say, target_dir};
 use crate::setup::{self, Need};
 
 #[derive(Args)]

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use agenttts_core::pipeline::{Node, TooLong};
 use agenttts_core::{
-    Cost, CostModel, Decoding, Example, Message, Opinion, Pipeline, Plan, Request, RequestKey, Temperature, Usage,
+    Cost, CostModel, Decoding, Example, Finish, Message, Opinion, Pipeline, Plan, Request, RequestKey, Temperature,
+    Usage,
 };
 use agenttts_models::ModelError;
 use agenttts_stage::{CompiledStage, ParseFailure, Ran};
@@ -118,8 +119,27 @@ pub(crate) struct ItemRun {
     pub(crate) fallback: Option<String>,
 }
 
+impl ItemRun {
+    /// Whether the text behind the output ended at `max_tokens`: that of the fusion, or those of all samples that say the
+    /// same as the output, or of all where none does as it is made of several.
+    pub(crate) fn is_cut_off(&self, output: &Value) -> bool {
+        let cut = |sample: &GotSample| sample.draw.finish == Finish::Length;
+        if let Some(combined) = self.combined.as_ref().filter(|_| self.fallback.is_none()) {
+            return cut(combined);
+        }
+        let says = |parsed: &Result<Value, ParseFailure>| parsed.as_ref().is_ok_and(|value| value == output);
+        let pairs = || self.samples.iter().zip(&self.parsed);
+        let any = pairs().any(|(_, parsed)| says(parsed));
+        let mut behind = pairs().filter(|(_, parsed)| !any || says(parsed)).peekable();
+        behind.peek().is_some() && behind.all(|(sample, _)| cut(sample))
+    }
+}
+
 /// What stands for the stage where an example is quarantined.
 pub(crate) const QUARANTINE: &str = "quarantined";
+
+/// What to do where a step gives no output.
+const BY_HAND: Option<&str> = Some("a step gets this example as a line of JSON: try its program by hand");
 
 /// Why an example failed.
 #[derive(Clone, Debug)]
@@ -130,6 +150,8 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<&'static str>,
     /// The model's error, where a model could not be had.
     pub(crate) fault: Option<ModelError>,
+    /// Whether it is the fault of a step's program.
+    pub(crate) of_program: bool,
 }
 
 impl fmt::Display for Failure {
@@ -139,6 +161,10 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
+    fn new(stage: &str, reason: String, hint: Option<&'static str>) -> Self {
+        Failure { stage: stage.to_owned(), reason, hint, fault: None, of_program: false }
+    }
+
     /// The stage or step that failed.
     pub(crate) fn stage(&self) -> &str {
         &self.stage
@@ -328,7 +354,7 @@ impl Executor {
             example: example.id.clone(),
             stages: self.pipeline.stages.iter().map(scored).collect(),
             steps: vec![None; self.pipeline.steps.len()],
-            failure: Some(Failure { stage: QUARANTINE.into(), reason: reason.to_owned(), hint: None, fault: None }),
+            failure: Some(Failure::new(QUARANTINE, reason.to_owned(), None)),
             objective: 0.0,
             cost: Cost::ZERO,
             cost_units: 0.0,
@@ -401,7 +427,7 @@ impl Executor {
                         run.output = Some(value);
                     }
                     StageEnd::Failed { reason, fault } => {
-                        failure = Some(Failure { stage: spec.name.clone(), reason, hint: None, fault });
+                        failure = Some(Failure { fault, ..Failure::new(&spec.name, reason, None) });
                     }
                     StageEnd::TooLong { reason } => {
                         run.too_long = true;
@@ -409,8 +435,7 @@ impl Executor {
                             "shorten it, lower `max_tokens`, take a model with a longer context, or let the stage \
                              shorten it with `too_long`",
                         );
-                        let stage = spec.name.clone();
-                        failure = Some(Failure { stage, reason, hint, fault: None });
+                        failure = Some(Failure::new(&spec.name, reason, hint));
                     }
                 }
             }
@@ -428,8 +453,7 @@ impl Executor {
                 Err(Unscored::Halt(halt)) => return Err(halt),
                 Err(Unscored::Failed { reason, fault }) => {
                     run.score = Some(0.0);
-                    let stage = spec.name.clone();
-                    failure = failure.or(Some(Failure { stage, reason, hint: None, fault }));
+                    failure = failure.or(Some(Failure { fault, ..Failure::new(&spec.name, reason, None) }));
                 }
             }
             runs.push(run);
@@ -472,9 +496,9 @@ impl Executor {
                 *done = Some(run);
                 Ok(None)
             }
-            Err(StepFailure::Failed(reason)) => {
-                let hint = Some("a step gets this example as a line of JSON: try its program by hand");
-                Ok(Some(Failure { stage: name.clone(), reason, hint, fault: None }))
+            Err(StepFailure::Failed(reason)) => Ok(Some(Failure::new(name, reason, BY_HAND))),
+            Err(StepFailure::Lost(reason)) => {
+                Ok(Some(Failure { of_program: true, ..Failure::new(name, reason, BY_HAND) }))
             }
             Err(StepFailure::Halt(halt)) => Err(halt),
         }

@@ -70,8 +70,14 @@ impl Program {
     }
 
     /// Sends a line, which ends with a newline; the output that its answer holds. One line at a time; `known` is asked
-    /// first when it is this one's turn, since an equal line may have been answered in the meantime.
-    pub(super) async fn ask(&self, line: &[u8], known: impl Fn() -> Option<StepAnswer>) -> Result<Value, NoOutput> {
+    /// first when it is this one's turn, since an equal line may have been answered in the meantime. A program that fails time
+    /// and again is given up, unless this forgives: then it is started again every time.
+    pub(super) async fn ask(
+        &self,
+        line: &[u8],
+        forgives: bool,
+        known: impl Fn() -> Option<StepAnswer>,
+    ) -> Result<Value, NoOutput> {
         let mut state = self.state.lock().await;
         if let Some(answer) = known() {
             return answer.map_err(NoOutput::Said);
@@ -88,7 +94,7 @@ impl Program {
         let mut process = match process.map_or_else(|| self.start(), Ok) {
             Ok(process) => process,
             Err(message) => {
-                state.broken = Some(message.clone());
+                state.broken = Some(message.clone()).filter(|_| !forgives);
                 return Err(NoOutput::Broken(self.broken(message)));
             }
         };
@@ -115,7 +121,7 @@ impl Program {
             Err(what) => {
                 state.in_a_row += 1;
                 let message = self.message(&what, &process.last_words().await);
-                if state.in_a_row < MOST_IN_A_ROW {
+                if forgives || state.in_a_row < MOST_IN_A_ROW {
                     return Err(NoOutput::Lost(message));
                 }
                 let message = format!("step {:?} failed {MOST_IN_A_ROW} times in a row, at last: {message}", self.step);
@@ -150,7 +156,7 @@ impl Program {
 
     fn broken(&self, message: String) -> EngineError {
         let hint = "mend the program, then go on; it can be tried by hand: it reads one line of JSON and writes one";
-        EngineError::input(message, hint)
+        EngineError::program(message, hint)
     }
 }
 
@@ -203,7 +209,7 @@ mod tests {
     }
 
     async fn ask(program: &Program, line: &str) -> Result<Value, NoOutput> {
-        program.ask(format!("{line}\n").as_bytes(), || None).await
+        program.ask(format!("{line}\n").as_bytes(), false, || None).await
     }
 
     #[cfg(unix)]

@@ -43,6 +43,8 @@ struct Inner {
     known: Mutex<Known>,
     /// Whether all answers are kept, for a tape.
     keeps_all: AtomicBool,
+    /// Whether failures that may pass are forgotten.
+    forgives: AtomicBool,
 }
 
 struct Step {
@@ -84,6 +86,8 @@ pub(crate) struct StepRun {
 pub(crate) enum StepFailure {
     /// The example fails.
     Failed(String),
+    /// It fails by a fault of the step's program, which may pass.
+    Lost(String),
     /// All must stop.
     Halt(Halt),
 }
@@ -120,12 +124,19 @@ impl Steps {
             Ok(Step { name: spec.name.clone(), reads, action: action(i, &spec.name, &spec.kind)? })
         });
         let steps = steps.collect::<Result<Vec<_>, EngineError>>()?;
-        Ok(Steps { inner: Arc::new(Inner { steps, known: Mutex::new(known), keeps_all: AtomicBool::new(false) }) })
+        let (keeps_all, forgives) = Default::default();
+        Ok(Steps { inner: Arc::new(Inner { steps, known: Mutex::new(known), keeps_all, forgives }) })
     }
 
     /// From now on all answers are kept, however many they are.
     pub(crate) fn keep_all(&self) {
         self.inner.keeps_all.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on a failure that may pass is not remembered: whoever asks the same again has it tried again. Searches
+    /// remember, as it would take as long again and plans would not be compared alike.
+    pub(crate) fn forgive(&self) {
+        self.inner.forgives.store(true, Ordering::Relaxed);
     }
 
     /// Takes an answer that is known from elsewhere: it is not computed again.
@@ -162,16 +173,17 @@ impl Steps {
         if let Some(answer) = known() {
             return answer.map(|output| StepRun { output, seconds: 0.0 }).map_err(StepFailure::Failed);
         }
+        let forgives = self.inner.forgives.load(Ordering::Relaxed);
         let start = Instant::now();
         let asked = match &step.action {
-            Action::Program(program) => program.ask(&line, known).await,
+            Action::Program(program) => program.ask(&line, forgives, known).await,
             Action::Code(step) => run_code(step, example, outputs, code).await,
             Action::Tape => return Err(not_on_tape(&step.name)),
         };
         let answer = match asked {
             Ok(output) => Ok(output),
             Err(NoOutput::Said(error)) => Err(error),
-            // Not asked again in this process: it would take as long again, and plans would not be compared alike.
+            Err(NoOutput::Lost(message)) if forgives => return Err(StepFailure::Lost(message)),
             Err(NoOutput::Lost(message)) => {
                 lock(&self.inner.known).lost.push(format!("{}: {message}", step.name));
                 Err(message)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::Form;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -24,6 +25,8 @@ pub(crate) struct Access {
     /// The file of keys; without one everybody on this machine may do everything.
     keys: Option<Watched>,
     behind_proxy: bool,
+    /// Whether browsers reach it by HTTPS.
+    is_secure: bool,
 }
 
 /// A file of keys, read again when it changes.
@@ -41,12 +44,12 @@ pub(crate) struct Client {
 }
 
 impl Access {
-    pub(crate) fn new(keys: Option<(PathBuf, KeyFile)>, behind_proxy: bool) -> Self {
+    pub(crate) fn new(keys: Option<(PathBuf, KeyFile)>, behind_proxy: bool, has_tls: bool) -> Self {
         let watch = |(file, keys): (PathBuf, KeyFile)| {
             let modified = modified(&file);
             Watched { file, state: Mutex::new((keys, modified, Instant::now())) }
         };
-        Access { keys: keys.map(watch), behind_proxy }
+        Access { keys: keys.map(watch), behind_proxy, is_secure: behind_proxy || has_tls }
     }
 
     /// The client of a request that needs a scope, or a key of any.
@@ -68,19 +71,19 @@ impl Access {
     }
 
     fn address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
-        let forwarded = headers.get("x-forwarded-for").filter(|_| self.behind_proxy);
-        // The last entry is the one that our proxy wrote.
+        // The last entry is the one that our proxy wrote, be it in a header line of its own.
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back().filter(|_| self.behind_proxy);
         let last = forwarded.and_then(|v| v.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
         last.unwrap_or(peer)
     }
 
     /// Without keys only this machine is served, and a page of another site must not reach us through the browser by a
     /// name that it points here.
-    fn check_host(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    fn check_host(&self, host: Option<&str>) -> Result<(), ApiError> {
         if self.keys.is_some() || self.behind_proxy {
             return Ok(());
         }
-        let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or("localhost");
+        let host = host.unwrap_or("localhost");
         let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
         let local = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
@@ -122,6 +125,12 @@ fn from_cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
+/// The name by which a request reaches us; in HTTP/2 it is a part of the address.
+pub(crate) fn host(request: &Request) -> Option<&str> {
+    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    header.or_else(|| request.uri().authority().map(Authority::as_str))
+}
+
 /// What a page of another site could make a browser send: a change that carries the browser's cookie, or comes from
 /// elsewhere by its own word.
 fn is_forged(method: &Method, headers: &HeaderMap) -> bool {
@@ -138,7 +147,7 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    let checked = access.check_host(headers).and_then(|()| access.client(headers, peer.ip(), scope));
+    let checked = access.check_host(host(&request)).and_then(|()| access.client(headers, peer.ip(), scope));
     let client = match checked {
         Ok(client) => client,
         Err(error) => {
@@ -176,7 +185,7 @@ pub(crate) async fn login(State(access): State<Arc<Access>>, headers: HeaderMap,
     if access.keys.as_ref().is_some_and(|keys| keys.find(key).is_none()) {
         return (StatusCode::UNAUTHORIZED, page("This key is not known here.")).into_response();
     }
-    let secure = if access.behind_proxy { "; Secure" } else { "" };
+    let secure = if access.is_secure { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Strict{secure}");
     let mut response = Redirect::to("/").into_response();
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
@@ -217,7 +226,7 @@ mod tests {
     fn keys_open_what_their_scopes_say_from_header_or_cookie() {
         let mut keys = KeyFile::default();
         let key = keys.issue("ci", &[Scope::Use]).unwrap();
-        let access = Access::new(Some(("keys.toml".into(), keys)), false);
+        let access = Access::new(Some(("keys.toml".into(), keys)), false, false);
         let by_header = headers(&[("authorization", &format!("bearer {key}"))]);
         let by_cookie = headers(&[("cookie", &format!("a=b; agenttts_key={key}"))]);
         for sent in [&by_header, &by_cookie] {
@@ -232,20 +241,23 @@ mod tests {
 
     #[test]
     fn without_keys_only_names_of_this_machine_are_answered() {
-        let access = Access::new(None, false);
+        let access = Access::new(None, false, false);
         for host in ["localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST"] {
-            assert!(access.check_host(&headers(&[("host", host)])).is_ok(), "{host}");
+            assert!(access.check_host(Some(host)).is_ok(), "{host}");
         }
         for host in ["evil.example:8080", "localhost.evil.example", "10.0.0.9"] {
-            assert!(access.check_host(&headers(&[("host", host)])).is_err(), "{host}");
+            assert!(access.check_host(Some(host)).is_err(), "{host}");
         }
     }
 
     #[test]
     fn a_proxy_is_believed_only_where_there_is_one() {
         let sent = headers(&[("x-forwarded-for", "1.1.1.1, 2.2.2.2")]);
-        assert_eq!(Access::new(None, true).address(&sent, PEER).to_string(), "2.2.2.2");
-        assert_eq!(Access::new(None, false).address(&sent, PEER), PEER);
+        assert_eq!(Access::new(None, true, false).address(&sent, PEER).to_string(), "2.2.2.2");
+        assert_eq!(Access::new(None, false, false).address(&sent, PEER), PEER);
+        let mut lines = sent;
+        lines.append("x-forwarded-for", HeaderValue::from_static("3.3.3.3"));
+        assert_eq!(Access::new(None, true, false).address(&lines, PEER).to_string(), "3.3.3.3");
     }
 
     #[test]

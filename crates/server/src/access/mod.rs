@@ -3,5 +3,5 @@
 mod guard;
 mod keys;
 
-pub(crate) use guard::{Access, Client, guard, login, login_page};
+pub(crate) use guard::{Access, Client, guard, host, login, login_page};
 pub use keys::{ApiKey, KeyFile, KeyFileError, Scope};

@@ -65,7 +65,9 @@ impl From<&EngineError> for Fault {
         }
         let status = match error.kind() {
             EngineErrorKind::Input => StatusCode::UNPROCESSABLE_ENTITY,
-            EngineErrorKind::Model(_) | EngineErrorKind::Sandbox => StatusCode::FAILED_DEPENDENCY,
+            EngineErrorKind::Program | EngineErrorKind::Model(_) | EngineErrorKind::Sandbox => {
+                StatusCode::FAILED_DEPENDENCY
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problems = error.problems().into_iter().flat_map(|p| &p.0);
@@ -73,6 +75,12 @@ impl From<&EngineError> for Fault {
         let messages: Vec<String> = problems.map(|p| p.message.clone()).collect();
         let message = if messages.is_empty() { error.to_string() } else { messages.join("; ") };
         Fault(ApiError::of_status(status, message).hint(hint))
+    }
+}
+
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Fault(error)
     }
 }
 

@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::Fault;
+use crate::access::host;
 
 /// A header that pages of elsewhere cannot send without being asked first.
 const OURS: &str = "x-agenttts";
@@ -18,7 +19,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The API: nothing of it is kept or guessed at, and what changes something must come from our own page.
 pub(super) async fn api(request: Request, next: Next) -> Response {
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !is_safe && let Err(fault) = is_ours(request.headers()) {
+    if !is_safe && let Err(fault) = is_ours(&request) {
         return fault.into_response();
     }
     let mut response = next.run(request).await;
@@ -40,8 +41,8 @@ pub(super) async fn pages(request: Request, next: Next) -> Response {
     response
 }
 
-fn is_ours(headers: &HeaderMap) -> Result<(), Fault> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+fn is_ours(request: &Request) -> Result<(), Fault> {
+    let text = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
     let refused = |why: &str| {
         let hint = format!("send the header {OURS}: 1, and no Origin but the server's own");
         Err(Fault::new(StatusCode::FORBIDDEN, format!("the request is refused: {why}"), hint))
@@ -49,7 +50,7 @@ fn is_ours(headers: &HeaderMap) -> Result<(), Fault> {
     if text(OURS).is_none() {
         return refused("it does not come from the dashboard's own page");
     }
-    let host = text("host");
+    let host = host(request);
     let origin = text("origin").map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
     if origin.is_some() && origin != host {
         return refused("its origin is another");

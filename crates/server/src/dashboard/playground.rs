@@ -1,14 +1,17 @@
 //! One input through plans side by side, as `agenttts run` answers it.
 
 use agenttts_engine::{Answer, PlanFile, Runner};
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
 
 use super::error::Fault;
 use super::view::DashboardState;
+use crate::access::Client;
+use crate::api_error::ApiError;
 
 /// Plans that are tried at once at the most.
 const MOST: usize = 4;
@@ -44,17 +47,21 @@ pub(crate) enum Reply {
 
 pub(super) async fn run(
     State(state): State<DashboardState>,
+    Extension(client): Extension<Client>,
     Json(asked): Json<Asked>,
 ) -> Result<Json<Vec<Reply>>, Fault> {
     if asked.plans.is_empty() || asked.plans.len() > MOST {
         return Err(Fault::bad(format!("{} plans were named", asked.plans.len()), format!("name 1 to {MOST} plans")));
     }
+    let deadline = Instant::now() + state.deadline();
+    let _pass = state.enter(&client.name).await?;
     let replies = asked.plans.into_iter().map(|plan| {
         let (state, fields) = (state.clone(), asked.fields.clone());
         async move {
-            match answer(&state, plan, fields).await {
-                Ok(answer) => Reply::Answer(Box::new(answer)),
-                Err(fault) => Reply::Fault(fault.words()),
+            match timeout_at(deadline, answer(&state, plan, fields)).await {
+                Ok(Ok(answer)) => Reply::Answer(Box::new(answer)),
+                Ok(Err(fault)) => Reply::Fault(fault.words()),
+                Err(_) => Reply::Fault(ApiError::deadline(state.deadline().as_secs_f64()).words()),
             }
         }
     });

@@ -9,6 +9,8 @@ use agenttts_engine::{StopHandle, View, Workshop};
 use agenttts_store::{Store, StoreError};
 
 use super::error::Fault;
+use crate::api_error::ApiError;
+use crate::plans::{Gate, Pass};
 
 /// How long a page waits for what takes longer; then it gets what is there, and asks again.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -22,6 +24,8 @@ pub(crate) struct DashboardState {
 struct Inner {
     path: PathBuf,
     workshop: Workshop,
+    gate: Gate,
+    deadline: Duration,
     ending: StopHandle,
     stores: Mutex<Option<Stores>>,
     views: Mutex<HashMap<String, Arc<View>>>,
@@ -46,12 +50,14 @@ pub(super) struct Run {
 
 impl DashboardState {
     /// A dashboard of the store in this file, which may come to be later. Studies are resumed and plans tried with the
-    /// models of the workshop.
-    pub(crate) fn new(store: impl Into<PathBuf>, workshop: Workshop) -> Self {
+    /// models of the workshop; a try waits for its turn as requests of plans do, and must end in time as they must.
+    pub(crate) fn new(store: impl Into<PathBuf>, workshop: Workshop, gate: Gate, deadline: Duration) -> Self {
         DashboardState {
             inner: Arc::new(Inner {
                 path: store.into(),
                 workshop,
+                gate,
+                deadline,
                 ending: StopHandle::new(),
                 stores: Mutex::default(),
                 views: Mutex::default(),
@@ -76,6 +82,20 @@ impl DashboardState {
     /// Resolves when the server ends.
     pub(super) async fn ended(&self) {
         self.inner.ending.stopped().await;
+    }
+
+    /// How long a try may take, waiting included.
+    pub(super) fn deadline(&self) -> Duration {
+        self.inner.deadline
+    }
+
+    /// Waits for a place among all that is answered.
+    pub(super) async fn enter(&self, client: &str) -> Result<Pass, ApiError> {
+        match tokio::time::timeout(self.deadline(), self.inner.gate.enter(client)).await {
+            Ok(Ok(pass)) => Ok(pass),
+            Ok(Err(refused)) => Err(refused.into()),
+            Err(_) => Err(ApiError::deadline(self.deadline().as_secs_f64())),
+        }
     }
 
     pub(super) fn workshop(&self) -> &Workshop {

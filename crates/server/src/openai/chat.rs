@@ -10,7 +10,7 @@ use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::input::of_messages;
-use super::reply::{About, text, usage};
+use super::reply::{About, finish, text, usage};
 use super::request::{ChatRequest, Common, parse};
 use super::streamed::{Told, event_stream, told};
 use crate::access::Client;
@@ -40,7 +40,7 @@ pub(crate) async fn chat(
     let answers = admitted.answer(None).await?;
     let choice = |(index, answer): (usize, &Answer)| {
         let message = json!({"role": "assistant", "content": text(&answer.output), "refusal": null});
-        json!({"index": index, "message": message, "logprobs": null, "finish_reason": "stop"})
+        json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish(answer)})
     };
     let mut reply = about.frame("chat.completion", answers.iter().enumerate().map(choice).collect());
     reply.insert("usage".into(), usage(&answers));
@@ -91,8 +91,8 @@ fn events(admitted: Admitted, about: About, with_usage: bool) -> impl Stream<Ite
         Told::Part(index, part) => vec![about.chunk(index, json!({"content": part}), Value::Null)],
         Told::Failed(error) => vec![error.json()],
         Told::End(answers) => {
-            let last = |index| about.chunk(index, json!({}), json!("stop"));
-            let mut events: Vec<Value> = (0..answers.len()).map(last).collect();
+            let last = |(index, answer)| about.chunk(index, json!({}), json!(finish(answer)));
+            let mut events: Vec<Value> = answers.iter().enumerate().map(last).collect();
             if let Some(last) = events.last_mut() {
                 last["agenttts"] = about.ours(&answers);
             }

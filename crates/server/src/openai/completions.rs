@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::chat::{about, asked, prepare};
 use super::input::of_text;
-use super::reply::{About, text, usage};
+use super::reply::{About, finish, text, usage};
 use super::request::{CompletionRequest, parse};
 use super::streamed::{Told, event_stream, told};
 use crate::access::Client;
@@ -38,7 +38,7 @@ pub(crate) async fn completions(
         return Ok(event_stream(events(admitted, about, with_usage)));
     }
     let answers = admitted.answer(None).await?;
-    let choice = |(index, answer): (usize, &Answer)| choice(index, &text(&answer.output), json!("stop"));
+    let choice = |(index, answer): (usize, &Answer)| choice(index, &text(&answer.output), json!(finish(answer)));
     let mut reply = about.frame("text_completion", answers.iter().enumerate().map(choice).collect());
     reply.insert("agenttts".into(), about.ours(&answers));
     reply.insert("usage".into(), usage(&answers));
@@ -56,7 +56,8 @@ fn events(admitted: Admitted, about: About, with_usage: bool) -> impl Stream<Ite
         }
         Told::Failed(error) => vec![error.json()],
         Told::End(answers) => {
-            let choices = (0..answers.len()).map(|index| choice(index, "", json!("stop"))).collect();
+            let choice = |(index, answer)| choice(index, "", json!(finish(answer)));
+            let choices = answers.iter().enumerate().map(choice).collect();
             let mut last = about.frame("text_completion", choices);
             last.insert("agenttts".into(), about.ours(&answers));
             let mut events = vec![Value::Object(last)];

@@ -49,7 +49,7 @@ pub(crate) fn of_messages(
     Ok(Input { fields, warnings })
 }
 
-/// The input of a text: the one field that is not given beside it, or all fields where it is a JSON object of them.
+/// The input of a text: the one field that is not given beside it, or all such fields where it is a JSON object of them.
 pub(crate) fn of_text(
     text: &str,
     beside: Map<String, Value>,
@@ -58,9 +58,13 @@ pub(crate) fn of_text(
     let missing: Vec<&String> = wanted.iter().filter(|field| !beside.contains_key(*field)).collect();
     let mut fields = beside;
     if let Ok(Value::Object(object)) = serde_json::from_str::<Value>(text)
+        && !missing.is_empty()
         && missing.iter().all(|field| object.contains_key(*field))
     {
-        fields.extend(object);
+        // What the application gave beside the text is not for the text's author to change.
+        object.into_iter().for_each(|(field, value)| {
+            fields.entry(field).or_insert(value);
+        });
         return Ok(fields);
     }
     match missing.as_slice() {
@@ -133,6 +137,12 @@ mod tests {
         let text = r#"{"question": "how much?", "records": []}"#;
         let fields = of_text(text, Map::new(), &wanted(&["question", "records"])).unwrap();
         assert_eq!(fields, map(json!({"question": "how much?", "records": []})));
+        // Fields that are given beside it stay as they are.
+        let beside = map(json!({"records": ["trusted"]}));
+        let forged =
+            of_text(r#"{"question": "?", "records": ["forged"]}"#, beside.clone(), &wanted(&["question", "records"]));
+        assert_eq!(forged.unwrap(), map(json!({"question": "?", "records": ["trusted"]})));
+        assert!(of_text(r#"{"records": []}"#, beside, &wanted(&["records"])).is_err(), "there is no place for it");
         // An object that is not one of the fields is a text like any other.
         let other = of_text(r#"{"a": 1}"#, Map::new(), &wanted(&["question"])).unwrap();
         assert_eq!(other["question"], r#"{"a": 1}"#);

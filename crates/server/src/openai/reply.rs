@@ -87,6 +87,11 @@ pub(super) fn text(output: &Value) -> String {
     }
 }
 
+/// Why an answer's text ended, as the OpenAI API tells it.
+pub(super) fn finish(answer: &Answer) -> &'static str {
+    if answer.cut_off { "length" } else { "stop" }
+}
+
 /// The usage of all answers together, as the OpenAI API tells it.
 pub(super) fn usage(answers: &[Answer]) -> Value {
     let total: Usage = answers.iter().map(|a| a.usage).sum();

@@ -187,6 +187,18 @@ impl Common {
                 "an answer made of several samples has no log-probabilities",
             ));
         }
+        if self.stream != Some(true) && self.stream_options.is_some() {
+            return Err(ApiError::invalid("`stream_options` is for streams: set `stream` too").param("stream_options"));
+        }
+        if self.rest.get("top_logprobs").is_some_and(|top| !top.is_null()) {
+            return Err(
+                ApiError::invalid("`top_logprobs` is for `logprobs`, which a plan has not").param("top_logprobs")
+            );
+        }
+        let choice = self.rest.get("tool_choice").filter(|choice| !choice.is_null());
+        if choice.is_some_and(|choice| !["none", "auto"].iter().any(|none| choice == none)) {
+            return Err(ApiError::invalid("`tool_choice` names a tool, and there is none").param("tool_choice"));
+        }
         if self.echo == Some(true) || set(&self.suffix) {
             return Err(ApiError::unsupported("echo", "a plan answers; it does not continue a text"));
         }
@@ -215,12 +227,15 @@ mod tests {
             (serde_json::json!({"response_format": {"type": "json_object"}}), "response_format"),
             (serde_json::json!({"logprobs": true}), "logprobs"),
             (serde_json::json!({"echo": true}), "echo"),
+            (serde_json::json!({"stream_options": {"include_usage": true}}), "stream_options"),
+            (serde_json::json!({"top_logprobs": 3}), "top_logprobs"),
+            (serde_json::json!({"tool_choice": "required"}), "tool_choice"),
         ] {
             let error = common(json).check().unwrap_err();
             assert_eq!(error.json()["error"]["param"], param);
         }
         let usual = serde_json::json!({"tools": [], "response_format": {"type": "text"}, "logprobs": false,
-            "temperature": 0.2, "stop": null, "user": "x"});
+            "temperature": 0.2, "stop": null, "tool_choice": "auto", "user": "x"});
         let usual = common(usual);
         assert!(usual.check().is_ok());
         assert_eq!(usual.without_effect(), ["temperature"]);

@@ -1,8 +1,6 @@
 //! Answers as events.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use agenttts_engine::Answer;
@@ -11,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use super::reply::text;
 use crate::answering::{Admitted, Part};
@@ -34,11 +34,28 @@ pub(super) enum Told {
 pub(super) fn told(admitted: Admitted) -> impl Stream<Item = Told> + Send {
     let texts = vec![String::new(); admitted.answers() as usize];
     let (sender, parts) = mpsc::unbounded_channel();
-    let answers = Box::pin(admitted.answer(Some(sender)));
+    // A task of its own: whoever stops reading what is told must not keep the deadline from passing, and its place with that.
+    let answers = Answers(tokio::spawn(admitted.answer(Some(sender)).in_current_span()));
     stream::unfold(State::Answering(Answering { parts, texts, answers }), State::next)
 }
 
-type Answers = Pin<Box<dyn Future<Output = Result<Vec<Answer>, ApiError>> + Send>>;
+/// Answers that are on their way; dropped, they are given up.
+struct Answers(JoinHandle<Result<Vec<Answer>, ApiError>>);
+
+impl Answers {
+    async fn get(&mut self) -> Result<Vec<Answer>, ApiError> {
+        (&mut self.0).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an answer broke off");
+            Err(ApiError::internal())
+        })
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 enum State {
     Answering(Answering),
@@ -66,7 +83,7 @@ impl State {
                         }
                         return Some((Told::Part(index, part), State::Answering(state)));
                     }
-                    answers = &mut state.answers => answers,
+                    answers = state.answers.get() => answers,
                 };
                 let missing = answers.and_then(|answers| Ok((missing(&answers, &state.texts)?, answers)));
                 match missing {

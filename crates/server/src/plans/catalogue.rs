@@ -23,6 +23,16 @@ pub struct PlanSource {
     pub file: PathBuf,
 }
 
+impl PlanSource {
+    fn same_name(&self, name: &str) -> Unusable {
+        let error = EngineError::input(
+            format!("two plan files are served as {name:?}"),
+            "name one of them otherwise: NAME=FILE",
+        );
+        Unusable { file: self.file.clone(), error }
+    }
+}
+
 /// A plan file that cannot be served.
 #[derive(Debug)]
 pub struct Unusable {
@@ -53,7 +63,8 @@ pub(crate) struct Catalogue {
 
 /// A plan file.
 struct Offer {
-    file: PathBuf,
+    /// Which of the sources it is of.
+    source: usize,
     digest: String,
     /// The recommended plan, then the front.
     plans: Vec<Arc<Served>>,
@@ -93,14 +104,10 @@ impl Catalogue {
             reloading: tokio::sync::Mutex::default(),
         };
         let mut offers = BTreeMap::new();
-        for source in &catalogue.sources {
-            let (name, offer) = catalogue.read(source).await?;
+        for (index, source) in catalogue.sources.iter().enumerate() {
+            let (name, offer) = catalogue.read(index).await?;
             if offers.insert(name.clone(), offer).is_some() {
-                let error = EngineError::input(
-                    format!("two plan files are served as {name:?}"),
-                    "name one of them otherwise: NAME=FILE",
-                );
-                return Err(Unusable { file: source.file.clone(), error });
+                return Err(source.same_name(&name));
             }
         }
         catalogue.offers.store(Arc::new(offers));
@@ -113,14 +120,17 @@ impl Catalogue {
         let _alone = self.reloading.lock().await;
         let mut offers = BTreeMap::clone(&self.offers.load());
         let (mut changed, mut failed) = (Vec::new(), Vec::new());
-        for source in &self.sources {
+        for (index, source) in self.sources.iter().enumerate() {
             let before =
-                offers.iter().find(|(_, offer)| offer.file == source.file).map(|(n, o)| (n.clone(), o.digest.clone()));
+                offers.iter().find(|(_, offer)| offer.source == index).map(|(n, o)| (n.clone(), o.digest.clone()));
             let text = std::fs::read(&source.file).unwrap_or_default();
             if before.as_ref().is_some_and(|(_, digest)| *digest == hash(&text)) {
                 continue;
             }
-            match self.read(source).await {
+            match self.read(index).await {
+                Ok((name, _)) if offers.get(&name).is_some_and(|other: &Arc<Offer>| other.source != index) => {
+                    failed.push(source.same_name(&name));
+                }
                 Ok((name, offer)) => {
                     if let Some((old, _)) = before {
                         offers.remove(&old);
@@ -132,6 +142,10 @@ impl Catalogue {
             }
         }
         if !changed.is_empty() {
+            let served: BTreeSet<&str> = offers.values().flat_map(|o| &o.plans).map(|p| p.id.as_str()).collect();
+            let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+            traffic.retain(|id, _| served.contains(id.as_str()));
+            drop(traffic);
             self.offers.store(Arc::new(offers));
         }
         (changed, failed)
@@ -143,7 +157,11 @@ impl Catalogue {
     /// In words, with what there is.
     pub(crate) fn find(&self, model: &str) -> Result<Arc<Served>, String> {
         let offers = self.offers.load();
-        let (name, wish) = model.split_once('@').map_or((model, None), |(name, wish)| (name, Some(wish)));
+        // A plan's own name may have an @ in it.
+        let (name, wish) = match model.rsplit_once('@') {
+            Some((name, wish)) if !offers.contains_key(model) => (name, Some(wish)),
+            _ => (model, None),
+        };
         let Some(offer) = offers.get(name) else {
             let names: Vec<&str> = offers.keys().map(String::as_str).collect();
             let hint = match nearest(name, &names) {
@@ -170,7 +188,8 @@ impl Catalogue {
         offers.values().filter_map(split).collect()
     }
 
-    async fn read(&self, source: &PlanSource) -> Result<(String, Arc<Offer>), Unusable> {
+    async fn read(&self, index: usize) -> Result<(String, Arc<Offer>), Unusable> {
+        let source = &self.sources[index];
         let unusable = |error: EngineError| Unusable { file: source.file.clone(), error };
         let bytes = std::fs::read(&source.file).map_err(|e| {
             unusable(EngineError::input(
@@ -206,7 +225,7 @@ impl Catalogue {
             })
         };
         let plans = alone.into_iter().zip(runners).map(serve).collect();
-        Ok((name.clone(), Arc::new(Offer { file: source.file.clone(), digest: hash(&bytes), plans })))
+        Ok((name.clone(), Arc::new(Offer { source: index, digest: hash(&bytes), plans })))
     }
 
     fn traffic(&self, id: &str) -> Arc<Traffic> {
@@ -221,7 +240,8 @@ impl Served {
         Offered {
             trial: self.trial,
             estimate: self.estimate.or(measured.map(|m| m.quality.mean)).unwrap_or(0.0),
-            cost: measured.map_or(0.0, |m| m.cost.mean),
+            // What was not measured is within no limit.
+            cost: measured.map_or(f64::INFINITY, |m| m.cost.mean),
         }
     }
 }

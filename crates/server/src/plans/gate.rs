@@ -14,11 +14,14 @@ pub(crate) struct Gate {
     waiting: usize,
 }
 
+/// Whoever waits hears that it is its turn, or that it was refused after all.
+type Turn = oneshot::Sender<Result<Pass, Refused>>;
+
 #[derive(Debug, Default)]
 struct State {
     running: usize,
     /// Clients that wait, each with its requests; whoever is first gets the next place with one of them.
-    clients: VecDeque<(String, VecDeque<oneshot::Sender<Pass>>)>,
+    clients: VecDeque<(String, VecDeque<Turn>)>,
     /// Seconds that a request took lately.
     seconds: f64,
     closed: bool,
@@ -48,7 +51,8 @@ impl Gate {
         Gate { state: Arc::default(), at_once: at_once.max(1), waiting }
     }
 
-    /// Waits for a place. Dropped while it waits, it gives up its turn.
+    /// Waits for a place. Dropped while it waits, it gives up its turn. Where the queue is full, the client that has most in it
+    /// makes room for one that has less: nobody fills it for all others.
     pub(crate) async fn enter(&self, client: &str) -> Result<Pass, Refused> {
         let turn = {
             let mut state = self.lock();
@@ -64,7 +68,12 @@ impl Gate {
             let waiting = state.waiting();
             if waiting >= self.waiting {
                 let rounds = (waiting as f64 + 1.0) / self.at_once as f64;
-                return Err(Refused::Full((rounds * state.seconds).ceil().clamp(1.0, 600.0) as u64));
+                let full = Refused::Full((rounds * state.seconds).ceil().clamp(1.0, 600.0) as u64);
+                match state.makes_room_for(client) {
+                    // Nobody hears it where it was given up in this moment: there is room all the same.
+                    Some(last) => drop(last.send(Err(full))),
+                    None => return Err(full),
+                }
             }
             let (sender, turn) = oneshot::channel();
             match state.clients.iter_mut().find(|(name, _)| name == client) {
@@ -73,7 +82,7 @@ impl Gate {
             }
             turn
         };
-        turn.await.map_err(|_| Refused::Closed)
+        turn.await.unwrap_or(Err(Refused::Closed))
     }
 
     /// Requests that run and that wait.
@@ -109,7 +118,7 @@ impl Gate {
         while state.running < self.at_once {
             let Some(turn) = state.next() else { break };
             state.running += 1;
-            if let Err(mut pass) = turn.send(self.pass()) {
+            if let Err(Ok(mut pass)) = turn.send(Ok(self.pass())) {
                 // Nobody waits for it any more.
                 state.running -= 1;
                 pass.held = false;
@@ -123,7 +132,14 @@ impl State {
         self.clients.iter().map(|(_, turns)| turns.iter().filter(|turn| !turn.is_closed()).count()).sum()
     }
 
-    fn next(&mut self) -> Option<oneshot::Sender<Pass>> {
+    /// The last request of the client with most of them, where one of `client` would not make that the one with most.
+    fn makes_room_for(&mut self, client: &str) -> Option<Turn> {
+        let own = self.clients.iter().find(|(name, _)| name == client).map_or(0, |(_, turns)| turns.len());
+        let (_, most) = self.clients.iter_mut().max_by_key(|(_, turns)| turns.len())?;
+        if most.len() > own + 1 { most.pop_back() } else { None }
+    }
+
+    fn next(&mut self) -> Option<Turn> {
         let (client, mut turns) = self.clients.pop_front()?;
         let turn = turns.pop_front();
         if !turns.is_empty() {
@@ -169,6 +185,32 @@ mod tests {
         }
         assert_eq!(*order.lock().unwrap(), ["greedy", "modest", "greedy", "greedy"]);
         assert_eq!(gate.load(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_fills_the_queue_makes_room_for_others() {
+        let gate = Gate::new(1, 4);
+        let running = gate.enter("greedy").await.unwrap();
+        let mut tasks = Vec::new();
+        for client in ["greedy", "greedy", "greedy", "greedy", "modest", "third"] {
+            let queue = gate.clone();
+            let waits = gate.load().1;
+            tasks.push((client, tokio::spawn(async move { queue.enter(client).await.map(drop) })));
+            while gate.load().1 == waits && waits < 4 {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(gate.enter("modest").await.unwrap_err(), Refused::Full(1), "two of each are fair");
+        drop(running);
+        let mut ended = Vec::new();
+        for (client, task) in tasks {
+            ended.push((client, task.await.unwrap().is_ok()));
+        }
+        let [a, b, c, d] = [("greedy", true), ("greedy", true), ("greedy", false), ("greedy", false)];
+        assert_eq!(ended, [a, b, c, d, ("modest", true), ("third", true)]);
     }
 
     #[tokio::test]

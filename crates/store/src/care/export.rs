@@ -31,12 +31,11 @@ pub struct Exported {
     pub rows: u64,
 }
 
-/// The column of samples whose texts stand in another in an export.
-const LONG: &str = "long";
-
 /// A table's column.
 pub(super) struct Column {
     pub(super) name: String,
+    /// Its cells, in SQL; a number in a column of text is that of a packed text.
+    stored: String,
     pub(super) kind: Kind,
 }
 
@@ -50,11 +49,12 @@ pub(super) enum Kind {
     Bytes,
 }
 
-/// Columns that hold JSON.
-const JSON: [&str; 10] =
-    ["plan", "request", "snapshot", "settings", "result", "trial", "outcome", "guideline", "exchange", "event"];
+/// Columns of text that hold JSON.
+const JSON: [&str; 9] =
+    ["plan", "snapshot", "settings", "result", "trial", "outcome", "guideline", "exchange", "event"];
 
 /// Writes every table of a store into a file of its own in `folder`, which is made. All files show the store at one moment.
+/// Packed texts are written out where they belong.
 ///
 /// # Errors
 /// A file that is no store of this program's schema, a folder that cannot be written, a damaged store.
@@ -95,29 +95,28 @@ fn columns(sql: &Connection, table: &str) -> Result<Vec<Column>, StoreError> {
     let mut columns = Vec::new();
     while let Some(row) = rows.next()? {
         let (name, kind): (String, String) = (row.get(0)?, row.get(1)?);
-        if name == LONG {
-            continue;
-        }
-        let kind = match kind.as_str() {
-            _ if JSON.contains(&name.as_str()) => Kind::Json,
-            "INTEGER" => Kind::Integer,
-            "REAL" => Kind::Real,
-            "BLOB" => Kind::Bytes,
-            _ => Kind::Text,
-        };
-        columns.push(Column { name, kind });
+        // Names come from the schema; quotes keep those apart that are words of SQL.
+        let stored = format!("\"{name}\"");
+        columns.push(match (table, name.as_str(), kind.as_str()) {
+            // The other column's long texts.
+            ("samples", "long", _) => continue,
+            ("samples", "short", _) => {
+                Column { name: "text".into(), stored: "iif(long IS NULL, short, long)".into(), kind: Kind::Text }
+            }
+            ("requests", "request", _) => Column { name, stored, kind: Kind::Json },
+            (_, _, "INTEGER") => Column { name, stored, kind: Kind::Integer },
+            (_, _, "REAL") => Column { name, stored, kind: Kind::Real },
+            (_, _, "BLOB") => Column { name, stored, kind: Kind::Bytes },
+            _ if JSON.contains(&name.as_str()) => Column { name, stored, kind: Kind::Json },
+            _ => Column { name, stored, kind: Kind::Text },
+        });
     }
     Ok(columns)
 }
 
 fn write(sql: &Connection, table: &str, path: &Path, format: ExportFormat) -> Result<u64, StoreError> {
     let columns = columns(sql, table)?;
-    // Names come from the schema; quotes keep those apart that are words of SQL.
-    let list = |column: &Column| match (table, column.name.as_str()) {
-        ("samples", "text") => format!("iif({LONG} IS NULL, text, {LONG})"),
-        (_, name) => format!("\"{name}\""),
-    };
-    let list = columns.iter().map(list).collect::<Vec<_>>().join(", ");
+    let list = columns.iter().map(|column| column.stored.as_str()).collect::<Vec<_>>().join(", ");
     let mut statement = sql.prepare(&format!("SELECT {list} FROM \"{table}\" ORDER BY 1, 2"))?;
     let mut rows = statement.query([])?;
     let file = File::create(path).map_err(|e| StoreError::from(e).at(path))?;

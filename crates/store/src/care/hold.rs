@@ -12,21 +12,22 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::studies::ExampleOutcome;
 use crate::texts;
 
-/// Every packed text can be unpacked, and is the one that was stored.
+/// Every packed text can be unpacked, and is the one that was stored; no sample has two.
 pub(super) fn packed(sql: &Connection, faults: &mut Faults) -> Result<(), StoreError> {
     texts::spoiled(sql)?.into_iter().for_each(|what| faults.add(what, DRAWS));
-    Ok(())
+    let two = "SELECT count(*) FROM samples WHERE long IS NOT NULL AND short != ''";
+    faults.none(sql, two, "samples have two texts", DRAWS)
 }
 
 /// Every request's key is the hash of what it asks; every sample has its request.
-pub(super) fn requests(sql: &Connection, faults: &mut Faults) -> Result<(), StoreError> {
+pub(super) fn requests(sql: &Connection, are_packed: bool, faults: &mut Faults) -> Result<(), StoreError> {
     let mut statement = sql.prepare("SELECT key, model, revision, request FROM requests")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let bytes: Vec<u8> = row.get(0)?;
         let text = match texts::cell(sql, row, 3) {
             // Told where texts are looked at.
-            Err(error) if error.kind == StoreErrorKind::BadContent => continue,
+            Err(error) if are_packed && error.kind == StoreErrorKind::BadContent => continue,
             text => text?,
         };
         let key = <[u8; 32]>::try_from(bytes.as_slice()).map(RequestKey);

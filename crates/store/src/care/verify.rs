@@ -89,7 +89,9 @@ pub fn verify(path: &Path) -> Result<Verdict, StoreError> {
                 Ok(counts) => verdict.counts = counts,
                 Err(error) if error.kind == StoreErrorKind::Corrupt => damaged(&error, &mut faults),
                 // A row of another type than its column's, or bytes that are no text.
-                Err(error) if error.kind == StoreErrorKind::Other => damaged(&error, &mut faults),
+                Err(error) if matches!(error.kind, StoreErrorKind::Other | StoreErrorKind::BadContent) => {
+                    damaged(&error, &mut faults)
+                }
                 Err(error) => return Err(at(error)),
             }
         }
@@ -136,7 +138,7 @@ fn inspect(sql: &Connection, schema: i64, faults: &mut Faults) -> Result<[u64; 4
     if schema >= PACKED {
         hold::packed(&sql, faults)?;
     }
-    hold::requests(&sql, faults)?;
+    hold::requests(&sql, schema >= PACKED, faults)?;
     hold::ledger(&sql, faults)?;
     hold::studies(&sql, faults)?;
     let count = |table: &str| -> Result<u64, StoreError> {

@@ -20,5 +20,7 @@ CREATE TABLE requests (
     request  INTEGER NOT NULL REFERENCES texts (id)
 ) STRICT, WITHOUT ROWID;
 
--- A sample's text where it is long; its column `text` is empty then.
+-- A sample's text is in the one column or the other. A program of an earlier version that still runs must fail rather than
+-- find empty texts: the column that it knows has another name.
+ALTER TABLE samples RENAME COLUMN text TO short;
 ALTER TABLE samples ADD COLUMN long INTEGER REFERENCES texts (id);
