@@ -46,6 +46,25 @@ test('a key that may look sees everything and changes nothing', async ({ page, c
   expect(sent.status()).toBe(403);
 });
 
+test('what a served plan does is shown beside what was measured', async ({ page, guarded }) => {
+  const headers = { authorization: `Bearer ${guarded.operator}` };
+  const serving = await page.request.get(`${guarded.url}/api/serving`, { headers });
+  const [plan] = ((await serving.json()) as { plans: { name: string; input: string[] }[] }).plans;
+  const input = Object.fromEntries((plan?.input ?? []).map((field) => [field, 'Hats Ltd']));
+  for (let i = 0; i < 3; i++) {
+    const reply = await page.request.post(`${guarded.url}/v1/run`, { headers, data: { model: plan?.name, input, draw: i } });
+    expect([200, 422], await reply.text()).toContain(reply.status());
+  }
+  await signIn(page, guarded.url, guarded.operator);
+  await page.goto(`${guarded.url}/serving`);
+  const shown = page.getByRole('region', { name: 'quick', exact: true });
+  await expect(shown.getByText('too little to judge')).toBeVisible();
+  await expect(shown).toContainText('Requests3');
+  const front = page.getByText('Plans of its front');
+  if ((await front.count()) > 0) await front.click();
+  await look(page, 'serving-traffic');
+});
+
 test('a key that may administrate stops a study', async ({ page, guarded }) => {
   await signIn(page, guarded.url, guarded.operator);
   await page.goto(`${guarded.url}/studies/slow`);

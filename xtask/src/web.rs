@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::run::{root, run, say, succeeds};
+use crate::run::{root, run, say, succeeds, target_dir};
 use crate::setup::{self, Need};
 use crate::test::program;
 
@@ -40,7 +40,9 @@ pub(crate) fn test_web() -> Result<()> {
     build(true)?;
     run(npm().args(["run", "lint"]))?;
     run(npm().args(["test"]))?;
-    run(npm().args(["run", "test:web"]).env("AGENTTTS_PROGRAM", program()?))
+    let shots = std::env::var_os("AGENTTTS_SHOTS").map_or_else(|| target_dir().join("web-pages"), PathBuf::from);
+    say(&format!("pictures of all pages are kept in {}", shots.display()));
+    run(npm().args(["run", "test:web"]).env("AGENTTTS_PROGRAM", program()?).env("AGENTTTS_SHOTS", shots))
 }
 
 /// Fetches the packages that the pages are built with, where those of the lock file are not there.

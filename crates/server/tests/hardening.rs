@@ -140,4 +140,10 @@ async fn http2_has_the_same_bounds() {
     let body = json!({"model": "sums", "input": {"question": "q\nanswer: 1"}});
     let reply = client.post(format!("{}/v1/run", server.base)).json(&body).send().await.unwrap();
     assert_eq!(reply.status(), 200);
+    // A page says where it comes from, and HTTP/2 has no Host to compare that with.
+    for (origin, status) in [(server.base.as_str(), 404), ("http://evil.example", 403)] {
+        let stop = client.post(format!("{}/api/studies/none/stop", server.base));
+        let reply = stop.header("x-agenttts", "1").header("origin", origin).send().await.unwrap();
+        assert_eq!(reply.status(), status, "{origin}");
+    }
 }

@@ -163,6 +163,17 @@ async fn an_upstream_that_fails_is_told_also_in_mid_stream_and_hides_its_address
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_refuses_is_no_fault_of_the_client() {
+    let upstream = upstream(Config { faults: vec![(Fault::Status(400), 1.0)], ..Config::default() }).await;
+    let found = Found::over(&upstream).await;
+    let server = Running::start(found.options()).await;
+    let (status, error) = server.chat(&question("3")).await;
+    assert_eq!((status, error["error"]["code"].as_str()), (502, Some("upstream_refused")), "{error}");
+    assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    assert_eq!(server.outcomes().await, json!({"failed": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses_with_the_time_to_come_again() {
     let upstream = upstream(Config { latency: Duration::from_millis(400), ..Config::default() }).await;
     let found = Found::over(&upstream).await;

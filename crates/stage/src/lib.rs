@@ -31,7 +31,7 @@ pub use decided::more_samples;
 pub use flow::Flow;
 pub use judge::{ask_again, read_verdict};
 pub use metric::{MetricError, Near, Seen, cosine, score};
-pub use normalise::{normalise, vote_key};
+pub use normalise::{normalise, squad, vote_key};
 pub use parse::{ParseFailure, Parser};
 pub use stage::CompiledStage;
 pub use step::CompiledStep;
@@ -48,14 +48,14 @@ pub const PARSER_VERSION: u32 = 1;
 pub const AGGREGATOR_VERSION: u32 = 1;
 
 /// Version of the metrics of answers and sets, the normalisation of answers included.
-pub const METRIC_VERSION: u32 = 1;
+pub const METRIC_VERSION: u32 = 2;
 
 /// Version of ROUGE, its words and stems included.
 pub const ROUGE_VERSION: u32 = 1;
 
 /// Version of the metrics of tool graphs, the reading of graphs included. 2: names of arguments count only where gold has
 /// names.
-pub const GRAPH_VERSION: u32 = 2;
+pub const GRAPH_VERSION: u32 = 3;
 
 /// Version of what judges are asked, and of the reading of verdicts.
 pub const JUDGE_VERSION: u32 = 1;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::code;
 use crate::field::{id_of, lookup, plain_text};
-use crate::normalise::normalise;
+use crate::normalise::squad;
 use gold::Gold;
 
 pub use gold::MetricError;
@@ -29,7 +29,7 @@ pub use near::{Near, Seen, cosine};
 /// set.
 ///
 /// # Answers (version [`METRIC_VERSION`](crate::METRIC_VERSION))
-/// * `exact-match`, `f1`: SQuAD's, over [`normalise`]d texts; F1 is over the multiset of tokens.
+/// * `exact-match`, `f1`: SQuAD's, over texts [normalised](squad) as its script does; F1 is over the multiset of tokens.
 /// * `hotpot-f1`: F1, but where one side is "yes", "no" or "noanswer" and the other is not the same, it is 0 (Yang et al.
 ///   2018, the official evaluation script).
 /// * `contains`: 1 if the tokens of a gold answer occur one after another in the output (cover exact match).
@@ -48,10 +48,10 @@ pub use near::{Near, Seen, cosine};
 ///   gold answer are lists of steps, or tool graphs with steps.
 ///
 /// # Tool graphs (version [`GRAPH_VERSION`](crate::GRAPH_VERSION))
-/// `node-f1`, `edge-f1`, `parameter-name-f1`, `parameter-value-f1`: `2 shared / (found + wanted)` over multisets of
+/// `node-f1`, `edge-f1`, `parameter-name-f1`, `parameter-value-f1`: `2 shared / (found + wanted)` over sets of
 /// tools, of pairs (tool, tool), of pairs (tool, parameter) and of triples (tool, parameter, value), as in TaskBench
-/// (Shen et al. 2024), whose script takes sets, and over all examples together instead of example by example. Two empty
-/// multisets score 1: a task of one tool has no links, and an output with none is right.
+/// (Shen et al. 2024), whose script counts over all examples together instead of example by example, and leaves tools out that
+/// do not exist, where here they count as wrong. Two empty sets score 1: a task of one tool has no links, and an output with none is right.
 ///
 /// # Code (version [`CODE_VERSION`](crate::CODE_VERSION))
 /// `completeness`: 1 if the output holds Python code and no placeholder in it. ChatDev (Qian et al. 2024) looks for lines
@@ -76,8 +76,8 @@ pub use near::{Near, Seen, cosine};
 pub fn score(spec: &MetricSpec, output: &Value, example: &Example, seen: &Seen) -> Result<f64, MetricError> {
     let gold = Gold { spec, example };
     let best_answer = |score: fn(&str, &str) -> f64| {
-        let answer = normalise(&plain_text(output));
-        Ok(best(&gold.texts_and_aliases()?, |g| score(&answer, &normalise(g))))
+        let answer = squad(&plain_text(output));
+        Ok(best(&gold.texts_and_aliases()?, |g| score(&answer, &squad(g))))
     };
     match spec.kind {
         MetricKind::ExactMatch => best_answer(|answer, gold| share(answer == gold)),

@@ -1,13 +1,30 @@
-//! Normalisation of answers, as in the evaluation script of SQuAD.
+//! Normalisation of answers: to the letter as the evaluation script of SQuAD does it, for metrics, and with more care, for votes.
 
 use serde_json::Value;
 
 use crate::parse::number::canonical_number;
 
+/// The normalisation of SQuAD's evaluation script (Rajpurkar et al. 2016), which those of HotpotQA and 2WikiMultiHopQA share: in
+/// lower case, without ASCII punctuation, then without the words a, an and the, with single blanks.
+pub fn squad(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let without_punctuation: String = lower.chars().filter(|c| !c.is_ascii_punctuation()).collect();
+    let mut kept = String::with_capacity(without_punctuation.len());
+    // An article is a run of letters and digits by itself, whatever other sign is beside it.
+    let mut rest = without_punctuation.as_str();
+    while let Some(first) = rest.chars().next() {
+        let is_word = first.is_alphanumeric();
+        let end = rest.find(|c: char| c.is_alphanumeric() != is_word).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        kept.push_str(if is_word && matches!(run, "a" | "an" | "the") { " " } else { run });
+        rest = after;
+    }
+    kept.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A text without what does not change an answer: case, punctuation, the articles a, an and the, and extra spaces.
 ///
-/// This is the normalisation of SQuAD's evaluation script (Rajpurkar et al. 2016) with three differences, all where the
-/// script would call different answers equal or equal answers different: a decimal point between digits and a minus
+/// This is [`squad`]'s with three differences, all where that would call different answers equal or equal answers different: a decimal point between digits and a minus
 /// before a digit stay ("12.5" is not "125", "-5" is not "5"); typographic quotes, dashes and ellipses count as
 /// punctuation; and an answer of nothing but articles or punctuation is kept ("A" is not "the").
 pub fn normalise(text: &str) -> String {
@@ -89,6 +106,25 @@ mod tests {
         assert_eq!(vote_key(&json!({"a": 1, "b": "The X"})), vote_key(&json!({"b": "x", "a": 1.0})));
         assert_ne!(vote_key(&json!(["a", "b"])), vote_key(&json!(["a,b"])));
         assert_ne!(vote_key(&json!(["a", "b"])), vote_key(&json!(["b", "a"])));
+    }
+
+    /// What the script of SQuAD (version 1.1) gives for these.
+    #[test]
+    fn squad_is_as_its_script() {
+        for (text, normal) in [
+            ("  The  \"Quick\" brown-Fox!", "quick brownfox"),
+            ("12.5", "125"),
+            ("-5", "5"),
+            ("A", ""),
+            ("Xi’an, China", "xi’ china"),
+            ("1947–91", "1947–91"),
+            ("“the” end", "“ ” end"),
+            ("an_a the-a", "ana thea"),
+            ("L'an 2000", "lan 2000"),
+            ("", ""),
+        ] {
+            assert_eq!(squad(text), normal, "{text}");
+        }
     }
 
     proptest! {

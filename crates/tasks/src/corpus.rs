@@ -58,15 +58,17 @@ impl Corpus {
         Ok(())
     }
 
-    /// Adds to `list` the best matches of a query that are not in it, until it has `size`; where too few match, others.
+    /// Adds to `list` the best matches of a query that are neither in it nor `barred`, until it has `size`; where too few match,
+    /// others.
     pub(crate) fn fill(
         &self,
         list: &mut Vec<Candidate>,
+        barred: &[Candidate],
         query: &str,
         size: usize,
         rng: &mut ChaCha8Rng,
     ) -> rusqlite::Result<()> {
-        let mut known: HashSet<Candidate> = list.iter().cloned().collect();
+        let mut known: HashSet<Candidate> = list.iter().chain(barred).cloned().collect();
         let mut take = |list: &mut Vec<Candidate>, candidate: Candidate| {
             if list.len() < size && known.insert(candidate.clone()) {
                 list.push(candidate);
@@ -78,7 +80,7 @@ impl Corpus {
                 "SELECT texts.title, texts.text, triple FROM words JOIN texts ON texts.key = words.rowid
                  WHERE words MATCH ?1 ORDER BY rank, words.rowid LIMIT ?2",
             )?;
-            for hit in search.query_map(params![words, (size + list.len()) as i64], read)? {
+            for hit in search.query_map(params![words, (size + list.len() + barred.len()) as i64], read)? {
                 take(list, hit?);
             }
         }
@@ -135,7 +137,7 @@ mod tests {
         assert_eq!(corpus.count(), 3);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut list = vec![Candidate::passage("Rome", "Capital of Italy.".into())];
-        corpus.fill(&mut list, "Which \"capital\" is in NORWAY AND (not) Italy?", 3, &mut rng).unwrap();
+        corpus.fill(&mut list, &[], "Which \"capital\" is in NORWAY AND (not) Italy?", 3, &mut rng).unwrap();
         let titles: Vec<&str> = list.iter().map(|c| c.title.as_str()).collect();
         assert_eq!(titles, ["Rome", "Oslo", "Whale"]);
     }
@@ -146,7 +148,7 @@ mod tests {
         corpus.add(&Candidate::passage("a", "b".into())).unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for query in ["", "?!", "NEAR(a b)", "\"", "a*b^c:d", "ａ ß İ"] {
-            corpus.fill(&mut Vec::new(), query, 5, &mut rng).unwrap();
+            corpus.fill(&mut Vec::new(), &[], query, 5, &mut rng).unwrap();
         }
     }
 }

@@ -27,14 +27,19 @@ pub(crate) enum Pool {
     /// Exactly these.
     Fixed(Candidates),
     /// These, and further ones out of the whole file.
-    Open(Candidates),
+    Open {
+        /// These.
+        own: Candidates,
+        /// What answers the question too and is to be missing: it is no distractor.
+        barred: Vec<Candidate>,
+    },
 }
 
 impl Pool {
     pub(crate) fn own(&self) -> Option<&Candidates> {
         match self {
             Pool::None => None,
-            Pool::Fixed(own) | Pool::Open(own) => Some(own),
+            Pool::Fixed(own) | Pool::Open { own, .. } => Some(own),
         }
     }
 }

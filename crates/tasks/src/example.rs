@@ -34,13 +34,13 @@ pub(crate) fn finish(draft: Draft, rule: PoolRule, corpus: Option<&Corpus>) -> r
             others.truncate(rule.size);
             (gold, others)
         }
-        Pool::Open(own) => {
+        Pool::Open { own, barred } => {
             let (gold, own_others) = parted(own);
             match corpus {
                 None => (gold, own_others),
                 Some(corpus) => {
                     let mut all = gold.clone();
-                    corpus.fill(&mut all, &draft.query, rule.size, &mut rng)?;
+                    corpus.fill(&mut all, &barred, &draft.query, rule.size, &mut rng)?;
                     let others = all.split_off(gold.len());
                     (gold, others)
                 }

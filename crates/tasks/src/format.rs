@@ -164,7 +164,9 @@ impl Format {
         if has("question") && has("context") && (has("_id") || has("id")) {
             let wikidata = ["evidences", "evidences_id", "entity_ids", "answer_id"].into_iter().any(has);
             if wikidata || is("type", &["compositional", "inference", "bridge_comparison"]) {
-                return Some(Format::TwoWiki { ids: has("answer_id") });
+                // A row without an answer's id may stand among others that have one.
+                let ids = ["answer_id", "evidences_id", "entity_ids"].into_iter().any(has);
+                return Some(Format::TwoWiki { ids });
             }
             let lists = row.get("context").is_some_and(Value::is_object);
             return Some(if lists { Format::HotpotQaHf } else { Format::HotpotQa });

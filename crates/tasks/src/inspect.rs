@@ -74,7 +74,7 @@ pub fn inspect(path: &Path, options: &ReadOptions) -> Result<Inspection, DataErr
             shown.push(draft.clone());
         }
     })?;
-    let open = shown.iter().any(|d| matches!(d.pool, Pool::Open(_)));
+    let open = shown.iter().any(|d| matches!(d.pool, Pool::Open { .. }));
     let rule = PoolRule { size: usize::MAX, seed: 1 };
     let shown = shown
         .into_iter()

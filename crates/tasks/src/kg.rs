@@ -217,7 +217,10 @@ impl Triples {
             notes.push(NOTE_UNREACHABLE);
         }
         match around {
-            None => Ok(Pool::Open(Candidates { list, gold })),
+            None => {
+                let barred = known.into_iter().filter(|t| !seen.contains(t)).collect();
+                Ok(Pool::Open { own: Candidates { list, gold }, barred })
+            }
             Some(around) => {
                 list.extend(around.into_iter().filter(|t| !known.contains(t) && seen.insert(t.clone())));
                 if list.is_empty() {

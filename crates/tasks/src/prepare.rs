@@ -184,7 +184,8 @@ impl Prepared {
 
 fn write_split(path: &Path, split: &Split) -> std::io::Result<()> {
     // Under another name first, so that a disk that fills up leaves no half of a split.
-    let part = path.with_extension("part");
+    // Another process may write the same: each has a name of its own.
+    let part = path.with_extension(format!("part-{}", std::process::id()));
     let mut file = BufWriter::new(fs::File::create(&part)?);
     for example in &split.examples {
         serde_json::to_writer(&mut file, &example.fields)?;

@@ -16,8 +16,10 @@ pub(crate) type Aliases = HashMap<String, Vec<String>>;
 /// A row of the original releases and of the `datasets` library.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Original {
-    #[serde(alias = "_id")]
-    id: Text,
+    #[serde(default)]
+    id: Option<Text>,
+    #[serde(default, rename = "_id")]
+    original_id: Option<Text>,
     question: String,
     #[serde(default)]
     answer: Option<Text>,
@@ -50,6 +52,9 @@ pub(crate) const NOTE_FEW: &str = "fewer than the 10 paragraphs of the original"
 impl Original {
     /// The example of a row.
     pub(crate) fn draft(self, aliases: Option<&Aliases>) -> Result<Draft, Fault> {
+        let Some(Text(id)) = self.original_id.or(self.id) else {
+            return Err(Fault::leave_out("it has no id"));
+        };
         let answer = self.answer.map(|Text(answer)| answer).filter(|a| !a.trim().is_empty());
         let (Some(answer), Some(facts)) = (answer, self.supporting_facts.filter(|f| !f.0.is_empty())) else {
             return Err(Fault::new(
@@ -73,11 +78,11 @@ impl Original {
             }
         }
         Ok(Draft {
-            id: self.id.0,
+            id,
             group: folded(&self.question),
             query: self.question,
             fields,
-            pool: Pool::Open(candidates),
+            pool: Pool::Open { own: candidates, barred: Vec::new() },
             stratum: String::new(),
             notes,
         })
@@ -87,7 +92,7 @@ impl Original {
 /// The paragraphs of a context, of which those are gold that supporting facts name by title.
 fn paragraphs(
     context: &[(String, Vec<String>)],
-    facts: &[(String, i64)],
+    facts: &[(String, Place)],
     notes: &mut Vec<&'static str>,
 ) -> Result<Candidates, Fault> {
     let titles: HashSet<&str> = context.iter().map(|(title, _)| title.as_str()).collect();
@@ -95,7 +100,7 @@ fn paragraphs(
         notes.push(NOTE_TITLE);
     }
     let mut gold = HashSet::new();
-    for (title, sentence) in facts {
+    for (title, Place(sentence)) in facts {
         let named = || context.iter().enumerate().filter(|(_, (t, _))| t == title);
         let reaches = |sentences: &[String]| usize::try_from(*sentence).is_ok_and(|s| s < sentences.len());
         // Where two paragraphs have the title, the one that is long enough is meant.
@@ -124,8 +129,15 @@ fn paragraphs(
 
 /// The text of a paragraph. HotpotQA's sentences bring the blank before them along, those of 2WikiMultiHopQA do not.
 pub(crate) fn join(sentences: &[String]) -> String {
-    let bring = sentences.iter().skip(1).any(|s| s.starts_with(char::is_whitespace));
-    sentences.join(if bring { "" } else { " " }).trim().to_owned()
+    let mut text = String::new();
+    for sentence in sentences.iter().filter(|sentence| !sentence.is_empty()) {
+        let bring = sentence.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
+        if !bring && !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(sentence);
+    }
+    text.trim().to_owned()
 }
 
 impl AgentTts {
@@ -192,7 +204,17 @@ struct Context(Vec<(String, Vec<String>)>);
 
 /// Titles with numbers of sentences: `[[title, number]]` or `{"title": [...], "sent_id": [...]}`.
 #[derive(Debug)]
-struct Facts(Vec<(String, i64)>);
+struct Facts(Vec<(String, Place)>);
+
+/// The number of a sentence, which some files write as a text. One that is no number is beyond every paragraph.
+#[derive(Debug)]
+struct Place(i64);
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(|Text(number)| Place(number.trim().parse().unwrap_or(i64::MAX)))
+    }
+}
 
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -17,6 +17,7 @@ use crate::scan::{Flow, Row, Shape, read_row, scan, shape};
 use crate::srdd::{Names, Srdd};
 use crate::taskbench::TaskBench;
 use crate::tools::Toolbox;
+use crate::values::or_default;
 
 /// How to read a file.
 #[derive(Clone, Debug, Default)]
@@ -232,9 +233,9 @@ fn read_aliases(path: &Path, wanted: &HashSet<String>) -> Result<Aliases, DataEr
     struct Entry {
         #[serde(rename = "Q_id")]
         id: String,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         aliases: Vec<String>,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         demonyms: Vec<String>,
     }
     let name = path.display().to_string();

@@ -75,9 +75,9 @@ impl Survey {
         for note in &draft.notes {
             self.notes.entry(note).or_insert((0, number)).0 += 1;
         }
-        if let (Pool::Open(own), false) = (&draft.pool, index) {
+        if let (Pool::Open { own, .. }, false) = (&draft.pool, index) {
             self.distinct.extend(own.list.iter().map(hash));
-        } else if let Pool::Open(own) = &draft.pool {
+        } else if let Pool::Open { own, .. } = &draft.pool {
             let corpus = match &mut self.corpus {
                 Some(corpus) => corpus,
                 none => none.insert(Corpus::new()?),

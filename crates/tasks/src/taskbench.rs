@@ -1,10 +1,8 @@
 //! TaskBench: requests to be turned into tool calls.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use crate::draft::{Draft, Fault, Pool, folded};
@@ -39,8 +37,12 @@ pub(crate) struct TaskBench {
 struct Node {
     task: String,
     #[serde(default)]
-    arguments: Option<Vec<Argument>>,
+    arguments: Arguments,
 }
+
+/// The arguments of a call, in any of the forms in which files have them.
+#[derive(Debug, Default)]
+struct Arguments(Vec<Argument>);
 
 #[derive(Debug, Deserialize)]
 struct Link {
@@ -51,8 +53,8 @@ struct Link {
 /// A value alone, or a name with a value, or a name with the tool whose output is the value.
 #[derive(Clone, Debug, PartialEq)]
 enum Argument {
-    Value(String),
-    Named { name: String, value: Option<String>, from: Option<String> },
+    Value(Value),
+    Named { name: String, value: Option<Value>, from: Option<String> },
 }
 
 pub(crate) const NOTE_NO_VALUE: &str = "a gold argument has no value but comes from another tool";
@@ -105,7 +107,7 @@ impl TaskBench {
         let nodes: Vec<Value> = nodes
             .iter()
             .map(|n| {
-                let arguments = n.arguments.iter().flatten().map(|a| a.to_json(&tasks));
+                let arguments = n.arguments.0.iter().map(|a| a.to_json(&tasks, toolbox));
                 json!({"task": n.task, "arguments": arguments.collect::<Vec<_>>()})
             })
             .collect();
@@ -140,10 +142,10 @@ fn check_arguments(nodes: &[Node], toolbox: Option<&Toolbox>, notes: &mut Vec<&'
         }
     };
     for node in nodes {
-        for argument in node.arguments.iter().flatten() {
+        for argument in &node.arguments.0 {
             match argument {
                 Argument::Value(value) => {
-                    if toolbox.is_some_and(|t| t.spelling(value).is_some()) {
+                    if toolbox.zip(value.as_str()).is_some_and(|(t, value)| t.spelling(value).is_some()) {
                         note(NOTE_SPELLING);
                     }
                 }
@@ -191,70 +193,52 @@ fn shape_of(tasks: &[String], links: &[Link]) -> &'static str {
 }
 
 impl Argument {
-    /// A text, or a name with a value. A value that comes from a tool is written as the data set writes it elsewhere:
-    /// a reference to the node.
-    fn to_json(&self, tasks: &[String]) -> Value {
+    /// A value, or a name with one. A value that comes from a tool is written as the data set writes it elsewhere: a reference
+    /// to the node.
+    fn to_json(&self, tasks: &[String], toolbox: Option<&Toolbox>) -> Value {
         match self {
-            Argument::Value(value) => value.as_str().into(),
+            Argument::Value(value) => value.clone(),
             Argument::Named { name, value: Some(value), .. } => json!({"name": name, "value": value}),
             Argument::Named { name, value: None, from } => {
-                let node = from.as_ref().and_then(|from| tasks.iter().position(|t| t == from));
+                let from = from.as_deref().map(|from| toolbox.and_then(|t| t.spelling(from)).unwrap_or(from));
+                let node = from.and_then(|from| tasks.iter().position(|t| t == from));
                 json!({"name": name, "value": node.map(|n| format!("<node-{n}>")).unwrap_or_default()})
             }
         }
     }
+
+    /// What one item of a list of arguments says: a value, a name with a value or with the tool that it comes from, or several
+    /// names with theirs.
+    fn read(item: Value) -> Vec<Argument> {
+        match item {
+            Value::Null => Vec::new(),
+            Value::Object(mut object) => {
+                let is_pair = object.contains_key("value") || object.contains_key("from");
+                match object.get("name") {
+                    Some(Value::String(name)) if is_pair => {
+                        let name = name.clone();
+                        let from = object.remove("from").and_then(|from| from.as_str().map(str::to_owned));
+                        let value = object.remove("value").filter(|value| !value.is_null());
+                        vec![Argument::Named { name, value, from }]
+                    }
+                    // {"location": "Paris"} says the same.
+                    _ => object.into_iter().map(|(name, value)| Argument::named(name, value)).collect(),
+                }
+            }
+            value => vec![Argument::Value(value)],
+        }
+    }
+
+    fn named(name: String, value: Value) -> Self {
+        Argument::Named { name, value: Some(value).filter(|value| !value.is_null()), from: None }
+    }
 }
 
-impl<'de> Deserialize<'de> for Argument {
+impl<'de> Deserialize<'de> for Arguments {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Take;
-        impl<'de> Visitor<'de> for Take {
-            type Value = Argument;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an argument: a text, or an object with name and value")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Argument, E> {
-                Ok(Argument::Value(text.to_owned()))
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Argument, E> {
-                Ok(Argument::Value(number.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Argument, E> {
-                Ok(Argument::Value(number.to_string()))
-            }
-
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Argument, E> {
-                Ok(Argument::Value(number.to_string()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Argument, A::Error> {
-                let mut all: Map<String, Value> = Map::new();
-                while let Some((key, value)) = map.next_entry()? {
-                    all.insert(key, value);
-                }
-                let mut take = |key: &str| match all.remove(key) {
-                    None | Some(Value::Null) => None,
-                    Some(Value::String(text)) => Some(text),
-                    Some(other) => Some(other.to_string()),
-                };
-                let (name, value, from) = (take("name"), take("value"), take("from"));
-                match (name, all.len()) {
-                    (Some(name), _) => Ok(Argument::Named { name, value, from }),
-                    // {"location": "Paris"} says the same.
-                    (None, 1) => {
-                        let entry = all.into_iter().next();
-                        let (name, value) = entry.ok_or_else(|| de::Error::missing_field("name"))?;
-                        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                        Ok(Argument::Named { name, value: Some(value), from: None })
-                    }
-                    (None, _) => Err(de::Error::missing_field("name")),
-                }
-            }
-        }
-        deserializer.deserialize_any(Take)
+        Ok(Arguments(match Value::deserialize(deserializer)? {
+            Value::Array(items) => items.into_iter().flat_map(Argument::read).collect(),
+            one => Argument::read(one),
+        }))
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::DataError;
+use crate::values::or_default;
 
 /// The tools that a request's stages choose among.
 #[derive(Clone, Debug)]
@@ -30,22 +31,22 @@ struct File {
 #[derive(Debug, Deserialize)]
 struct Tool {
     id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     desc: String,
     #[serde(default)]
     parameters: Option<Vec<Parameter>>,
-    #[serde(default, rename = "input-type")]
+    #[serde(default, rename = "input-type", deserialize_with = "or_default")]
     input: Vec<String>,
-    #[serde(default, rename = "output-type")]
+    #[serde(default, rename = "output-type", deserialize_with = "or_default")]
     output: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Parameter {
     name: String,
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "or_default")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     desc: String,
 }
 
@@ -56,7 +57,7 @@ impl Toolbox {
         let hint = "it must be tool_desc.json as published beside data.json: {\"nodes\": [{\"id\", \"desc\", ...}]}";
         let text = std::fs::read_to_string(path)
             .map_err(|error| DataError::of(&name, format!("cannot be read: {error}"), hint))?;
-        let file: File = serde_json::from_str(&text).map_err(|error| {
+        let file: File = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
             let reason = crate::scan::reason(&error);
             DataError::of(&name, format!("is no description of tools: {reason}"), hint)
                 .at(error.line().max(1), error.column().max(1))

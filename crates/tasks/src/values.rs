@@ -44,6 +44,15 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// A value, or its default where there is `null`.
+pub(crate) fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// One answer, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OneOrMany {
@@ -88,8 +97,8 @@ impl<'de> Deserialize<'de> for OneOrMany {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
                 let mut all = Vec::new();
-                while let Some(Text(text)) = list.next_element()? {
-                    all.push(text);
+                while let Some(text) = list.next_element::<Option<Text>>()? {
+                    all.extend(text.map(|Text(text)| text));
                 }
                 Ok(OneOrMany::Many(all))
             }

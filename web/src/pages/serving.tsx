@@ -14,6 +14,8 @@ interface Spread {
 
 interface Served {
   name: string;
+  /** Name, and a hash of all that decides how it answers. */
+  plan: string;
   study: string;
   trial: number | null;
   cost_model: CostModel;
@@ -68,7 +70,7 @@ export function Serving() {
         </div>
       )}
       {data?.plans.map((plan) => (
-        <PlanView key={plan.plan} plan={plan} />
+        <PlanView key={plan.plan} plan={plan} title={plan.name} />
       ))}
     </>
   );
@@ -76,7 +78,7 @@ export function Serving() {
 
 const KINDS: Record<string, string> = { ok: 'good', drifting: 'bad', unknown: '' };
 
-function PlanView({ plan }: { plan: Served }) {
+function PlanView({ plan, title }: { plan: Served; title: string }) {
   const { traffic, drift, measured } = plan;
   const all = Object.values(traffic.requests).reduce((a, b) => a + b, 0);
   const failed = all - (traffic.requests['ok'] ?? 0);
@@ -84,7 +86,7 @@ function PlanView({ plan }: { plan: Served }) {
   return (
     <section class="panel" aria-labelledby={`plan-${plan.plan}`}>
       <div class="stage-head">
-        <h2 id={`plan-${plan.plan}`}>{plan.name}</h2>
+        <h2 id={`plan-${plan.plan}`}>{title}</h2>
         <span class={`badge ${KINDS[drift.state] ?? ''}`}>{drift.state === 'unknown' ? 'too little to judge' : drift.state}</span>
         <Link href={studyPath(plan.study, plan.trial === null ? '' : `/trials/${plan.trial}`)}>
           study {plan.study}
@@ -136,7 +138,7 @@ function PlanView({ plan }: { plan: Served }) {
         <details>
           <summary>Plans of its front ({front.length})</summary>
           {front.map((other) => (
-            <PlanView key={other.plan} plan={other} />
+            <PlanView key={other.plan} plan={other} title={`${other.name}, trial ${String(other.trial)}`} />
           ))}
         </details>
       )}

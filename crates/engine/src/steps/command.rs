@@ -214,6 +214,24 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
+    async fn a_program_that_fails_is_given_up_or_forgiven() {
+        let program = shell("read line; exit 3");
+        for _ in 0..MOST_IN_A_ROW + 2 {
+            let failed = program.ask(b"1\n", true, || None).await.unwrap_err();
+            assert!(matches!(&failed, NoOutput::Lost(why) if why.contains("exit")), "{failed:?}");
+        }
+        let program = shell("read line; exit 3");
+        for _ in 1..MOST_IN_A_ROW {
+            assert!(matches!(ask(&program, "1").await, Err(NoOutput::Lost(_))));
+        }
+        for _ in 0..2 {
+            let Err(NoOutput::Broken(error)) = ask(&program, "1").await else { panic!("it is asked again") };
+            assert_eq!(error.kind(), crate::error::EngineErrorKind::Program);
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
     async fn a_program_that_ends_well_after_each_answer_is_started_for_the_next() {
         let program = shell(r#"read line; echo "{\"output\": $line}""#);
         for i in 0..8 {

@@ -35,7 +35,7 @@ impl Graph {
     /// The graph in a value: an object with `nodes` or `links`, a list of either, or a text that holds such JSON.
     pub(super) fn read(value: &Value) -> Option<Graph> {
         match value {
-            Value::String(text) => documents(text).iter().filter(|d| !d.is_string()).find_map(Graph::read),
+            Value::String(text) => of_text(text).find_map(|document| Graph::read(&document)),
             Value::Array(items) => {
                 let is_link = |item: &Value| item.get("source").is_some() && item.get("target").is_some();
                 let (nodes, links) = match items.first() {
@@ -83,10 +83,21 @@ impl Graph {
     }
 }
 
+/// The documents of JSON in a text that may be what is meant: objects first, and lists only where they are all that is said, for
+/// prose has brackets too.
+fn of_text(text: &str) -> impl Iterator<Item = Value> {
+    let said = text.trim();
+    let fenced = said.contains("```");
+    let whole = said.starts_with('[') && said.ends_with(']');
+    let (objects, others): (Vec<Value>, Vec<Value>) =
+        documents(text).into_iter().filter(|d| !d.is_string()).partition(Value::is_object);
+    objects.into_iter().chain(others.into_iter().filter(move |_| fenced || whole))
+}
+
 /// The steps of a plan, joined by line ends: of an object with `steps`, of a list, or of a text that holds such JSON.
 pub(super) fn steps(value: &Value) -> Option<String> {
     let items = match value {
-        Value::String(text) => return documents(text).iter().filter(|d| !d.is_string()).find_map(steps),
+        Value::String(text) => return of_text(text).find_map(|document| steps(&document)),
         Value::Object(_) => part(value, ["steps", "task_steps", "tool_steps"])?,
         Value::Array(items) if items.iter().all(|i| i.is_string() || i.is_object()) => items.clone(),
         _ => return None,
@@ -141,12 +152,13 @@ fn argument(item: &Value) -> Vec<Argument> {
     let Value::Object(object) = item else {
         return if item.is_null() { vec![] } else { vec![Argument { name: None, value: value_text(item) }] };
     };
-    let Some(name) = object.get("name").and_then(Value::as_str) else {
-        return object.iter().map(|(k, v)| Argument { name: Some(name_key(k)), value: value_text(v) }).collect();
-    };
-    // TaskBench has a gold argument with `from`, the tool that its value comes from, in the place of `value`.
-    let value = object.get("value").or_else(|| object.get("from")).unwrap_or(&Value::Null);
-    vec![Argument { name: Some(name_key(name)), value: value_text(value) }]
+    // TaskBench has a gold argument with `from`, the tool that its value comes from, in the place of `value`. Without either it
+    // is an argument that is called "name".
+    let value = object.get("value").or_else(|| object.get("from"));
+    match object.get("name").and_then(Value::as_str).zip(value) {
+        Some((name, value)) => vec![Argument { name: Some(name_key(name)), value: value_text(value) }],
+        None => object.iter().map(|(k, v)| Argument { name: Some(name_key(k)), value: value_text(v) }).collect(),
+    }
 }
 
 fn value_text(value: &Value) -> String {

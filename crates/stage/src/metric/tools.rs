@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use agenttts_core::pipeline::MetricKind;
 use serde_json::Value;
 
+use super::f1;
 use super::graph::{Graph, Node, name_key, references};
-use super::{f1, shared};
 
 /// File endings by which TaskBench tells what an unnamed argument is; all else is text.
 const ENDINGS: [(&str, &[&str]); 3] = [
@@ -21,17 +21,17 @@ pub(super) fn graph_score(kind: MetricKind, output: &Value, gold: &Graph) -> f64
         return 0.0;
     };
     match kind {
-        MetricKind::NodeF1 => multiset_f1(found.tools().collect(), gold.tools().collect()),
-        MetricKind::EdgeF1 => multiset_f1(edges(&found), edges(gold)),
+        MetricKind::NodeF1 => set_f1(found.tools().collect(), gold.tools().collect()),
+        MetricKind::EdgeF1 => set_f1(edges(&found), edges(gold)),
         _ => {
             let names: BTreeSet<&str> = found.tools().chain(gold.tools()).filter(|t| !t.is_empty()).collect();
             let is_named = gold.has_named_arguments();
             let (found, wanted) = (parameters(&found, &names, is_named), parameters(gold, &names, is_named));
             if kind == MetricKind::ParameterValueF1 {
-                return multiset_f1(found, wanted);
+                return set_f1(found, wanted);
             }
             let names = |of: Vec<Parameter>| of.into_iter().map(|p| (p.tool, p.name)).collect::<Vec<_>>();
-            multiset_f1(names(found), names(wanted))
+            set_f1(names(found), names(wanted))
         }
     }
 }
@@ -51,9 +51,10 @@ enum Meaning {
     Text(String),
 }
 
-fn multiset_f1<T: Ord>(found: Vec<T>, wanted: Vec<T>) -> f64 {
-    let (n, m) = (found.len(), wanted.len());
-    f1(shared(found, wanted), n, m)
+/// Repeats count once, as in TaskBench's script.
+fn set_f1<T: Ord>(found: Vec<T>, wanted: Vec<T>) -> f64 {
+    let (found, wanted) = (BTreeSet::from_iter(found), BTreeSet::from_iter(wanted));
+    f1(found.intersection(&wanted).count(), found.len(), wanted.len())
 }
 
 /// The links as given, or else those that references between the nodes imply.

@@ -216,6 +216,12 @@ fn last_document(pointer: &str, text: &str) -> Result<Value, ParseFailure> {
     }
 }
 
+/// Whether a text says that there is nothing to name, and nothing else.
+fn says_none(text: &str) -> bool {
+    let said = text.trim().trim_end_matches('.');
+    said.eq_ignore_ascii_case("none") || said == "[]"
+}
+
 fn ids(among: &str, text: &str, fields: &Map<String, Value>) -> Result<Value, ParseFailure> {
     let bad = |found: &str| ParseFailure::BadCandidates { field: among.to_owned(), found: found.to_owned() };
     let candidates = match lookup(fields, among) {
@@ -230,7 +236,7 @@ fn ids(among: &str, text: &str, fields: &Map<String, Value>) -> Result<Value, Pa
     let mut named: Vec<&str> = matcher.find(text).into_iter().map(|i| known[i].as_str()).collect();
     named.sort_unstable();
     named.dedup();
-    if named.is_empty() { Err(ParseFailure::NoCandidate(known.len())) } else { Ok(named.into()) }
+    if named.is_empty() && !says_none(text) { Err(ParseFailure::NoCandidate(known.len())) } else { Ok(named.into()) }
 }
 
 #[cfg(test)]

@@ -80,7 +80,10 @@ fn ids_are_found_by_title_or_id() {
     ]});
     assert_eq!(parse_for(&spec, "I need \"old mill\" and corner shop 2.", &example), Ok(json!(["7", "d1"])));
     assert_eq!(parse_for(&spec, "D2, Corner Shop, d2", &example), Ok(json!(["d2"])));
-    assert_eq!(parse_for(&spec, "none", &example), Err(ParseFailure::NoCandidate(3)));
+    assert_eq!(parse_for(&spec, "none helps", &example), Err(ParseFailure::NoCandidate(3)));
+    for nothing in ["none", " None.\n", "[]"] {
+        assert_eq!(parse_for(&spec, nothing, &example), Ok(json!([])), "{nothing:?}");
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn twowiki_release_with_ids_finds_aliases_and_demonyms_beside_it() {
     let found = look(&path);
     assert_eq!(found.format, "2WikiMultiHopQA (original release, with ids)");
     assert!(found.missing[0].contains("id_aliases.json"), "{:?}", found.missing);
-    desk.write("id_aliases.json", "{\"Q_id\": \"Q20\", \"aliases\": [\"Noreg\", \"Norway\"], \"demonyms\": [\"Norse\"]}\n{\"Q_id\": \"Q9\", \"aliases\": [], \"demonyms\": []}\n");
+    desk.write("id_aliases.json", "{\"Q_id\": \"Q20\", \"aliases\": [\"Noreg\", \"Norway\"], \"demonyms\": [\"Norse\"]}\n{\"Q_id\": \"Q9\", \"aliases\": [], \"demonyms\": null}\n");
     let found = look(&path);
     assert_eq!(found.shown[0]["aliases"], json!(["Noreg", "Norse"]));
     assert!(found.missing.is_empty());
@@ -63,6 +63,25 @@ fn hotpotqa_sentences_that_begin_with_a_blank_are_joined_without_another() {
     let texts: Vec<&Value> = example["candidates"].as_array().unwrap().iter().map(|c| &c["text"]).collect();
     assert!(texts.contains(&&json!("An engine was planned. Ada wrote its programs.")), "{texts:?}");
     assert!(texts.iter().all(|t| !t.as_str().unwrap().contains("  ")));
+}
+
+#[test]
+fn hotpotqa_each_sentence_says_for_itself_whether_it_brings_a_blank() {
+    let mut row = hotpot("a", "Who?");
+    row["context"][2] =
+        json!(["Rope", ["Rope is made", " of hemp (now defunct).", "The rope is strong.", "", " So it is."]]);
+    let example = only(&Desk::new().rows("x", &[row]));
+    let texts = example["candidates"].to_string();
+    assert!(texts.contains("Rope is made of hemp (now defunct). The rope is strong. So it is."), "{texts}");
+}
+
+#[test]
+fn hotpotqa_row_may_have_both_ids_and_sentence_numbers_as_texts() {
+    let mut row = hotpot("a", "Who?");
+    row["id"] = "b".into();
+    row["supporting_facts"] = json!([["Engine", "1"], ["Ada", "0"]]);
+    let example = only(&Desk::new().rows("x", &[row]));
+    assert_eq!((&example["id"], gold_texts(&example).len()), (&json!("a"), 2));
 }
 
 #[test]
@@ -241,6 +260,26 @@ fn cwq_gold_only_file_has_its_pool_from_the_triples_of_all_rows() {
     assert!(example["candidates"][3]["head"].is_string());
 }
 
+#[test]
+fn cwq_a_dropped_gold_triple_is_nobodys_distractor() {
+    let gold_only = |id: &str, kept: Value| {
+        let mut row = cwq(id, id);
+        row["crucial_triples"] = kept;
+        row.as_object_mut().unwrap().remove("2hop_triples");
+        row
+    };
+    // What the second row keeps the first one lacks, though it answers its question too.
+    let rows = [
+        gold_only("a", json!([["Giants", "team.mascot", "Seal"]])),
+        gold_only("b", json!([["Seal", "mascot.team", "Giants"]])),
+    ];
+    let made = split(&Desk::new().rows("x", &rows), 1, 1);
+    for example in made.search.examples.iter().chain(&made.test.examples) {
+        let candidates = example.fields["candidates"].as_array().unwrap();
+        assert_eq!(candidates.len(), 1, "{candidates:?}");
+    }
+}
+
 // WebQSP
 
 #[test]
@@ -355,6 +394,35 @@ fn taskbench_6_an_argument_without_value_refers_to_the_node_that_it_comes_from()
     let found = look(&tools(&[row]).1);
     assert_eq!(found.shown[0]["gold"]["nodes"][0]["arguments"], json!([{"name": "content", "value": "<node-1>"}]));
     assert_eq!(notes(&found), [("a gold argument has no value but comes from another tool", 1)]);
+}
+
+#[test]
+fn taskbench_6_a_tool_that_a_value_comes_from_is_found_however_it_is_spelled() {
+    let mut row = taskbench("a");
+    row["task_nodes"][0]["arguments"] = json!([{"name": "content", "from": "Get Weather"}]);
+    let example = only(&tools(&[row]).1);
+    assert_eq!(example["gold"]["nodes"][0]["arguments"][0]["value"], "<node-1>");
+}
+
+#[test]
+fn taskbench_arguments_have_many_forms() {
+    for (given, read) in [
+        (
+            json!([{"name": "to", "value": 20.0}, {"name": "all", "value": true}]),
+            json!([{"name": "to", "value": 20.0}, {"name": "all", "value": true}]),
+        ),
+        (
+            json!({"date": "May 1", "name": "Hilton"}),
+            json!([{"name": "date", "value": "May 1"}, {"name": "name", "value": "Hilton"}]),
+        ),
+        (json!([{"name": "Hilton"}]), json!([{"name": "name", "value": "Hilton"}])),
+        (json!([{"name": "to", "value": ["a", "b"]}, null, true]), json!([{"name": "to", "value": ["a", "b"]}, true])),
+        (json!(null), json!([])),
+    ] {
+        let mut row = taskbench("a");
+        row["task_nodes"][0]["arguments"] = given;
+        assert_eq!(only(&tools(&[row]).1)["gold"]["nodes"][0]["arguments"], read);
+    }
 }
 
 #[test]

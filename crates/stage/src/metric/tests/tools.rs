@@ -113,12 +113,12 @@ fn the_name_of_a_tool_is_a_reference_too() {
 }
 
 #[test]
-fn two_calls_of_one_tool_are_two() {
+fn repeats_count_once() {
     let call = |who: &str| json!({"task": "send_sms", "arguments": [{"name": "to", "value": who}]});
     let gold = json!({"nodes": [call("Ann"), call("Ben")], "links": []});
     assert_eq!(all(&json!({"nodes": [call("Ben"), call("Ann")], "links": []}), &gold), [1.0; 4]);
-    assert_eq!(all(&json!({"nodes": [call("Ann")], "links": []}), &gold), [2.0 / 3.0, 1.0, 2.0 / 3.0, 2.0 / 3.0]);
-    assert_eq!(of(NodeF1, json!({"nodes": [call("Ann"), call("Ann"), call("Ann")]}), gold), 4.0 / 5.0);
+    assert_eq!(all(&json!({"nodes": [call("Ann")], "links": []}), &gold), [1.0, 1.0, 1.0, 2.0 / 3.0]);
+    assert_eq!(of(NodeF1, json!({"nodes": [call("Ann"), call("Ann"), call("Ann")]}), gold), 1.0);
 }
 
 #[test]
@@ -212,4 +212,26 @@ fn gold_that_is_no_graph_is_named() {
     assert!(message(EdgeF1, json!({"steps": []})).contains("needs an object with `links`"));
     let text = message(ParameterNameF1, json!({"nodes": [{"tusk": "a"}]}));
     assert!(text.contains("is a tool graph with parts that cannot be read"), "{text}");
+}
+
+#[test]
+fn brackets_in_prose_are_no_plan() {
+    use MetricKind::StepsRouge1;
+    let gold = json!({"steps": ["Step 1: search the weather", "Step 2: send it"]});
+    let prose = "Step 1: search the weather [Rome] and [\"tech\"]\nStep 2: send it";
+    let said = of(StepsRouge1, json!(prose), gold.clone());
+    assert!(said > 0.8 && said < 1.0, "{said}");
+    assert_eq!(of(StepsRouge1, json!("[\"Step 1: search the weather\", \"Step 2: send it\"]"), gold), 1.0);
+    // A graph counts before a list that stands in front of it.
+    let graph = "Tools: [\"send_sms\"] are not all. {\"nodes\": [{\"task\": \"get_weather\"}]}";
+    assert_eq!(of(NodeF1, json!(graph), json!({"nodes": [{"task": "get_weather"}]})), 1.0);
+}
+
+#[test]
+fn an_argument_may_be_called_name() {
+    let object =
+        json!({"nodes": [{"task": "book_hotel", "arguments": {"date": "May 1", "name": "Hilton"}}], "links": []});
+    let pairs = json!({"nodes": [{"task": "book_hotel",
+        "arguments": [{"name": "date", "value": "May 1"}, {"name": "name", "value": "Hilton"}]}], "links": []});
+    assert_eq!(all(&object, &pairs), [1.0; 4]);
 }
