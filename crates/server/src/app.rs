@@ -134,11 +134,13 @@ async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let span = app.telemetry.as_ref().and_then(|telemetry| {
         let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned())?;
         let is_ours = route.starts_with("/v1/");
-        is_ours.then(|| telemetry.request(request.method().as_str(), &route, request.headers()))
+        is_ours.then(|| telemetry.request(&request, &route, app.access.scheme()))
     });
     request.extensions_mut().insert(Identity { id: id.clone(), span: span.clone() });
     let mut response = next.run(request).await;
-    span.iter().for_each(|span| span.replies(response.status().as_u16()));
+    let status = response.status().as_u16();
+    app.metrics.replied(status);
+    span.iter().for_each(|span| span.replies(status));
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);

@@ -18,6 +18,7 @@ use crate::plans::{Ended, Served, drift};
 /// All metrics.
 pub(crate) struct Metrics {
     registry: Registry,
+    responses: Family<Status, Counter>,
     requests: Family<Outcome, Counter>,
     tokens: Family<TokenKind, Counter>,
     calls: Family<Plan, Counter>,
@@ -27,6 +28,11 @@ pub(crate) struct Metrics {
     examples: Family<ExampleOutcome, Gauge>,
     running: Gauge,
     waiting: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Status {
+    status: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +67,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut metrics = Metrics {
             registry: Registry::with_prefix("agenttts"),
+            responses: Family::default(),
             requests: Family::default(),
             tokens: Family::default(),
             calls: Family::default(),
@@ -71,8 +78,9 @@ impl Metrics {
             running: Gauge::default(),
             waiting: Gauge::default(),
         };
-        let Metrics { registry, requests, tokens, calls, usd, seconds, drift, examples, running, waiting } =
+        let Metrics { registry, responses, requests, tokens, calls, usd, seconds, drift, examples, running, waiting } =
             &mut metrics;
+        registry.register("responses", "Replies of all addresses, refusals too, by status", responses.clone());
         registry.register("requests", "Requests by how they ended", requests.clone());
         registry.register("tokens", "Tokens as billed, by kind", tokens.clone());
         registry.register("calls", "Calls to models", calls.clone());
@@ -83,6 +91,11 @@ impl Metrics {
         registry.register("running", "Requests under way", running.clone());
         registry.register("waiting", "Requests in the queue", waiting.clone());
         metrics
+    }
+
+    /// Counts a reply, whatever it is to.
+    pub(crate) fn replied(&self, status: u16) {
+        self.responses.get_or_create(&Status { status: status.into() }).inc();
     }
 
     /// Counts a request that ended.

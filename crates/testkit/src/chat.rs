@@ -194,6 +194,15 @@ pub(crate) fn events(whole: &Value, stream: Stream) -> Vec<String> {
     data
 }
 
+/// The words that events bring.
+pub(crate) fn words(events: &[String]) -> u64 {
+    let text = |event: &&String| {
+        let event: Value = serde_json::from_str(event).unwrap_or_default();
+        event["choices"][0]["delta"]["content"].as_str().is_some_and(|text| !text.is_empty())
+    };
+    events.iter().filter(text).count() as u64
+}
+
 /// Answers a request for an embedding.
 pub(crate) fn embed(body: &Value) -> Value {
     let request = Request::embedding(body["input"].as_str().unwrap_or_default());

@@ -214,6 +214,7 @@ async fn completions(
     if let (Some(stream), Some(Fault::Truncated | Fault::Stalled | Fault::ErrorInBody)) = (asked.stream, &fault) {
         let mut events = chat::events(&answered.body, stream);
         events.truncate(events.len() / 2);
+        shared.served().decoded += chat::words(&events);
         return streamed(events, fault, under_way);
     }
     match &fault {

@@ -52,6 +52,11 @@ impl Access {
         Access { keys: keys.map(watch), behind_proxy, is_secure: behind_proxy || has_tls }
     }
 
+    /// How browsers reach it.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_secure { "https" } else { "http" }
+    }
+
     /// The client of a request that needs a scope, or a key of any.
     fn client(&self, headers: &HeaderMap, peer: IpAddr, scope: Option<Scope>) -> Result<Client, ApiError> {
         let Some(keys) = &self.keys else {

@@ -11,6 +11,7 @@ mod request;
 
 use std::sync::Arc;
 
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -35,9 +36,9 @@ pub(crate) struct Telemetry {
 
 impl Telemetry {
     /// The span of a request that arrived at a route. It goes on with the trace that the headers name.
-    pub(crate) fn request(self: &Arc<Self>, method: &str, route: &str, headers: &HeaderMap) -> Arc<RequestSpan> {
-        let parent = self.propagator.extract_with_context(&Context::new(), &Headers(headers));
-        Arc::new(RequestSpan::new(self.clone(), &parent, method, route))
+    pub(crate) fn request(self: &Arc<Self>, request: &Request, route: &str, scheme: &'static str) -> Arc<RequestSpan> {
+        let parent = self.propagator.extract_with_context(&Context::new(), &Headers(request.headers()));
+        Arc::new(RequestSpan::new(self.clone(), &parent, request, route, scheme))
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use agenttts_core::{Choice, Usage};
 use agenttts_engine::{CallBegins, CallListener, StageEnds, StageListener};
+use axum::extract::Request;
+use axum::http::Method;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
@@ -17,7 +19,8 @@ pub(crate) struct RequestSpan {
     telemetry: Arc<Telemetry>,
     context: Context,
     began: Instant,
-    method: String,
+    method: &'static str,
+    scheme: &'static str,
     route: String,
     plan: OnceLock<Arc<Served>>,
     known: Mutex<Known>,
@@ -32,11 +35,19 @@ struct Known {
 }
 
 impl RequestSpan {
-    pub(super) fn new(telemetry: Arc<Telemetry>, parent: &Context, method: &str, route: &str) -> Self {
+    pub(super) fn new(
+        telemetry: Arc<Telemetry>,
+        parent: &Context,
+        request: &Request,
+        route: &str,
+        scheme: &'static str,
+    ) -> Self {
+        let method = known_method(request.method());
         let attributes = [
-            KeyValue::new("http.request.method", method.to_owned()),
+            KeyValue::new("http.request.method", method),
             KeyValue::new("http.route", route.to_owned()),
-            KeyValue::new("url.path", route.to_owned()),
+            KeyValue::new("url.path", request.uri().path().to_owned()),
+            KeyValue::new("url.scheme", scheme),
         ];
         let builder = telemetry.tracer.span_builder(format!("{method} {route}"));
         let builder = builder.with_kind(SpanKind::Server).with_attributes(attributes);
@@ -45,7 +56,8 @@ impl RequestSpan {
             context: parent.with_span(span),
             telemetry,
             began: Instant::now(),
-            method: method.to_owned(),
+            method,
+            scheme,
             route: route.to_owned(),
             plan: OnceLock::new(),
             known: Mutex::default(),
@@ -144,7 +156,8 @@ impl Drop for RequestSpan {
         span.end();
         let instruments = &self.telemetry.instruments;
         let mut http = vec![
-            KeyValue::new("http.request.method", self.method.clone()),
+            KeyValue::new("http.request.method", self.method),
+            KeyValue::new("url.scheme", self.scheme),
             KeyValue::new("http.route", self.route.clone()),
         ];
         http.extend(status.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
@@ -159,6 +172,17 @@ impl Drop for RequestSpan {
             of_plan.extend(error);
             instruments.plan_seconds.record(seconds, &of_plan);
         }
+    }
+}
+
+/// The method, where it is one that a request can have here: whoever makes others up must make no new measurements.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "OPTIONS" => "OPTIONS",
+        _ => "_OTHER",
     }
 }
 
