@@ -192,6 +192,16 @@ export function Command({ text }: { text: string }) {
   );
 }
 
+/** How a plan of a study, of a trial or the recommended one, comes to answer requests. */
+export function Serve({ study, trial }: { study: string; trial: number | null }) {
+  const [of, file] = trial === null ? ['', study] : [` --trial ${trial}`, `${study}-${trial}`];
+  return (
+    <p class="soft">
+      To serve it: <Command text={`agenttts plan ${study}${of} -o ${file}.plan.toml && agenttts serve ${file}.plan.toml`} />
+    </p>
+  );
+}
+
 export function studyPath(study: string, rest = ''): string {
   return `/studies/${encodeURIComponent(study)}${rest}`;
 }

@@ -102,8 +102,12 @@ test('a search is watched, stopped and resumed', async ({ page, dashboard }) => 
   await expect(head).toContainText('stopped');
   await page.getByRole('button', { name: 'Resume' }).click();
   await expect(head).toContainText('running');
-  await page.getByRole('button', { name: 'Stop' }).click();
-  await expect(head).toContainText('stopped');
+  // The list can do that, too.
+  await page.goto(dashboard.url);
+  const row = page.getByRole('listitem').filter({ hasText: 'slow' });
+  await row.getByRole('button', { name: 'Stop slow' }).click();
+  await expect(row).toContainText('stopped');
+  await expect(row.getByRole('button', { name: 'Resume slow' })).toBeVisible();
 });
 
 test.describe('without JavaScript', () => {

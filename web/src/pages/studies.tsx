@@ -1,6 +1,7 @@
 // All studies of the store.
 
 import { Link } from 'wouter-preact';
+import { Acts } from '../acts';
 import { useApi } from '../api';
 import { ago, duration } from '../format';
 import { useLive } from '../live';
@@ -26,7 +27,7 @@ export function Studies() {
       </div>
       {fault !== undefined && <Wrong fault={fault} again={again} />}
       {data === undefined && fault === undefined && <Loading what="the studies" rows={6} />}
-      {data !== undefined && <List studies={data.studies} />}
+      {data !== undefined && <List studies={data.studies} again={again} />}
     </>
   );
 }
@@ -40,7 +41,7 @@ export function Pulse({ is }: { is: boolean }) {
   );
 }
 
-function List({ studies }: { studies: Glance[] }) {
+function List({ studies, again }: { studies: Glance[]; again: () => void }) {
   if (studies.length === 0) {
     return (
       <div class="panel empty">
@@ -82,6 +83,7 @@ function List({ studies }: { studies: Glance[] }) {
               {study.spent !== null && study.spent.limit !== null && (
                 <Meter label={study.spent.limit} share={study.spent.share} words={`${Math.round(study.spent.share * 100)}%`} />
               )}
+              <Acts study={study} again={again} named />
             </div>
           </div>
           {study.state === 'failed' && study.stop_reason !== null && <p class="reason">{study.stop_reason}</p>}

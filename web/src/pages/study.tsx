@@ -1,11 +1,11 @@
 // One study: how it stands, and the pages about it.
 
-import { useState } from 'preact/hooks';
-import { type Asked, change, faultFrom, studyApi, useApi, type Fault } from '../api';
+import { Acts } from '../acts';
+import { type Asked, studyApi, useApi } from '../api';
 import { amount, cost, duration, estimateWords, interval, pValue, score, signed } from '../format';
 import { type Live, useLive } from '../live';
 import type { Standing, Study } from '../types';
-import { Command, Crumbs, Loading, Meter, PlanChips, Score, Scroll, StateBadge, Tabs, Tile, Wrong, studyPath, useTitle } from '../ui';
+import { Command, Crumbs, Loading, Meter, PlanChips, Score, Scroll, Serve, StateBadge, Tabs, Tile, Wrong, studyPath, useTitle } from '../ui';
 import { Guidelines } from './guidelines';
 import { Interplay } from './interplay';
 import { Overview } from './overview';
@@ -73,7 +73,7 @@ function Head({ study, live, asked }: { study: Study; live: Live; asked: Asked<S
               Export the plan
             </a>
           )}
-          <Actions study={study} again={asked.again} />
+          <Acts study={glance} again={asked.again} />
         </div>
       </div>
       {asked.fault !== undefined && <Wrong fault={asked.fault} again={asked.again} />}
@@ -147,38 +147,8 @@ function Why({ study: { glance, resume_fault } }: { study: Study }) {
   );
 }
 
-function Actions({ study, again }: { study: Study; again: () => void }) {
-  const { glance } = study;
-  const [fault, setFault] = useState<Fault>();
-  const [isBusy, setBusy] = useState(false);
-  const act = (what: string) => {
-    setBusy(true);
-    setFault(undefined);
-    change(`${studyApi(glance.name)}/${what}`, {})
-      .then(again)
-      .catch((error: unknown) => setFault(faultFrom(error)))
-      .finally(() => setTimeout(() => setBusy(false), 1500));
-  };
-  const canResume = !glance.is_run && glance.state !== 'done' && glance.state !== 'limit';
-  return (
-    <>
-      {glance.is_run && (
-        <button type="button" disabled={isBusy} onClick={() => act('stop')}>
-          Stop
-        </button>
-      )}
-      {canResume && (
-        <button type="button" class="primary" disabled={isBusy} onClick={() => act('resume')}>
-          Resume
-        </button>
-      )}
-      {fault !== undefined && <Wrong fault={fault} />}
-    </>
-  );
-}
-
 /** The recommended plan, and how it did on the test examples. */
-function Answer({ study: { summary } }: { study: Study }) {
+function Answer({ study: { glance, summary } }: { study: Study }) {
   const { recommended, confirmation, stages } = summary;
   if (recommended === null) return null;
   const names = stages.map((s) => s.name);
@@ -187,6 +157,7 @@ function Answer({ study: { summary } }: { study: Study }) {
       <h2 id="answer">Recommended plan</h2>
       <PlanChips plan={recommended.plan} stages={names} />
       <p>{recommended.why}</p>
+      <Serve study={glance.name} trial={null} />
       {confirmation !== null && (
         <Scroll class="scroll-x" label="The recommended plan and the baselines">
           <table>

@@ -6,7 +6,7 @@ import { studyApi, useApi } from '../api';
 import { amount, cost, duration, score } from '../format';
 import { type Column, type Sorting, Table } from '../table';
 import type { ExamplePage, ExampleRow, Study, TrialPage } from '../types';
-import { Command, Crumbs, Loading, Score, Scroll, Tile, Wrong, studyPath, useTitle } from '../ui';
+import { Command, Crumbs, Loading, Score, Scroll, Serve, Tile, Wrong, studyPath, useTitle } from '../ui';
 
 export function TrialPageView({ study, trial }: { study: string; trial: number }) {
   useTitle(`Trial ${trial} of ${study}`);
@@ -44,6 +44,7 @@ function One({ study, page }: { study: Study; page: TrialPage }) {
               Repaired: {repair}
             </p>
           ))}
+          <Serve study={glance.name} trial={trial.number} />
         </div>
         <div class="actions">
           {page.before !== null && (
