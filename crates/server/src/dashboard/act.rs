@@ -1,7 +1,9 @@
 //! Stopping and resuming a study.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use agenttts_core::StudyState;
-use agenttts_engine::{Observers, ResumeOptions, StopHandle, StudyContext, resume_study};
+use agenttts_engine::{EngineError, Observers, ResumeOptions, StopHandle, StudyContext, resume_study};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -86,7 +88,10 @@ pub(super) async fn resume(
     let (state, runtime) = (state.clone(), tokio::runtime::Handle::current());
     // A study borrows across its calls, so its future stays on one thread; what it awaits runs on the others.
     tokio::task::spawn_blocking(move || {
-        let ended = runtime.block_on(resume_study(&store, &name, options, context));
+        let search = || runtime.block_on(resume_study(&store, &name, options, context));
+        // Whatever becomes of it, it is over: the server's end waits for that.
+        let ended = catch_unwind(AssertUnwindSafe(search))
+            .unwrap_or_else(|_| Err(EngineError::Internal("the search broke off; the log has where".into())));
         if let Some(run) = lock(state.runs()).get_mut(&name) {
             run.is_over = true;
             run.fault = ended.err().map(Fault::from);

@@ -96,7 +96,8 @@ fn text(content: &Value, index: usize) -> Result<String, ApiError> {
                 _ => Err(wrong("a plan reads text only")),
             };
             let texts = parts.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-            if texts.is_empty() { Err(wrong("the message is empty")) } else { Ok(texts.concat()) }
+            let text = texts.concat();
+            if text.trim().is_empty() { Err(wrong("the message is empty")) } else { Ok(text) }
         }
         _ => Err(wrong("the content is a text, or parts of text")),
     }
@@ -155,6 +156,7 @@ mod tests {
         for (bad, param) in [
             (json!([]), "messages"),
             (json!([{"role": "user", "content": " "}]), "messages[0].content"),
+            (json!([{"role": "user", "content": [{"type": "text", "text": " "}]}]), "messages[0].content"),
             (json!([{"role": "user", "content": [{"type": "image_url"}]}]), "messages[0].content"),
             (json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]), "messages[1]"),
             (json!([{"role": "king", "content": "a"}]), "messages[0].role"),

@@ -176,8 +176,8 @@ impl Common {
         {
             return Err(ApiError::unsupported("tools", "a plan calls no tools of its clients"));
         }
-        let format = self.response_format.as_ref().and_then(|f| f.get("type")).and_then(Value::as_str);
-        if format.is_some_and(|f| f != "text") {
+        let format = self.response_format.as_ref().filter(|format| !format.is_null());
+        if format.is_some_and(|format| format.get("type").unwrap_or(format) != "text") {
             let message = "the form of the answer is the plan's: leave `response_format` out";
             return Err(ApiError::unsupported("response_format", message));
         }
