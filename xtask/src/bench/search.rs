@@ -17,6 +17,9 @@ pub(crate) struct SearchArgs {
     /// Trials of each search
     #[arg(long, default_value_t = 8)]
     trials: u32,
+    /// Examples to search on, and half as many to test on [default: the demo's, which take long]
+    #[arg(long)]
+    examples: Option<u32>,
     /// Times that each search is run, in turn
     #[arg(long, default_value_t = 1)]
     runs: u32,
@@ -59,7 +62,7 @@ pub(crate) fn search(args: &SearchArgs) -> Result<()> {
             let home = folder.join(format!("{turn}-{at}"));
             copy(&root().join(demo::PIPELINE), &home)?;
             let file = home.join("pipeline.toml");
-            fs::write(&file, fs::read_to_string(&file)? + way.pipeline)?;
+            fs::write(&file, with_examples(&fs::read_to_string(&file)?, args.examples) + way.pipeline)?;
             let mut command = Command::new(demo::program());
             command.arg("search").arg(&home).arg("--store").arg(home.join("store.db")).args(["--method", "rules"]);
             command.args(["--trials", &args.trials.to_string(), "--json"]).envs(way.env.iter().copied());
@@ -85,6 +88,17 @@ pub(crate) fn search(args: &SearchArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The pipeline with other numbers of examples.
+fn with_examples(pipeline: &str, examples: Option<u32>) -> String {
+    let Some(examples) = examples else { return pipeline.to_owned() };
+    let line = |line: &str| match line.split_once(" = ") {
+        Some(("search_examples", _)) => format!("search_examples = {examples}\n"),
+        Some(("test_examples", _)) => format!("test_examples = {}\n", examples.div_ceil(2)),
+        _ => format!("{line}\n"),
+    };
+    pipeline.lines().map(line).collect()
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
