@@ -96,7 +96,7 @@ fn unpacked(connection: &Connection, id: i64, most: usize) -> Result<Vec<u8>, St
 }
 
 /// A stored text as a string.
-pub(crate) fn string(connection: &Connection, id: i64) -> Result<String, StoreError> {
+fn string(connection: &Connection, id: i64) -> Result<String, StoreError> {
     let text = String::from_utf8(get(connection, id)?);
     text.map_err(|e| StoreError::new(StoreErrorKind::BadContent, format!("text {id} is no text: {e}")))
 }
