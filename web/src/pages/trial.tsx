@@ -6,7 +6,7 @@ import { studyApi, useApi } from '../api';
 import { amount, cost, duration, score } from '../format';
 import { type Column, type Sorting, Table } from '../table';
 import type { ExamplePage, ExampleRow, Study, TrialPage } from '../types';
-import { Command, Crumbs, Loading, Score, Scroll, Serve, Tile, Wrong, studyPath, useTitle } from '../ui';
+import { Crumbs, Loading, Score, Scroll, Serve, Tile, Wrong, studyPath, useTitle } from '../ui';
 
 export function TrialPageView({ study, trial }: { study: string; trial: number }) {
   useTitle(`Trial ${trial} of ${study}`);
@@ -120,10 +120,7 @@ function One({ study, page }: { study: Study; page: TrialPage }) {
             </tbody>
           </table>
         </Scroll>
-        <p class="soft">
-          {page.span === null ? 'On all examples of the search split.' : `On examples ${page.span} of the study's order.`} To write its plan file elsewhere:{' '}
-          <Command text={`agenttts plan ${glance.name} --trial ${trial.number}`} />
-        </p>
+        <p class="soft">{page.span === null ? 'On all examples of the search split.' : `On examples ${page.span} of the study's order.`}</p>
       </section>
       {measured !== null && <Examples study={study} trial={trial.number} />}
     </>
