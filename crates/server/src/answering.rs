@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::api_error::ApiError;
 use crate::app::{App, Identity};
-use crate::plans::{AnswerFacts, Ended, Pass, Served};
+use crate::plans::{AnswerFacts, Ended, Gate, Pass, Refused, Served};
 use crate::telemetry::RequestSpan;
 
 /// A request that is ready for its plan.
@@ -63,15 +63,26 @@ impl Asked {
         let deadline = Duration::from_secs_f64(seconds);
         self.identity.span.iter().for_each(|span| span.goes_to(&self.plan));
         let mut booking = Booking::new(app.clone(), &self);
-        let refused = match tokio::time::timeout(deadline, app.gate.enter(&self.client)).await {
-            Ok(Ok(pass)) => {
-                return Ok(Admitted { asked: self, deadline, arrived, booking, _pass: pass });
+        match enter(&app.gate, &self.client, deadline).await {
+            Ok(pass) => Ok(Admitted { asked: self, deadline, arrived, booking, _pass: pass }),
+            Err(refused) => {
+                booking.end(refused.outcome(), Vec::new());
+                Err(refused)
             }
-            Ok(Err(refused)) => refused.into(),
-            Err(_) => ApiError::deadline(seconds),
-        };
-        booking.end(refused.outcome(), Vec::new());
-        Err(refused)
+        }
+    }
+}
+
+/// Waits for a place among all that is answered.
+///
+/// # Errors
+/// A full queue, a server that ends, a deadline that passed while waiting.
+pub(crate) async fn enter(gate: &Gate, client: &str, deadline: Duration) -> Result<Pass, ApiError> {
+    match tokio::time::timeout(deadline, gate.enter(client)).await {
+        Ok(Ok(pass)) => Ok(pass),
+        Ok(Err(Refused::Full(seconds))) => Err(ApiError::busy(seconds)),
+        Ok(Err(Refused::Closed)) => Err(ApiError::ending()),
+        Err(_) => Err(ApiError::deadline(deadline.as_secs_f64())),
     }
 }
 

@@ -9,8 +9,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::plans::Refused;
-
 /// How errors are told.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct ErrorReply {
@@ -218,15 +216,6 @@ impl ApiError {
             EngineErrorKind::Store | EngineErrorKind::Sandbox | EngineErrorKind::Budget | EngineErrorKind::Internal => {
                 ApiError::internal()
             }
-        }
-    }
-}
-
-impl From<Refused> for ApiError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Full(seconds) => ApiError::busy(seconds),
-            Refused::Closed => ApiError::ending(),
         }
     }
 }

@@ -51,7 +51,8 @@ pub use near::{Near, Seen, cosine};
 /// `node-f1`, `edge-f1`, `parameter-name-f1`, `parameter-value-f1`: `2 shared / (found + wanted)` over sets of
 /// tools, of pairs (tool, tool), of pairs (tool, parameter) and of triples (tool, parameter, value), as in TaskBench
 /// (Shen et al. 2024), whose script counts over all examples together instead of example by example, and leaves tools out that
-/// do not exist, where here they count as wrong. Two empty sets score 1: a task of one tool has no links, and an output with none is right.
+/// do not exist, where here they count as wrong. Two empty sets score 1: a task of one tool has no links, and an output
+/// with none is right.
 ///
 /// # Code (version [`CODE_VERSION`](crate::CODE_VERSION))
 /// `completeness`: 1 if the output holds Python code and no placeholder in it. ChatDev (Qian et al. 2024) looks for lines

@@ -24,9 +24,10 @@ pub fn squad(text: &str) -> String {
 
 /// A text without what does not change an answer: case, punctuation, the articles a, an and the, and extra spaces.
 ///
-/// This is [`squad`]'s with three differences, all where that would call different answers equal or equal answers different: a decimal point between digits and a minus
-/// before a digit stay ("12.5" is not "125", "-5" is not "5"); typographic quotes, dashes and ellipses count as
-/// punctuation; and an answer of nothing but articles or punctuation is kept ("A" is not "the").
+/// This is [`squad`]'s with three differences, all where that would call different answers equal or equal answers different:
+/// a decimal point between digits and a minus before a digit stay ("12.5" is not "125", "-5" is not "5"); typographic
+/// quotes, dashes and ellipses count as punctuation; and an answer of nothing but articles or punctuation is kept ("A" is
+/// not "the").
 pub fn normalise(text: &str) -> String {
     let lower = text.to_lowercase();
     let mut kept = String::with_capacity(lower.len());

@@ -9,6 +9,7 @@ use agenttts_engine::{StopHandle, View, Workshop};
 use agenttts_store::{Store, StoreError};
 
 use super::error::Fault;
+use crate::answering;
 use crate::api_error::ApiError;
 use crate::plans::{Gate, Pass};
 
@@ -91,11 +92,7 @@ impl DashboardState {
 
     /// Waits for a place among all that is answered.
     pub(super) async fn enter(&self, client: &str) -> Result<Pass, ApiError> {
-        match tokio::time::timeout(self.deadline(), self.inner.gate.enter(client)).await {
-            Ok(Ok(pass)) => Ok(pass),
-            Ok(Err(refused)) => Err(refused.into()),
-            Err(_) => Err(ApiError::deadline(self.deadline().as_secs_f64())),
-        }
+        answering::enter(&self.inner.gate, client, self.deadline()).await
     }
 
     pub(super) fn workshop(&self) -> &Workshop {
