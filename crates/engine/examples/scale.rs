@@ -1,9 +1,9 @@
-//! How the engine grows: a search on fake models with many trials, examples and samples, its time and its memory.
+//! How the engine grows: a search on fake models with many trials, examples, samples, stages and models, its time and its memory.
 //!
-//!     cargo run --release -p agenttts-engine --example scale -- [TRIALS] [EXAMPLES] [SAMPLES]
+//!     cargo run --release -p agenttts-engine --example scale -- [TRIALS] [EXAMPLES] [SAMPLES] [STAGES] [MODELS]
 //!
-//! Prints wall time, peak memory, and what was drawn and reused, for the size asked for (100 100 100) and for half of
-//! each of the three numbers, with ratios: nothing should grow faster than its work.
+//! Prints wall time, peak memory, and what was drawn and reused, for the size asked for (100 100 100 2 2) and for half of
+//! each of the five numbers, with ratios: nothing should grow faster than its work.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -11,11 +11,11 @@ use std::time::Instant;
 use agenttts_engine::{Observers, SearchOptions, StopHandle, StudyContext, Workshop, load_pipeline, start_study};
 use agenttts_store::Store;
 
-struct Size {
-    trials: u32,
-    examples: u32,
-    samples: u32,
-}
+/// What can be doubled, in the order of the arguments.
+const NUMBERS: [&str; 5] = ["trials", "examples", "samples", "stages", "models"];
+
+/// How many of each of [`NUMBERS`].
+type Size = [u32; 5];
 
 struct Cost {
     seconds: f64,
@@ -24,29 +24,28 @@ struct Cost {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let numbers: Vec<u32> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;
-    let number = |i: usize| numbers.get(i).copied().unwrap_or(100);
-    let full = Size { trials: number(0), examples: number(1), samples: number(2) };
-    let half = |n: u32| (n / 2).max(1);
-    let sizes = [
-        Size { trials: half(full.trials), ..full },
-        Size { examples: half(full.examples), ..full },
-        Size { samples: half(full.samples), ..full },
-    ];
+    let given: Vec<u32> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;
+    let mut full: Size = [100, 100, 100, 2, 2];
+    full.iter_mut().zip(given).for_each(|(number, given)| *number = given);
     // Peak memory is a process's highest mark, so the small ones run first.
-    let halves: Vec<Cost> = sizes.iter().map(run).collect::<Result<_, _>>()?;
-    let whole = run(&full)?;
-    for (what, cost) in ["trials", "examples", "samples"].iter().zip(&halves) {
+    let mut halves = Vec::new();
+    for at in 0..full.len() {
+        let mut size = full;
+        size[at] = (full[at] / 2).max(1);
+        halves.push(run(size)?);
+    }
+    let whole = run(full)?;
+    for (what, half) in NUMBERS.iter().zip(&halves) {
         say(&format!(
             "twice the {what}: {:.2}x the time for {:.2}x the samples",
-            whole.seconds / cost.seconds,
-            whole.samples as f64 / cost.samples as f64
+            whole.seconds / half.seconds,
+            whole.samples as f64 / half.samples as f64
         ));
     }
     Ok(())
 }
 
-fn run(size: &Size) -> Result<Cost, Box<dyn std::error::Error>> {
+fn run(size: Size) -> Result<Cost, Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("agenttts-scale-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     write_pipeline(&folder, size)?;
@@ -66,51 +65,46 @@ fn run(size: &Size) -> Result<Cost, Box<dyn std::error::Error>> {
     let samples: u64 = summary.spend.by_kind.values().map(|k| k.samples).sum();
     std::fs::remove_dir_all(&folder)?;
     let cost = Cost { seconds, peak_mb: peak_mb(), samples };
+    let named: Vec<String> = size.iter().zip(NUMBERS).map(|(number, what)| format!("{number} {what}")).collect();
     say(&format!(
-        "{} trials x {} examples x up to {} samples: {seconds:.2} s, peak memory so far {:.0} MB, {samples} samples \
-         drawn and stored, reuse {:.2}x",
-        size.trials,
-        size.examples,
-        size.samples,
+        "{}: {seconds:.2} s, peak memory so far {:.0} MB, {samples} samples drawn and stored, reuse {:.2}x",
+        named.join(", "),
         cost.peak_mb,
         summary.reuse.ratio().unwrap_or(1.0)
     ));
     Ok(cost)
 }
 
-fn write_pipeline(folder: &std::path::Path, size: &Size) -> std::io::Result<()> {
-    let stage = |name: &str| {
-        format!(
-            "[[stages]]\nname = \"{name}\"\nmodels = [\"small\", \"large\"]\nsamples = {{ min = 1, max = {} }}\n\
-             prompt = \"{name}.j2\"\nmax_tokens = 32\nmetric = {{ kind = \"exact-match\", gold = \"{name}_gold\" }}\n\
-             expected = {{ prompt_tokens = 60, decode_tokens = 8 }}\n",
-            size.samples
-        )
-    };
-    let toml = format!(
-        "version = 1\nname = \"scale\"\n[plan_budget]\ncost_model = \"tokens\"\nlimit = 1000000\n[search]\ntrials = {}\n\
-         batch = 5\nmethod = \"random\"\n[data]\nsearch = \"search.jsonl\"\ntest = \"test.jsonl\"\n\
-         [models.small]\nprovider = \"fake\"\nid = \"p55\"\nparams_b = 1\n\
-         [models.large]\nprovider = \"fake\"\nid = \"p75\"\nparams_b = 10\n{}{}",
-        size.trials,
-        stage("pick"),
-        stage("answer")
+fn write_pipeline(folder: &std::path::Path, [trials, examples, samples, stages, models]: Size) -> std::io::Result<()> {
+    let mut toml = format!(
+        "version = 1\nname = \"scale\"\n[plan_budget]\ncost_model = \"tokens\"\nlimit = 1000000\n[search]\ntrials = {trials}\n\
+         batch = 5\nmethod = \"random\"\n[data]\nsearch = \"search.jsonl\"\ntest = \"test.jsonl\"\n"
     );
+    for model in 1..=models {
+        let quality = 55 + 40 * (model - 1) / models;
+        toml += &format!("[models.m{model}]\nprovider = \"fake\"\nid = \"p{quality}\"\nparams_b = {model}\n");
+    }
+    let pool: Vec<String> = (1..=models).map(|model| format!("\"m{model}\"")).collect();
+    for stage in 1..=stages {
+        toml += &format!(
+            "[[stages]]\nname = \"s{stage}\"\nmodels = [{}]\nsamples = {{ min = 1, max = {samples} }}\n\
+             prompt = \"s{stage}.j2\"\nmax_tokens = 32\nmetric = {{ kind = \"exact-match\", gold = \"gold\" }}\n\
+             expected = {{ prompt_tokens = 60, decode_tokens = 8 }}\n",
+            pool.join(", ")
+        );
+        let before = if stage == 1 { String::new() } else { format!(" from {{{{ s{} }}}}", stage - 1) };
+        let prompt = format!("{{{{ question }}}}{before}\nanswer: {{{{ gold }}}}\nwrong: 1 | 2 | 3 | 4");
+        std::fs::write(folder.join(format!("s{stage}.j2")), prompt)?;
+    }
     std::fs::write(folder.join("pipeline.toml"), toml)?;
-    std::fs::write(folder.join("pick.j2"), "{{ question }}\nanswer: {{ pick_gold }}\nwrong: shed | barn | mill")?;
-    std::fs::write(
-        folder.join("answer.j2"),
-        "{{ question }} from {{ pick }}\nanswer: {{ answer_gold }}\nwrong: 1 | 2 | 3 | 4",
-    )?;
     let lines = |from: u32, n: u32| {
         (from..from + n).fold(String::new(), |mut text, i| {
-            let _ =
-                writeln!(text, "{{\"question\": \"sum {i}\", \"pick_gold\": \"hut{i}\", \"answer_gold\": \"{i}\"}}");
+            let _ = writeln!(text, "{{\"question\": \"sum {i}\", \"gold\": \"{i}\"}}");
             text
         })
     };
-    std::fs::write(folder.join("search.jsonl"), lines(0, size.examples))?;
-    std::fs::write(folder.join("test.jsonl"), lines(1_000_000, size.examples))
+    std::fs::write(folder.join("search.jsonl"), lines(0, examples))?;
+    std::fs::write(folder.join("test.jsonl"), lines(1_000_000, examples))
 }
 
 /// The process's highest resident memory so far, where the system tells.

@@ -1,27 +1,40 @@
 //! Constraints: from a JSON Schema or a GBNF text to a grammar that the engine accepts.
 
+use std::sync::Arc;
+
 use agenttts_core::Constraint;
 use llama_cpp_2::json_schema_to_grammar;
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
 
+use super::grammar::Grammar;
+use super::model_file::ModelFile;
+use super::vocabulary::Vocabulary;
 use crate::{ModelError, ModelErrorKind};
 
 /// The engine parses grammars recursively: deeper or longer ones could exhaust its stack.
 const MAX_DEPTH: usize = 100;
 const MAX_BYTES: usize = 256 * 1024;
 
-/// The grammar of a constraint, as a sampler in its initial state that every sample clones.
-pub(super) fn compile(constraint: &Constraint, model: &LlamaModel) -> Result<LlamaSampler, ModelError> {
+/// The grammar of a constraint before any text; every sample clones it.
+pub(super) fn compile(constraint: &Constraint, file: &ModelFile) -> Result<Grammar, ModelError> {
     let grammar = match constraint {
         Constraint::Grammar(text) => text.clone(),
         Constraint::JsonSchema(schema) => from_schema(schema)?,
     };
     check(&grammar)?;
-    LlamaSampler::grammar(model, &grammar, "root").map_err(|_| {
+    let model = file.model();
+    let state = LlamaSampler::grammar(&model, &grammar, "root").map_err(|_| {
         refused("the engine does not accept the grammar")
             .hint("a GBNF grammar needs a rule `root`, every rule that is used and no left recursion")
-    })
+    })?;
+    let vocabulary = match constraint {
+        // `<[7]>` and `<name>` stand for tokens, whatever their text; this may also be a `<` in a text, and only costs time.
+        Constraint::Grammar(text) if text.contains('<') => {
+            Arc::new(Vocabulary::flat(model.vocab().n_tokens().cast_unsigned()))
+        }
+        _ => file.vocabulary(),
+    };
+    Ok(Grammar::new(state, vocabulary))
 }
 
 fn from_schema(schema: &serde_json::Value) -> Result<String, ModelError> {

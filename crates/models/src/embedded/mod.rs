@@ -23,6 +23,7 @@ use crate::{Call, Model, ModelError, ModelErrorKind, PromptTokens, Reply};
 mod constraint;
 mod control;
 mod engine;
+mod grammar;
 mod kept;
 mod lazy;
 mod llama;
@@ -33,6 +34,7 @@ mod slot;
 mod template;
 mod text;
 mod threads;
+mod vocabulary;
 
 use engine::{Command, engine};
 pub use lazy::LazyEmbedded;
@@ -159,7 +161,7 @@ impl Embedded {
                 .hint("shorten the prompt, lower max_tokens or take a model with a longer context"));
         }
         let file = Arc::clone(self.file()?);
-        let grammar = decoding.constraint.as_ref().map(|c| constraint::compile(c, &file.model())).transpose()?;
+        let grammar = decoding.constraint.as_ref().map(|c| constraint::compile(c, &file)).transpose()?;
         Ok(Job {
             file,
             memory: self.memory,

@@ -16,6 +16,7 @@ use super::control::{Controls, Found};
 use super::llama::ContextSize;
 use super::slot::context_size;
 use super::template::ChatTemplate;
+use super::vocabulary::Vocabulary;
 use crate::gguf::{GgufFacts, read_gguf};
 use crate::registry::file_sha256;
 use crate::{ModelError, ModelErrorKind};
@@ -38,6 +39,8 @@ pub(super) struct ModelFile {
     sha256: String,
     template: ChatTemplate,
     controls: Controls,
+    /// Made when a constraint first needs it.
+    vocabulary: OnceLock<Arc<Vocabulary>>,
     bos: String,
     size: ContextSize,
     shares_prefixes: bool,
@@ -84,6 +87,7 @@ impl ModelFile {
             sha256,
             template,
             controls,
+            vocabulary: OnceLock::new(),
             bos,
         })
     }
@@ -110,6 +114,11 @@ impl ModelFile {
     /// The model without its weights.
     pub(super) fn model(&self) -> Arc<LlamaModel> {
         Arc::clone(&self.model)
+    }
+
+    /// Its tokens as a tree.
+    pub(super) fn vocabulary(&self) -> Arc<Vocabulary> {
+        Arc::clone(self.vocabulary.get_or_init(|| Arc::new(Vocabulary::of(&self.model.vocab()))))
     }
 
     pub(super) fn facts(&self) -> &GgufFacts {

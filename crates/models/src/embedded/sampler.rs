@@ -5,12 +5,11 @@
 //! the nucleus of exactly that mass is used and nothing else cuts the distribution, so 1 samples it whole.
 //! Temperature 0 takes the likeliest token. As in llama.cpp the nucleus is taken before the temperature is applied.
 
-use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
-use llama_cpp_2::token::data::LlamaTokenData;
-use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::grammar::Grammar;
 
 /// Default number of candidates.
 const TOP_K: usize = 40;
@@ -20,8 +19,8 @@ const TOP_P: f32 = 0.95;
 const MIN_P: f32 = 0.05;
 /// Names these rules in a model's revision.
 pub(super) const SAMPLER_VERSION: &str = "sampler 1";
-/// Candidates that are shown to the grammar first when a token was rejected; then ever more.
-const GRAMMAR_CHUNKS: [usize; 3] = [256, 8192, usize::MAX];
+/// The likeliest tokens that are shown to the grammar when one was rejected, before all.
+const SHOWN_FIRST: usize = 256;
 /// A token whose logit is this many temperatures below the best has no chance that could be noticed.
 const NEGLIGIBLE: f32 = 24.0;
 
@@ -38,7 +37,7 @@ pub(super) struct Sampling {
 pub(super) struct Sampler {
     sampling: Sampling,
     random: ChaCha8Rng,
-    grammar: Option<LlamaSampler>,
+    grammar: Option<Grammar>,
 }
 
 /// No token can continue the text.
@@ -48,7 +47,7 @@ pub(super) struct DeadEnd;
 type Candidate = (u32, f32);
 
 impl Sampler {
-    pub(super) fn new(sampling: Sampling, seed: u32, grammar: Option<LlamaSampler>) -> Self {
+    pub(super) fn new(sampling: Sampling, seed: u32, grammar: Option<Grammar>) -> Self {
         Sampler { sampling, random: ChaCha8Rng::seed_from_u64(u64::from(seed)), grammar }
     }
 
@@ -58,14 +57,13 @@ impl Sampler {
         let Some(grammar) = &mut self.grammar else { return token(chosen) };
         // Sampled first and filtered only on rejection: showing the grammar the whole vocabulary at every step halves
         // the throughput, and the two-step draw has the same distribution.
-        let chosen = if allowed(grammar, &[chosen]).is_empty() {
-            resample(self.sampling, logits, grammar, &mut self.random).ok_or(DeadEnd)?
+        let chosen = if grammar.allowed([chosen.0]).is_empty() {
+            choose(self.sampling, likeliest_allowed(logits, self.sampling, grammar), &mut self.random).ok_or(DeadEnd)?
         } else {
             chosen
         };
         let chosen = token(chosen)?;
-        grammar.try_accept(chosen).map_err(|_| DeadEnd)?;
-        Ok(chosen)
+        if grammar.accept(chosen) { Ok(chosen) } else { Err(DeadEnd) }
     }
 }
 
@@ -172,45 +170,28 @@ fn truncate_to_defaults(candidates: &mut Vec<Candidate>, most: f32) {
     candidates.truncate(keep);
 }
 
-/// Those of the candidates that the grammar allows next.
-fn allowed(grammar: &mut LlamaSampler, candidates: &[Candidate]) -> Vec<Candidate> {
-    let data = candidates.iter().map(|c| LlamaTokenData::new(LlamaToken::new(c.0.cast_signed()), c.1, 0.0)).collect();
-    let mut array = LlamaTokenDataArray::new(data, false);
-    grammar.apply(&mut array);
-    array.data.iter().filter(|d| d.logit() > f32::NEG_INFINITY).map(|d| (d.id().0.cast_unsigned(), d.logit())).collect()
-}
-
-/// Draws among the tokens that the grammar allows.
-fn resample(
-    sampling: Sampling,
-    logits: &[f32],
-    grammar: &mut LlamaSampler,
-    random: &mut ChaCha8Rng,
-) -> Option<Candidate> {
-    for chunk in GRAMMAR_CHUNKS {
-        let shown = top(logits, chunk.min(logits.len()));
-        let complete = shown.len() < chunk;
-        let lowest = shown.last()?.1;
-        let mut good = allowed(grammar, &shown);
+/// As [`likeliest`], of the tokens that the grammar allows.
+fn likeliest_allowed(logits: &[f32], sampling: Sampling, grammar: &mut Grammar) -> Vec<Candidate> {
+    let with_logits = |ids: Vec<u32>| -> Vec<Candidate> {
+        let logit = |id: u32| logits.get(id as usize).filter(|logit| !logit.is_nan()).map(|logit| (id, *logit));
+        ids.into_iter().filter_map(logit).collect()
+    };
+    let first = top(logits, SHOWN_FIRST);
+    let lowest = first.last().map_or(f32::NEG_INFINITY, |c| c.1);
+    let mut good = with_logits(grammar.allowed(first.iter().map(|c| c.0)));
+    let negligible = NEGLIGIBLE * sampling.temperature.max(0.01);
+    let settled = good.first().is_some_and(|best| best.1 - lowest > negligible);
+    if !settled && good.len() < width(sampling) {
+        good = with_logits(grammar.all_allowed());
         good.sort_unstable_by(order);
-        let Some(best) = good.first() else {
-            if complete {
-                return None;
-            }
-            continue;
-        };
-        let settled = best.1 - lowest > NEGLIGIBLE * sampling.temperature.max(0.01);
-        if complete || settled || good.len() >= width(sampling) {
-            if let Some(p) = sampling.top_p
-                && sampling.temperature > 0.0
-            {
-                good = masked_nucleus(good, p);
-            }
+    }
+    match sampling.top_p {
+        Some(p) if sampling.temperature > 0.0 => masked_nucleus(good, p),
+        _ => {
             good.truncate(width(sampling));
-            return choose(sampling, good, random);
+            good
         }
     }
-    None
 }
 
 fn masked_nucleus(good: Vec<Candidate>, p: f32) -> Vec<Candidate> {

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agenttts_core::{Draw, Finish, Usage};
-use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use tokio::sync::{mpsc, oneshot};
 
+use super::grammar::Grammar;
 use super::kept::{Alike, KeptPrompts, LEAST_PREFIX, common_prefix};
 use super::llama::{Batch, Context, ContextSize};
 use super::model_file::ModelFile;
@@ -42,7 +42,7 @@ pub(super) struct Job {
     pub(super) memory: Option<u64>,
     pub(super) prompt: Vec<LlamaToken>,
     pub(super) sampling: Sampling,
-    pub(super) grammar: Option<LlamaSampler>,
+    pub(super) grammar: Option<Grammar>,
     pub(super) stop: Vec<String>,
     pub(super) max_tokens: u32,
     pub(super) n: u32,
