@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::code;
 use crate::field::{id_of, lookup, plain_text};
 use crate::normalise::squad;
-use gold::Gold;
+use gold::{Gold, alternatives};
 
 pub use gold::MetricError;
 pub(crate) use near::wanted;
@@ -26,7 +26,7 @@ pub use near::{Near, Seen, cosine};
 ///
 /// Gold answers are strings, numbers, booleans, objects with an `id`, or a list of these. For metrics of answers and
 /// texts a list holds alternatives, fields of aliases add more, and the best counts; for the set metrics it is the gold
-/// set.
+/// set, and a list of lists holds alternatives of it.
 ///
 /// # Answers (version [`METRIC_VERSION`](crate::METRIC_VERSION))
 /// * `exact-match`, `f1`: SQuAD's, over texts [normalised](squad) as its script does; F1 is over the multiset of tokens.
@@ -91,7 +91,8 @@ pub fn score(spec: &MetricSpec, output: &Value, example: &Example, seen: &Seen) 
             Ok(share(answer.is_some_and(|a| golds.iter().any(|&g| answer::is_same_number(a, g)))))
         }
         MetricKind::SetF1 | MetricKind::SetPrecision | MetricKind::SetRecall => {
-            Ok(set::set_score(spec.kind, &set::set_of(output), &gold.set()?))
+            let output = set::set_of(output);
+            Ok(best(&gold.sets()?, |gold| set::set_score(spec.kind, &output, gold)))
         }
         MetricKind::Rouge1 | MetricKind::Rouge2 | MetricKind::RougeL => {
             let text = plain_text(output);
@@ -143,7 +144,8 @@ pub(crate) fn label(judge: &LlmJudge, output: &Value, example: &Example) -> Opti
 pub(crate) fn gold_output(spec: &MetricSpec, gold: &Value) -> Option<Value> {
     match spec.kind {
         MetricKind::SetF1 | MetricKind::SetPrecision | MetricKind::SetRecall => {
-            let items = gold.as_array().map_or(std::slice::from_ref(gold), Vec::as_slice);
+            let set = alternatives(gold).first()?;
+            let items = set.as_array().map_or(std::slice::from_ref(set), Vec::as_slice);
             let ids: Option<std::collections::BTreeSet<String>> = items.iter().map(id_of).collect();
             Some(ids?.into_iter().collect::<Vec<_>>().into())
         }
@@ -163,8 +165,8 @@ pub(crate) fn gold_output(spec: &MetricSpec, gold: &Value) -> Option<Value> {
     }
 }
 
-fn best(golds: &[String], score: impl Fn(&str) -> f64) -> f64 {
-    golds.iter().map(|g| score(g)).fold(0.0, f64::max)
+fn best<G>(golds: &[G], score: impl Fn(&G) -> f64) -> f64 {
+    golds.iter().map(score).fold(0.0, f64::max)
 }
 
 fn share(is_met: bool) -> f64 {

@@ -130,7 +130,9 @@ impl Peers {
             .args(options.map(|option| format!("-D{option}")))
             .args(["-DBUILD_SHARED_LIBS=OFF", "-DGGML_NATIVE=OFF"]))?;
         let mut make = Command::new("cmake");
-        run(make.arg("--build").arg(&build).args(["--parallel", "--target", "llama-server", "llama-batched-bench"]))?;
+        // Without a number it starts every compiler at once.
+        make.arg("--build").arg(&build).args(["--parallel", &cores().to_string()]);
+        run(make.args(["--target", "llama-server", "llama-batched-bench"]))?;
         let program = |name: &str| build.join("bin").join(name);
         Ok(Peers { server: program("llama-server"), batched: program("llama-batched-bench") })
     }

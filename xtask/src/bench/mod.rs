@@ -5,6 +5,7 @@
 
 mod counts;
 mod embedded;
+mod inner;
 mod live;
 mod search;
 
@@ -22,6 +23,8 @@ pub(crate) enum BenchCommand {
     Counts(counts::CountsArgs),
     /// The embedded engine beside one call at a time, llama.cpp's server and its batched benchmark.
     Embedded(embedded::EmbeddedArgs),
+    /// The inner parts one by one, under criterion, each beside the least that it could take.
+    Inner(inner::InnerArgs),
     /// Thousands of calls at once to a mock with a latency, beside a plain loop and Python's official client.
     Live(live::LiveArgs),
     /// A whole search of the demo with each part of the engine switched off in turn.
@@ -41,6 +44,7 @@ pub(crate) fn bench(command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Counts(args) => counts::counts(args),
         BenchCommand::Embedded(args) => embedded::embedded(args),
+        BenchCommand::Inner(args) => inner::inner(args),
         BenchCommand::Live(args) => live::live(args),
         BenchCommand::Search(args) => search::search(args),
         BenchCommand::Store { rows } => program("throughput", &[&rows.to_string()]),

@@ -9,6 +9,7 @@ mod care;
 mod check;
 mod code;
 mod cost;
+mod data;
 mod first_steps;
 mod flow;
 mod judge;

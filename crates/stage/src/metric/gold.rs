@@ -72,10 +72,16 @@ impl Gold<'_> {
         parsed.ok_or_else(|| self.unusable(self.field(), "without a number", WANTED))
     }
 
-    pub(super) fn set(&self) -> Result<BTreeSet<String>, MetricError> {
-        match self.value()? {
+    /// The gold set, or the alternatives where the field is a list of lists, at least one.
+    pub(super) fn sets(&self) -> Result<Vec<BTreeSet<String>>, MetricError> {
+        let value = self.value()?;
+        alternatives(value).iter().map(|set| self.set_of(set)).collect()
+    }
+
+    fn set_of(&self, value: &Value) -> Result<BTreeSet<String>, MetricError> {
+        match value {
             Value::Array(items) if items.is_empty() => Ok(BTreeSet::new()),
-            _ => Ok(self.texts()?.into_iter().collect()),
+            _ => Ok(self.texts_of(self.field(), value)?.into_iter().collect()),
         }
     }
 
@@ -160,5 +166,13 @@ impl Gold<'_> {
                 if value.is_array() { format!("a list with {}", kind_of(bad)) } else { kind_of(bad).to_owned() };
             self.unusable(field, &found, WANTED)
         })
+    }
+}
+
+/// The sets of ids that a gold field offers: those of a list of lists, or the one that it is.
+pub(super) fn alternatives(gold: &Value) -> &[Value] {
+    match gold.as_array() {
+        Some(sets) if !sets.is_empty() && sets.iter().all(Value::is_array) => sets,
+        _ => std::slice::from_ref(gold),
     }
 }

@@ -137,6 +137,21 @@ fn sets_are_scored_by_shared_ids() {
     assert_eq!(of(SetF1, json!("a"), json!("a")), 1.0);
 }
 
+/// A question of WebQSP with several parses is answered if it is answered by one of them (the official script).
+#[test]
+fn of_several_gold_sets_the_best_counts() {
+    use MetricKind::{SetF1, SetPrecision, SetRecall};
+    let golds = json!([["Woolf"], ["Joyce", "Woolf"]]);
+    assert_eq!(of(SetF1, json!(["Woolf"]), golds.clone()), 1.0);
+    assert_eq!(of(SetF1, json!(["Woolf", "Joyce"]), golds.clone()), 1.0);
+    assert_eq!(of(SetRecall, json!(["Joyce"]), golds.clone()), 0.5);
+    assert_eq!(of(SetPrecision, json!(["Joyce", "Proust"]), golds.clone()), 0.5);
+    assert_eq!(super::gold_output(&spec(SetF1), &golds), Some(json!(["Woolf"])));
+    assert_eq!(of(SetF1, json!([]), json!([["a"], []])), 1.0);
+    let mixed = score(&spec(SetF1), &json!([]), &example(json!([["a"], "b"]))).unwrap_err();
+    assert!(mixed.to_string().contains("is a list with a list"), "{mixed}");
+}
+
 #[test]
 fn empty_sets_follow_the_documented_rules() {
     use MetricKind::{SetF1, SetPrecision, SetRecall};
