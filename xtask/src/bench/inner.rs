@@ -45,9 +45,12 @@ const SEARCH: (&str, &str) = ("search", "agenttts-bench");
 pub(crate) fn inner(args: &InnerArgs) -> Result<()> {
     let wanted = |target: &str| args.part.as_deref().is_none_or(|part| part == target);
     let home = target_dir().join("criterion");
+    // All in one command, so that dependencies are built once.
+    let mut bench = cargo(&["bench"]);
     for (target, package) in [KEYS, BANK, STAGE, SEARCH].into_iter().filter(|(target, _)| wanted(target)) {
-        run(cargo(&["bench", "--package", package, "--bench", target]).env("CRITERION_HOME", &home))?;
+        bench.args(["--package", package, "--bench", target]);
     }
+    run(bench.env("CRITERION_HOME", &home))?;
     let time = |name: &str| -> Result<f64> {
         let file = home.join(name).join("new").join("estimates.json");
         let text = fs::read_to_string(&file).with_context(|| format!("no times in {}", file.display()))?;
