@@ -26,7 +26,7 @@ pub use contestant::{Contestant, Entry, Fault, Method, Outside, Peer, PeerFactor
 pub use environment::{Arena, Environment, Session, Truth, Unit};
 pub use harness::{ARRIVED, Match, Point, Run};
 pub use landscape::{Table, TableModel, TableRow, TableStage, read_landscape, write_landscape};
-pub use methods::{UnknownContestant, contestant, contestant_with, default_methods};
+pub use methods::{UnknownContestant, asks_a_model, contestant, contestant_with, default_methods};
 pub use page::{html, svg, svg_name};
 pub use peers::{PEERS, Patience, PeerProcesses, is_peer, peer, peer_python};
 pub use results::{

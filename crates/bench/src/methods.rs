@@ -1,10 +1,16 @@
 //! Contestants by the names that are typed.
 
-use agenttts_search::{AgentStyle, METHODS, Settings, UnknownMethod, needs_agent, searcher};
+use agenttts_core::text::nearest;
+use agenttts_search::{AgentStyle, METHODS, Settings, needs_agent, searcher};
 
 use crate::agents::Agents;
 use crate::contestant::{Contestant, Method, Sizes};
 use crate::oracle;
+use crate::peers::PEERS;
+
+/// The style of `agent` that is the paper's loop alone, and the one that does as its released code.
+const FAITHFUL: &str = "agent-faithful";
+const RELEASED: &str = "agent-released";
 
 /// Plans that a method asks its language model for at once: as in the paper, five rounds of ten.
 const ASKED_FOR: u32 = 10;
@@ -24,7 +30,7 @@ pub fn contestant(name: &str) -> Result<Box<dyn Contestant>, UnknownContestant> 
 /// each other.
 ///
 /// # Errors
-/// No method has that name, or N is no number from 1 on.
+/// No method has that name, N is no number from 1 on, or the method sizes its trials itself.
 pub fn contestant_with(name: &str, agents: &Agents) -> Result<Box<dyn Contestant>, UnknownContestant> {
     if name == oracle::NAME {
         return Ok(Box::new(oracle::Yardstick));
@@ -44,16 +50,11 @@ pub fn contestant_with(name: &str, agents: &Agents) -> Result<Box<dyn Contestant
         settings.insights = settings.insights.without(number);
         style = rest;
     }
-    let method = match style {
-        "agent-faithful" => {
-            settings.agent = AgentStyle::Faithful;
-            "agent"
-        }
-        "agent-released" => {
-            settings.agent = AgentStyle::Released;
-            "agent"
-        }
-        plain => plain,
+    let method = base(style);
+    settings.agent = match style {
+        FAITHFUL => AgentStyle::Faithful,
+        RELEASED => AgentStyle::Released,
+        _ => settings.agent,
     };
     // Methods that are nothing but their model run on what a usual trial has: four sizes would take four times the calls.
     let unaided = needs_agent(method) && style != "agent";
@@ -64,14 +65,29 @@ pub fn contestant_with(name: &str, agents: &Agents) -> Result<Box<dyn Contestant
         "planner" | "rules" | "agent" => settings.batch,
         _ => 1,
     };
-    let mut contestant = Method::new(searcher(method)?, settings).named(name).with_agents(agents.clone());
+    let searcher = searcher(method).map_err(|_| UnknownContestant::of(name))?;
+    let mut contestant = Method::new(searcher, settings).named(name).with_agents(agents.clone());
     if unaided {
         contestant = contestant.sized(Sizes::Usual);
     }
     if let Some(n) = fixed {
+        if contestant.sizes() == Sizes::Own {
+            return Err(UnknownContestant::Sized(variant.to_owned()));
+        }
         contestant = contestant.sized(Sizes::Fixed(n));
     }
     Ok(Box::new(contestant))
+}
+
+/// Whether the contestant of that name, a variant or not, asks a language model.
+pub fn asks_a_model(name: &str) -> bool {
+    let style = name.split('@').next().unwrap_or(name);
+    needs_agent(base(style.split("-without-").next().unwrap_or(style)))
+}
+
+/// The search method of which a name without `@N` and `-without-N` is a style.
+fn base(style: &str) -> &str {
+    if [FAITHFUL, RELEASED].contains(&style) { "agent" } else { style }
 }
 
 /// The methods that a comparison runs where none are named: all that need no model.
@@ -83,12 +99,32 @@ pub fn default_methods() -> impl Iterator<Item = &'static str> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownContestant {
     /// There is no such method.
-    #[error(transparent)]
-    Method(#[from] UnknownMethod),
+    #[error("there is no search method {name:?}; {hint}")]
+    Method {
+        /// What was asked for.
+        name: String,
+        /// Which was probably meant, or which there are.
+        hint: String,
+    },
     /// The part after `@`.
     #[error("{0:?} does not name a number of examples after the @, as random@25 does")]
     Examples(String),
+    /// The part after `@`, where the method itself says on how many examples a trial runs.
+    #[error("{0} chooses the examples of each trial itself: leave the @ and the number out")]
+    Sized(String),
     /// The part after `-without-`.
     #[error("{0:?} does not name one of the insights 1, 2 and 3, as agent-faithful-without-2 does")]
     Insight(String),
+}
+
+impl UnknownContestant {
+    fn of(name: &str) -> Self {
+        let styles = [FAITHFUL, RELEASED, oracle::NAME];
+        let all: Vec<&str> = METHODS.iter().copied().chain(styles).chain(PEERS).collect();
+        let hint = match nearest(name, &all) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("methods: {}", all.join(", ")),
+        };
+        UnknownContestant::Method { name: name.to_owned(), hint }
+    }
 }

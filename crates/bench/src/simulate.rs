@@ -104,11 +104,8 @@ fn table(name: &str, family: Family, about: &str, seed: u64) -> Table {
     // Drawn for every family, so that families of one seed differ in nothing else.
     let tightness = rng.random_range(0.85..1.15);
     if family == Family::NoInsight1 {
-        for stage in &mut stages {
-            let mut order: Vec<usize> = (0..stage.skills.len()).collect();
-            order.shuffle(&mut rng);
-            stage.skills = order.into_iter().map(|i| stage.skills[i]).collect();
-        }
+        // Chance may leave every model its own.
+        while !deal_anew(&mut stages, &mut rng) {}
     }
     let counts: &[u32] = if task.len() < 3 { &FINE } else { &COARSE };
     let cost = |s: usize, m: usize, n: u32| -> Cost {
@@ -174,6 +171,18 @@ fn stage(&(_, _, _, pool, size_counts, gains): &Kind, rng: &mut ChaCha8Rng) -> S
         }
     };
     Stage { skills: pool.iter().map(|b| skill(b, rng)).collect(), floor: rng.random_range(0.25..0.6) }
+}
+
+/// Deals each stage's skills to its models at random, and says whether any has another's now.
+fn deal_anew(stages: &mut [Stage], rng: &mut ChaCha8Rng) -> bool {
+    let mut moved = false;
+    for stage in stages {
+        let mut order: Vec<usize> = (0..stage.skills.len()).collect();
+        order.shuffle(rng);
+        moved |= !order.is_sorted();
+        stage.skills = order.into_iter().map(|i| stage.skills[i]).collect();
+    }
+    moved
 }
 
 /// The true score of a plan: the quality of the last stage, each stage's input being the stage before.
@@ -252,6 +261,14 @@ mod tests {
             assert_eq!(best_samples(&more, (0, 1)), most.map(|r| r.choices[1].1).max().unwrap(), "seed {seed}");
         }
         assert!(later * 2 > all, "{later} of {all}");
+    }
+
+    #[test]
+    fn skills_are_never_left_as_they_were() {
+        for seed in 0..100 {
+            let of = |family: &str| simulate(&format!("sim:{family}:{seed}")).unwrap();
+            assert_ne!(of("insights").rows, of("no-insight-1").rows, "seed {seed}");
+        }
     }
 
     #[test]

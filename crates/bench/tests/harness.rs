@@ -222,6 +222,10 @@ fn nothing_to_compare_is_said() {
     };
     assert!(error(5, 0.0).contains("zero evaluations") && error(0, 10.0).contains("zero seeds"));
     assert!(contestant("randon").err().unwrap().to_string().contains("did you mean `random`"));
+    for (typed, meant) in [("agent-faithfull", "agent-faithful"), ("optuna-tep", "optuna-tpe"), ("orakle", "oracle")] {
+        assert!(contestant(typed).err().unwrap().to_string().contains(&format!("did you mean `{meant}`")), "{typed}");
+    }
+    assert!(contestant("planner@25").err().unwrap().to_string().contains("planner chooses the examples"));
     assert!(contestant("random@0").err().unwrap().to_string().contains("after the @"));
 }
 

@@ -65,6 +65,17 @@ fn listed_costs_decide_what_is_within_the_budget() {
 }
 
 #[test]
+fn no_unit_moves_a_plan_across_the_budget() {
+    // Whole tokens would round both costs to the budget.
+    let csv = CSV.replace("0.75,9.5", "0.75,9.9").replace("1,20", "1,10.1");
+    for unit in ["tokens", "usd", "joules", "paper-flops", "seconds"] {
+        let (_dir, path) = files(&csv, &TOML.replace("\"usd\"", &format!("{unit:?}")));
+        let arena = read_landscape(&path).unwrap().arena().unwrap();
+        assert_eq!(arena.environment.space().feasible(), 3, "{unit}");
+    }
+}
+
+#[test]
 fn where_samples_follow_from_the_model_the_pair_is_one_option() {
     let csv =
         "draft.model,draft.samples,check.model,check.samples,score,cost\nsmall,1,small,1,.2,1\nlarge,3,small,1,.4,2\n";

@@ -143,6 +143,26 @@ async fn grammars_are_kept_to_and_bad_ones_are_refused() {
 }
 
 #[tokio::test]
+async fn letters_that_begin_as_a_refused_one_are_found() {
+    let Some(model) = smol() else { return };
+    // À to ÿ but é: no likely token is among them, and all their first bytes may begin an é.
+    let mut request = ask("Write a letter.", 1.0, 12);
+    request.decoding.constraint = Some(Constraint::Grammar("root ::= [^\\x00-\\xBF\\xE9\\u0100-\\U0010FFFF]".into()));
+    let reply = draw(&model, &request, 8, 1).await;
+    let fits = |text: &str| text.chars().count() == 1 && text.chars().all(|c| ('À'..='ÿ').contains(&c) && c != 'é');
+    assert!(texts(&reply).iter().all(|text| fits(text)), "{:?}", texts(&reply));
+}
+
+#[tokio::test]
+async fn the_name_of_a_control_token_is_no_text() {
+    let Some(model) = smol() else { return };
+    let mut request = ask("Say something.", 1.0, 20);
+    request.decoding.constraint = Some(Constraint::JsonSchema(serde_json::json!({ "enum": ["<|im_start|>"] })));
+    let reply = draw(&model, &request, 4, 1).await;
+    assert!(texts(&reply).iter().all(|text| *text == "\"<|im_start|>\""), "{:?}", texts(&reply));
+}
+
+#[tokio::test]
 async fn what_does_not_fit_the_context_is_refused_with_numbers() {
     let Some(model) = smol() else { return };
     let request = ask(&"many words ".repeat(20_000), 0.7, 10);

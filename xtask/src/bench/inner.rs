@@ -10,7 +10,8 @@ use crate::run::{cargo, run, say, target_dir};
 
 #[derive(Args)]
 pub(crate) struct InnerArgs {
-    /// Only this one: keys, bank, stage or search
+    /// Only this one
+    #[arg(value_parser = [KEYS.0, BANK.0, STAGE.0, SEARCH.0])]
     part: Option<String>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) enum BenchCommand {
         #[arg(default_value_t = 100_000)]
         rows: u32,
     },
-    /// How a search grows with trials, examples and samples: time and memory at twice the size.
+    /// How a search grows with trials, examples, samples, stages and models: time and memory at twice the size.
     Growth,
 }
 

@@ -91,14 +91,12 @@ fn header(about: &Text) -> Result<(Table, Range<usize>), Problems> {
         .map_err(|p| p.hint("a landscape's TOML file has name, budget, cost_unit and [[stages]] with models"))?;
     let mut problems = Vec::new();
     let unit = header.cost_unit.get_ref().as_str();
-    let cost_model = CostModel::from_name(unit);
-    if cost_model.is_none() {
-        let names = CostModel::ALL.map(CostModel::name);
-        let hint = match nearest(unit, &names) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("there are: {}", names.join(", ")),
-        };
-        problems.push(about.problem(format!("there is no cost unit {unit:?}"), header.cost_unit.span()).hint(hint));
+    let known = CostModel::from_name(unit);
+    // Every plan's cost is listed, so a unit that is none of ours is as good: its numbers are taken as they are.
+    let cost_model = known.unwrap_or(CostModel::Usd);
+    if let (None, Some(near)) = (known, nearest(unit, &CostModel::ALL.map(CostModel::name))) {
+        let problem = about.problem(format!("there is no cost unit {unit:?}"), header.cost_unit.span());
+        problems.push(problem.hint(format!("did you mean {near:?}?")));
     }
     if let Some(objective) = header.objective.filter(|o| !matches!(o.get_ref().as_str(), "maximise" | "maximize")) {
         let message = format!("the objective {:?} is not supported", objective.get_ref());
@@ -106,7 +104,7 @@ fn header(about: &Text) -> Result<(Table, Range<usize>), Problems> {
         problems.push(about.problem(message, objective.span()).hint(hint));
     }
     let budget = *header.budget.get_ref();
-    if cost_model.is_some_and(|m| m.amount(budget).is_none()) {
+    if cost_model.amount(budget).is_none() {
         let message = format!("the budget must be a number, but is {budget}");
         problems.push(about.problem(message, header.budget.span()).hint("name the most that a plan may cost"));
     }
@@ -124,14 +122,12 @@ fn header(about: &Text) -> Result<(Table, Range<usize>), Problems> {
         let hint = "add a [[stages]] table with name and models for every stage";
         problems.push(about.problem("there are no stages", stages_span).hint(hint));
     }
-    match cost_model {
-        Some(cost_model) if problems.is_empty() => {
-            let (name, note) = (header.name.into_inner(), header.note);
-            let table = Table { name, note, budget, cost_model, noise_examples, stages, rows: Vec::new() };
-            Ok((table, header.budget.span()))
-        }
-        _ => Err(Problems(problems)),
+    if !problems.is_empty() {
+        return Err(Problems(problems));
     }
+    let (name, note) = (header.name.into_inner(), header.note);
+    let table = Table { name, note, budget, cost_model, noise_examples, stages, rows: Vec::new() };
+    Ok((table, header.budget.span()))
 }
 
 fn stages(about: &Text, raw: Vec<HeaderStage>, problems: &mut Vec<Problem>) -> Vec<TableStage> {

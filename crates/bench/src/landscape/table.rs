@@ -15,7 +15,7 @@ pub struct Table {
     pub note: String,
     /// The plan budget, in units of the cost model.
     pub budget: f64,
-    /// The unit of costs.
+    /// The unit of costs; for a unit that is none of ours, dollars, whose numbers are kept to the last digit.
     pub cost_model: CostModel,
     /// Examples of a usual trial.
     pub noise_examples: u32,
@@ -85,12 +85,18 @@ impl Table {
             .collect();
         let space = Space::new(stages, self.cost_model, Cost(i128::MAX / 4))?;
         let amount = |units: f64| self.cost_model.amount(units).unwrap_or(Cost(i128::MAX / 4));
+        let budget = amount(self.budget);
+        // Rounding to whole tokens or the like must move no plan across the budget.
+        let listed_cost = |units: f64| match units <= self.budget {
+            true => amount(units).min(budget),
+            false => amount(units).max(budget + Cost(1)),
+        };
         let listed: BTreeMap<Vec<usize>, Cost> = plans
             .iter()
             .zip(&self.rows)
-            .filter_map(|(plan, row)| Some((space.indices(plan)?, amount(row.cost))))
+            .filter_map(|(plan, row)| Some((space.indices(plan)?, listed_cost(row.cost))))
             .collect();
-        Ok((space.with_table(listed)?.with_budget(amount(self.budget))?, plans))
+        Ok((space.with_table(listed)?.with_budget(budget)?, plans))
     }
 
     /// Whether a stage's number of samples follows from its model and differs between models: the pair is one option

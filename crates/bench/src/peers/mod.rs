@@ -6,6 +6,7 @@
 mod process;
 mod study;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -78,6 +79,8 @@ pub struct PeerProcesses {
     arguments: Vec<String>,
     patience: Patience,
     idle: Mutex<Vec<Process>>,
+    /// Samplers that hung: each further run would wait as long again.
+    hung: Mutex<BTreeSet<String>>,
 }
 
 /// How long a process may take before it counts as hung.
@@ -104,17 +107,23 @@ impl PeerProcesses {
 
     /// Processes of any program that speaks the protocol.
     pub fn of(program: &Path, arguments: Vec<String>, patience: Patience) -> Self {
-        PeerProcesses { program: program.to_owned(), arguments, patience, idle: Mutex::new(Vec::new()) }
+        let (idle, hung) = (Mutex::default(), Mutex::default());
+        PeerProcesses { program: program.to_owned(), arguments, patience, idle, hung }
     }
 
     /// A process that has the sampler, waiting for a study: an idle one, or a new one.
     fn take(&self, sampler: &str) -> Result<Process, Fault> {
+        if self.hung.lock().unwrap_or_else(PoisonError::into_inner).contains(sampler) {
+            let message = format!("{sampler} hung in another run, so it was not started for this one");
+            return Err(Fault::new(message).hint("see what that run says"));
+        }
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let process = match idle {
             Some(process) => process,
             None => {
                 let mut process = Process::start(&self.program, &self.arguments)?;
-                process.hello = process.ask("hello", json!({}), self.patience.start)?;
+                let hello = process.ask("hello", json!({}), self.patience.start);
+                process.hello = hello.inspect_err(|_| self.note_end(sampler, &process))?;
                 process
             }
         };
@@ -126,6 +135,13 @@ impl PeerProcesses {
             return Err(Fault::new(absent).hint(format!("run `{SETUP}{option}`")));
         }
         Ok(process)
+    }
+
+    /// Notes how a process failed that ran the sampler.
+    fn note_end(&self, sampler: &str, process: &Process) {
+        if process.has_hung {
+            self.hung.lock().unwrap_or_else(PoisonError::into_inner).insert(sampler.to_owned());
+        }
     }
 
     fn give_back(&self, process: Process) {
@@ -146,13 +162,14 @@ impl PeerFactory for Factory {
     }
 
     fn start<'a>(&'a self, entry: &Entry<'_>) -> Result<Box<dyn Peer + 'a>, Fault> {
-        let mut process = self.processes.take(&self.sampler)?;
+        let process = self.processes.take(&self.sampler)?;
         let mut told = Map::new();
         told.insert("sampler".to_owned(), self.sampler.as_str().into());
         told.insert("seed".to_owned(), entry.seed.into());
         told.append(&mut study::described(entry.space, self.initial));
-        process.ask("new", Value::Object(told), self.processes.patience.answer)?;
-        Ok(Box::new(Study::new(&self.processes, process, entry.space.clone())))
+        let mut study = Study::new(&self.processes, &self.sampler, process, entry.space);
+        study.exchange("new", Value::Object(told))?;
+        Ok(Box::new(study))
     }
 }
 

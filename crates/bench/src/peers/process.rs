@@ -29,6 +29,8 @@ pub(super) struct Process {
     words: Arc<Mutex<Vec<u8>>>,
     /// What it said of itself at its start.
     pub(super) hello: Map<String, Value>,
+    /// Whether it left a question without an answer for too long.
+    pub(super) has_hung: bool,
 }
 
 /// What came from the process.
@@ -56,7 +58,7 @@ impl Process {
         let requests = write_lines(input);
         let answers = read_lines(output);
         keep_last(errors, words.clone());
-        Ok(Process { child, requests, answers, words, hello: Map::new() })
+        Ok(Process { child, requests, answers, words, hello: Map::new(), has_hung: false })
     }
 
     /// Asks and waits for the answer.
@@ -71,6 +73,7 @@ impl Process {
             Ok(Line::Text(text)) => text,
             Ok(Line::TooLong) => return Err(self.fault(format!("answered {verb:?} with more than a megabyte"))),
             Err(RecvTimeoutError::Timeout) => {
+                self.has_hung = true;
                 return Err(self.fault(format!("did not answer {verb:?} within {} s", patience.as_secs_f64())));
             }
             Err(RecvTimeoutError::Disconnected) => {

@@ -47,6 +47,7 @@ pub(super) fn described(space: &Space, initial: bool) -> Map<String, Value> {
 /// A study in a process, which goes back to the idle ones when the run is over, unless it failed.
 pub(super) struct Study<'a> {
     home: &'a PeerProcesses,
+    sampler: &'a str,
     process: Option<Process>,
     space: Space,
     /// The plan that was asked for and not told of yet.
@@ -54,17 +55,18 @@ pub(super) struct Study<'a> {
 }
 
 impl<'a> Study<'a> {
-    pub(super) fn new(home: &'a PeerProcesses, process: Process, space: Space) -> Self {
-        Study { home, process: Some(process), space, pending: None }
+    pub(super) fn new(home: &'a PeerProcesses, sampler: &'a str, process: Process, space: &Space) -> Self {
+        Study { home, sampler, process: Some(process), space: space.clone(), pending: None }
     }
 
     /// Asks the process; it is ended where it fails.
-    fn exchange(&mut self, verb: &str, told: Value) -> Result<Map<String, Value>, Fault> {
+    pub(super) fn exchange(&mut self, verb: &str, told: Value) -> Result<Map<String, Value>, Fault> {
         let Some(process) = &mut self.process else {
             return Err(Fault::new("the outside optimiser has failed before"));
         };
         let answer = process.ask(verb, told, self.home.patience.answer);
         if answer.is_err() {
+            self.home.note_end(self.sampler, process);
             self.process = None;
         }
         answer

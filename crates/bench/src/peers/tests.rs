@@ -76,6 +76,10 @@ fn a_hang_is_noticed() {
     let Some(fake) = Fake::new("hangs") else { return };
     let fault = fake.run().fault.unwrap().message;
     assert!(fault.contains(r#"did not answer "ask" within 1 s"#), "{fault}");
+    // Each of some hundred runs would wait as long.
+    let fault = fake.run().fault.unwrap().message;
+    assert_eq!(fault, "optuna-tpe hung in another run, so it was not started for this one");
+    assert_eq!(fake.starts(), 1);
 }
 
 #[test]

@@ -21,7 +21,8 @@ pub(crate) struct BenchArgs {
     /// Runs of every method on every landscape
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) seeds: u32,
-    /// The search budget of a run: examples evaluated, in all trials together [default: 2500]
+    /// The search budget of a run: examples evaluated, in all trials together, or on a tape tokens drawn [default: 2500, and
+    /// half of the tokens that all plans of a tape take]
     #[arg(long, value_name = "N")]
     pub(crate) evaluations: Option<u32>,
     /// Runs at once; the outcome does not depend on it [default: one for every core]

@@ -29,9 +29,7 @@ pub(super) fn compile(constraint: &Constraint, file: &ModelFile) -> Result<Gramm
     })?;
     let vocabulary = match constraint {
         // `<[7]>` and `<name>` stand for tokens, whatever their text; this may also be a `<` in a text, and only costs time.
-        Constraint::Grammar(text) if text.contains('<') => {
-            Arc::new(Vocabulary::flat(model.vocab().n_tokens().cast_unsigned()))
-        }
+        Constraint::Grammar(text) if text.contains('<') => Arc::new(Vocabulary::flat(&model.vocab(), text)),
         _ => file.vocabulary(),
     };
     Ok(Grammar::new(state, vocabulary))

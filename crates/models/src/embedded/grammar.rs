@@ -24,8 +24,8 @@ impl Grammar {
 
     /// Those of the tokens that may come next, in the order given.
     pub(super) fn allowed(&mut self, tokens: impl IntoIterator<Item = u32>) -> Vec<u32> {
-        let data =
-            tokens.into_iter().map(|t| LlamaTokenData::new(LlamaToken::new(t.cast_signed()), 0.0, 0.0)).collect();
+        let tokens = tokens.into_iter().filter(|token| !self.vocabulary.leaves_out(*token));
+        let data = tokens.map(|t| LlamaTokenData::new(LlamaToken::new(t.cast_signed()), 0.0, 0.0)).collect();
         let mut array = LlamaTokenDataArray::new(data, false);
         self.state.apply(&mut array);
         array.data.iter().filter(|d| d.logit() > f32::NEG_INFINITY).map(|d| d.id().0.cast_unsigned()).collect()

@@ -55,8 +55,9 @@ impl Sampler {
     pub(super) fn next(&mut self, logits: &[f32]) -> Result<LlamaToken, DeadEnd> {
         let chosen = choose(self.sampling, likeliest(logits, self.sampling), &mut self.random).ok_or(DeadEnd)?;
         let Some(grammar) = &mut self.grammar else { return token(chosen) };
-        // Sampled first and filtered only on rejection: showing the grammar the whole vocabulary at every step halves
-        // the throughput, and the two-step draw has the same distribution.
+        // Sampled first and filtered only on rejection, as llama.cpp does: showing the grammar the whole vocabulary at every step halves
+        // the throughput. Without truncation the distribution is that of filtering first; with it a draw that is allowed comes
+        // from the truncated distribution of all tokens.
         let chosen = if grammar.allowed([chosen.0]).is_empty() {
             choose(self.sampling, likeliest_allowed(logits, self.sampling, grammar), &mut self.random).ok_or(DeadEnd)?
         } else {
@@ -179,7 +180,8 @@ fn likeliest_allowed(logits: &[f32], sampling: Sampling, grammar: &mut Grammar) 
     let first = top(logits, SHOWN_FIRST);
     let lowest = first.last().map_or(f32::NEG_INFINITY, |c| c.1);
     let mut good = with_logits(grammar.allowed(first.iter().map(|c| c.0)));
-    let negligible = NEGLIGIBLE * sampling.temperature.max(0.01);
+    // A nucleus is taken at a temperature of 1, before a lower one sharpens what is left.
+    let negligible = NEGLIGIBLE * sampling.temperature.max(1.0);
     let settled = good.first().is_some_and(|best| best.1 - lowest > negligible);
     if !settled && good.len() < width(sampling) {
         good = with_logits(grammar.all_allowed());

@@ -1,36 +1,58 @@
 //! A model's vocabulary as a tree: which tokens begin with the text of which others.
 
+use std::collections::HashSet;
+
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 
 /// Every token below the longest other token that its text begins with.
 ///
 /// A grammar that refuses a text refuses all that begin with it, so what lies below a refused token need not be shown to the grammar.
-/// Where it allows few tokens, as between the strings of JSON, that is some hundred tokens out of a hundred thousand.
+/// Where it allows few tokens, as between the strings of JSON, that is some hundred tokens out of a hundred thousand. A text that ends
+/// within a character may be refused because of one of the characters that it may become, so nothing lies below such a token.
+///
+/// Control tokens have names but give no text. A grammar would take the name for text that nobody sees, so they are left out.
 pub(super) struct Vocabulary {
     /// In the order of their texts, so that the tokens below one follow it.
     tokens: Vec<u32>,
     /// For each place in `tokens`, the place after those below it.
     ends: Vec<usize>,
+    /// What is left out.
+    silent: HashSet<u32>,
 }
 
 impl Vocabulary {
     /// The tree of a model's tokens.
     pub(super) fn of(vocabulary: &LlamaVocab<'_>) -> Self {
-        let count = vocabulary.n_tokens();
+        let (apart, texts): (Vec<u32>, Vec<u32>) = ids(vocabulary).partition(|id| is_eog(vocabulary, *id));
+        let (silent, texts): (Vec<u32>, Vec<u32>) = texts.into_iter().partition(|id| is_silent(vocabulary, *id));
+        let mut tree = Self::from_texts(texts.into_iter().map(|id| (name(vocabulary, id), id)).collect());
         // An end of text is allowed by where the grammar stands, not by what its token is called: none is above it or below it.
-        let (apart, texts): (Vec<i32>, Vec<i32>) = (0..count).partition(|id| vocabulary.is_eog(LlamaToken(*id)));
-        let text = |id: i32| (vocabulary.token_to_piece(LlamaToken(id), true, None), id.cast_unsigned());
-        let mut tree = Self::from_texts(texts.into_iter().map(text).collect());
-        apart.into_iter().for_each(|id| tree.push(id.cast_unsigned()));
+        apart.into_iter().for_each(|id| tree.push(id));
+        tree.silent.extend(silent);
         tree
     }
 
-    /// Tokens none of which is below another, for grammars that speak of tokens rather than of text.
-    pub(super) fn flat(count: u32) -> Self {
-        let mut tree = Vocabulary { tokens: Vec::new(), ends: Vec::new() };
-        (0..count).for_each(|token| tree.push(token));
-        tree
+    /// Tokens none of which is below another, for a grammar that may speak of tokens, as `<[7]>` or `<name>`, rather than of text: the
+    /// control tokens among them that its text names are not left out.
+    pub(super) fn flat(vocabulary: &LlamaVocab<'_>, grammar: &str) -> Self {
+        let is_named = |id: u32| {
+            let name = name(vocabulary, id);
+            std::str::from_utf8(&name).is_ok_and(|name| grammar.contains(name))
+                || grammar.contains(&format!("<[{id}]>"))
+        };
+        let is_left_out = |id: &u32| !is_eog(vocabulary, *id) && is_silent(vocabulary, *id) && !is_named(*id);
+        let (silent, shown): (Vec<u32>, Vec<u32>) = ids(vocabulary).partition(is_left_out);
+        Self::side_by_side(shown, silent)
+    }
+
+    fn side_by_side(tokens: Vec<u32>, silent: Vec<u32>) -> Self {
+        Vocabulary { ends: (1..=tokens.len()).collect(), tokens, silent: silent.into_iter().collect() }
+    }
+
+    /// Whether a token is one that is left out.
+    pub(super) fn leaves_out(&self, token: u32) -> bool {
+        self.silent.contains(&token)
     }
 
     fn push(&mut self, token: u32) {
@@ -49,9 +71,13 @@ impl Vocabulary {
             while let Some(above) = open.pop_if(|above| !text.starts_with(&texts[*above].0)) {
                 ends[above] = at;
             }
-            open.push(at);
+            match std::str::from_utf8(text) {
+                Ok(_) => open.push(at),
+                Err(_) => ends[at] = at + 1,
+            }
         }
-        Vocabulary { tokens: texts.into_iter().map(|(_, token)| token).collect(), ends }
+        let tokens = texts.into_iter().map(|(_, token)| token).collect();
+        Vocabulary { tokens, ends, silent: HashSet::new() }
     }
 
     /// All tokens that a grammar allows, by asking it level by level: `allowed` leaves of some tokens those that it allows.
@@ -78,6 +104,24 @@ impl Vocabulary {
     }
 }
 
+fn ids(vocabulary: &LlamaVocab<'_>) -> impl Iterator<Item = u32> {
+    (0..vocabulary.n_tokens()).map(i32::cast_unsigned)
+}
+
+fn is_eog(vocabulary: &LlamaVocab<'_>, id: u32) -> bool {
+    vocabulary.is_eog(LlamaToken(id.cast_signed()))
+}
+
+/// A token's text, or what a control token is called.
+fn name(vocabulary: &LlamaVocab<'_>, id: u32) -> Vec<u8> {
+    vocabulary.token_to_piece(LlamaToken(id.cast_signed()), true, None)
+}
+
+/// Whether a token is called something, but gives no text.
+fn is_silent(vocabulary: &LlamaVocab<'_>, id: u32) -> bool {
+    vocabulary.token_to_piece(LlamaToken(id.cast_signed()), false, None).is_empty() && !name(vocabulary, id).is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,11 +146,21 @@ mod tests {
     #[test]
     fn a_flat_one_shows_everything_at_once() {
         let mut rounds = 0;
-        let good = Vocabulary::flat(5).allowed(|tokens| {
+        let good = Vocabulary::side_by_side((0..5).collect(), Vec::new()).allowed(|tokens| {
             rounds += 1;
             tokens.into_iter().filter(|t| t % 2 == 0).collect()
         });
         assert_eq!((good, rounds), (vec![0, 2, 4], 1));
+    }
+
+    #[test]
+    fn nothing_lies_below_part_of_a_character() {
+        // A grammar of every character but é refuses its first byte, with which other letters begin, too.
+        let texts: [&[u8]; 5] = [b"\xc3", b"\xc3\xa0", b"\xc3\xa9", b"\xc3\xa0x", b"e\xcc"];
+        let tree = Vocabulary::from_texts((0..).zip(texts).map(|(id, text)| (text.to_vec(), id)).collect());
+        let mut good = tree.allowed(|tokens| tokens.into_iter().filter(|t| ![0, 2].contains(t)).collect());
+        good.sort_unstable();
+        assert_eq!(good, [1, 3, 4]);
     }
 
     proptest::proptest! {

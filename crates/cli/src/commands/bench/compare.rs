@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use agenttts_bench::{
-    Agents, Arena, Contestant, Options, PeerProcesses, Results, UnknownContestant, contestant_with, default_methods,
-    is_peer, open, peer, peer_python, play,
+    Agents, Arena, Contestant, Options, PeerProcesses, Results, UnknownContestant, asks_a_model, contestant_with,
+    default_methods, is_peer, open, peer, peer_python, play,
 };
 use agenttts_core::{Problem, Problems};
 
@@ -68,6 +68,12 @@ pub(super) fn contestants(names: &[String], agents: &Agents) -> Result<Vec<Box<d
                 message: format!("the method {name:?} is named twice"),
                 hint: "name every method once".into(),
             });
+        }
+        if asks_a_model(name) && agents.responder.is_none() {
+            return Err(Failure::input(
+                format!("{name} asks a language model, and there is none"),
+                "name one with --agent-model, or a file of replies with --replies",
+            ));
         }
         contestants.push(match outside(name, &mut processes)? {
             Some(outside) => outside,
