@@ -76,6 +76,6 @@ fn a_damaged_file_is_refused_with_its_place() {
     snapshot!("data_not_text", bench.run("data inspect hotpot.json").exits(3));
 
     bench.write("hotpot.json", &whole);
-    snapshot!("data_of_another_set", bench.run("data inspect hotpot.json --dataset cwq").exits(3));
-    snapshot!("data_missing", bench.run("data inspect nowhere.json").exits(3));
+    snapshot!("data_inspect_another_set", bench.run("data inspect hotpot.json --dataset cwq").exits(3));
+    snapshot!("data_inspect_missing", bench.run("data inspect nowhere.json").exits(3));
 }
