@@ -61,5 +61,5 @@ pub const GRAPH_VERSION: u32 = 3;
 pub const JUDGE_VERSION: u32 = 1;
 
 /// Version of the metrics of generated code, the reading of its files included. 2: files may be named in the line of a
-/// fence, and JSON of files may be a text.
-pub const CODE_VERSION: u32 = 2;
+/// fence, and JSON of files may be a text. 3: a block of another language, or one without code, replaces no Python file.
+pub const CODE_VERSION: u32 = 3;

@@ -110,7 +110,10 @@ impl Fault {
 
     /// A fault that only leaving the example out can mend.
     pub(crate) fn leave_out(message: impl Into<String>) -> Self {
-        Fault::new(message, "mend it in the file, or leave such examples out with --skip-bad")
+        Fault::new(
+            message,
+            "mend it in the file, or leave such examples out: --skip-bad, or skip_bad = true below [data] of a pipeline",
+        )
     }
 }
 

@@ -12,7 +12,7 @@ use crate::prepare::{PrepareOptions, prepare};
 use crate::source::Source;
 
 /// Grows whenever equal files and settings give other splits than before.
-const KEPT_VERSION: u32 = 1;
+const KEPT_VERSION: u32 = 2;
 
 /// The files of the splits of a data file, made below `folder` unless they are there: `DATASET-HASH/search.jsonl` and
 /// `test.jsonl`, where the hash is that of the data, its companions and all settings.

@@ -354,7 +354,7 @@ pub(crate) fn read_row<'a, T: Deserialize<'a>>(name: &str, row: Row<'a>) -> Resu
         let what = reason(inner);
         let message = if path == "." || path == "?" { what } else { format!("the field {path}: {what}") };
         let (line, column) = place_in(row, inner.line(), inner.column());
-        let hint = "compare it with the published format in docs/data.md; --skip-bad leaves such examples out";
+        let hint = "compare it with the published format in docs/data.md; --skip-bad, or skip_bad = true below [data] of a pipeline, leaves such examples out";
         DataError::of(name, message, hint).at(line, column).in_example(row.number)
     })
 }

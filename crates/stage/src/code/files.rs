@@ -69,7 +69,7 @@ impl CodeFiles {
 /// * An object of texts under file names, a list of objects with a name and a `content`, or JSON of either in a text.
 /// * A text with fenced blocks. A block's file is named in its fence's line (`python main.py`), on the line before it, or in
 ///   a comment that is its first line. If none is named, the longest Python block is `main.py`, and the others are taken
-///   for examples of its use. Of two blocks of one name the later counts.
+///   for examples of its use. Of two blocks of one name the later counts, unless only the earlier is code.
 /// * A text without fences that is Python code, as `main.py`. A sentence is none.
 ///
 /// Whether the code is valid is not looked at.
@@ -81,7 +81,12 @@ pub fn code_files(output: &Value) -> Result<CodeFiles, NoCode> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for source in &found {
         if let Some(name) = &source.name {
-            files.insert(clean(name)?, source.text.clone());
+            let name = clean(name)?;
+            // What a program prints may stand below its name, too.
+            let holds_code = |text: &String| !is_script(&name) || placeholder::inspect(text).has_code;
+            if holds_code(&source.text) || !files.get(&name).is_some_and(holds_code) {
+                files.insert(name, source.text.clone());
+            }
         }
     }
     if !files.keys().any(|name| is_script(name)) {

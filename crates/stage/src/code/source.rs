@@ -110,7 +110,7 @@ fn is_python(name: &str) -> bool {
 
 /// The fenced blocks of a text, each with its name where there is one: in the fence's own line (`python main.py`,
 /// `python:main.py`, `title="main.py"`), alone on the line before it (`main.py`, `### main.py`, `**File: main.py**`), or in
-/// a comment that is the block's first line (`# main.py`). `None` where the text has no fence. A block that is never
+/// a comment that is the block's first line (`# main.py`). A block of another language is no Python file. `None` where the text has no fence. A block that is never
 /// closed, for want of tokens, goes to the end.
 fn blocks(text: &str) -> Option<Vec<Source>> {
     let mut found = Vec::new();
@@ -139,9 +139,9 @@ fn blocks(text: &str) -> Option<Vec<Source>> {
     }
     found.extend(open.map(|(_, block)| block));
     for block in &mut found {
-        if block.name.is_none() {
-            block.name = block.text.lines().next().and_then(commented_name);
-        }
+        let commented = || block.text.lines().next().and_then(commented_name);
+        // "Run `python main.py`:" before a block of shell does not make it main.py.
+        block.name = block.name.take().or_else(commented).filter(|name| block.may_be_python || !name.ends_with(".py"));
     }
     has_fence.then_some(found)
 }

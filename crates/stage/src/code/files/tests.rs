@@ -35,6 +35,17 @@ fn fenced_blocks_name_their_files_in_several_ways() {
     assert_eq!(names(text), ["game/ai.py", "game/board.py", "last.py", "main.py", "requirements.txt", "util.py"]);
     assert_eq!(of(text)["game/board.py"], "SIZE = 3\n");
     // Blocks without names beside named ones show how to use them.
+    // How to run a file, and what it prints, stand below its name, too.
+    let text = |below: &str| format!("main.py\n```python\nprint(1)\n```\n{below}");
+    for below in [
+        "Run `python main.py`:\n```bash\npython main.py\n```\n",
+        "Then:\n```sh\n# Run main.py\npython main.py\n```\n",
+        "Output of main.py:\n```\n1\n```\n",
+    ] {
+        let code = code_files(&text(below).into()).unwrap();
+        assert_eq!(code.files()["main.py"], "print(1)\n", "{below}");
+        assert_eq!(code.files().len(), 1, "{below}");
+    }
     assert_eq!(names("main.py\n```python\nprint(1)\n```\nRun it:\n```\npython main.py\n```\n"), ["main.py"]);
 }
 
