@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use agenttts_core::StudySummary;
+use agenttts_core::pipeline::LeftOut;
 use agenttts_engine::{LoadOptions, Loaded, Workshop, load_pipeline_with};
 use agenttts_store::Store;
 
@@ -99,7 +100,16 @@ impl Context {
         let kept = self.store.parent().map(|folder| folder.join("data"));
         let options =
             LoadOptions { path, profile: with.profile.as_deref(), data: with.data.as_deref(), keep: kept.as_deref() };
-        Ok(load_pipeline_with(&options, &*workshop.facts())?)
+        let loaded = load_pipeline_with(&options, &*workshop.facts())?;
+        if let (Some(left_out), Some(file)) = (loaded.snapshot.left_out, &with.data) {
+            let LeftOut { examples, of } = left_out;
+            self.screen.warn(&format!(
+                "{examples} of the {of} examples of {} cannot be used and are left out",
+                file.display()
+            ));
+            self.screen.hint("`agenttts data inspect` says why");
+        }
+        Ok(loaded)
     }
 
     /// Where models come from.

@@ -90,7 +90,7 @@ fn assemble(composed: &Composed, options: &LoadOptions<'_>, facts: &FactsLookup)
         }
     }
     let splits = data::splits(&parsed, root, options).map_err(|found| problems.extend(found.0)).ok();
-    let (Some((search, test)), true) = (splits, problems.is_empty()) else {
+    let (Some(data::Splits { search, test, left_out }), true) = (splits, problems.is_empty()) else {
         return Err(Problems(problems));
     };
     let facts = parsed.embedded_models().into_iter().filter_map(|id| Some((id.clone(), facts(&id)?))).collect();
@@ -102,6 +102,7 @@ fn assemble(composed: &Composed, options: &LoadOptions<'_>, facts: &FactsLookup)
         search,
         test,
         facts,
+        left_out,
         workplace: workplace(&parsed, root),
         overrides: Overrides::default(),
     };

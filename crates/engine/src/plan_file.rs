@@ -240,6 +240,7 @@ impl PlanFile {
             search: empty("(no search split)"),
             test: empty("(no test split)"),
             facts: self.source.facts.clone(),
+            left_out: None,
             workplace: self.source.workplace.clone(),
             // The plan is run as it is: whether it fits a budget was decided when it was searched.
             overrides: Overrides { plan_budget: Some(f64::from(u32::MAX) * 1e9), ..Overrides::default() },

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use agenttts_core::Problems;
+use agenttts_core::pipeline::LeftOut;
 use agenttts_core::text::hex;
 use sha2::{Digest, Sha256};
 
@@ -14,12 +15,24 @@ use crate::source::Source;
 /// Grows whenever equal files and settings give other splits than before.
 const KEPT_VERSION: u32 = 2;
 
+/// What is told of kept splits, besides their examples.
+const ABOUT: &str = "about.json";
+
+/// Splits that are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The search split and the test split, as JSON lines.
+    pub files: [PathBuf; 2],
+    /// What of the data file could not be used.
+    pub left_out: LeftOut,
+}
+
 /// The files of the splits of a data file, made below `folder` unless they are there: `DATASET-HASH/search.jsonl` and
 /// `test.jsonl`, where the hash is that of the data, its companions and all settings.
 ///
 /// # Errors
 /// As of [`prepare`]; or the folder cannot be written.
-pub fn keep(path: &Path, options: &PrepareOptions, folder: &Path) -> Result<[PathBuf; 2], Problems> {
+pub fn keep(path: &Path, options: &PrepareOptions, folder: &Path) -> Result<Kept, Problems> {
     let source = Source::open(path, &options.read)?;
     let mut hasher = Sha256::new();
     hasher.update(source.content_hash()?);
@@ -34,13 +47,26 @@ pub fn keep(path: &Path, options: &PrepareOptions, folder: &Path) -> Result<[Pat
     let hash = hex(&hasher.finalize()[..8]);
     let kept = folder.join(format!("{}-{hash}", source.format().dataset().name()));
     let files = [kept.join("search.jsonl"), kept.join("test.jsonl")];
-    if files.iter().all(|file| file.is_file()) {
-        return Ok(files);
+    let about = kept.join(ABOUT);
+    let known = fs::read(&about).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    if let Some(left_out) = known.filter(|_| files.iter().all(|file| file.is_file())) {
+        return Ok(Kept { files, left_out });
     }
     let made = prepare(path, options)?;
     // Each is written whole or not at all, and always with the same content, so two programs may do it at once.
     made.write(&kept, true)?;
-    Ok(files)
+    let left_out = made.report.left_out();
+    write_whole(&about, &left_out).map_err(|error| {
+        let hint = "name a folder that you may write to, on a disk with room";
+        DataError::of(&about.display().to_string(), format!("cannot be written: {error}"), hint)
+    })?;
+    Ok(Kept { files, left_out })
+}
+
+fn write_whole(path: &Path, left_out: &LeftOut) -> std::io::Result<()> {
+    let part = path.with_extension(format!("part-{}", std::process::id()));
+    fs::write(&part, serde_json::to_vec(left_out)?)?;
+    fs::rename(part, path)
 }
 
 /// SHA-256 of files, one after another.

@@ -26,7 +26,7 @@ mod values;
 pub use error::DataError;
 pub use format::{Dataset, Format};
 pub use inspect::{Inspection, Range, inspect};
-pub use keep::keep;
+pub use keep::{Kept, keep};
 pub use prepare::{CANDIDATES, PrepareOptions, PrepareReport, Prepared, SEARCH_EXAMPLES, TEST_EXAMPLES, prepare};
 pub use source::{ReadOptions, Source};
 pub use survey::Note;

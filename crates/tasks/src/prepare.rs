@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use agenttts_core::pipeline::LeftOut;
 use agenttts_core::{Example, Problem, Problems, Split, check_disjoint};
 use serde::Serialize;
 
@@ -96,6 +97,13 @@ pub struct PrepareReport {
     pub corpus: Option<usize>,
     /// What is peculiar.
     pub notes: Vec<Note>,
+}
+
+impl PrepareReport {
+    /// What of the examples could not be used.
+    pub fn left_out(&self) -> LeftOut {
+        LeftOut { examples: self.left_out as u64, of: self.examples as u64 }
+    }
 }
 
 /// Reads a file in any of the formats and splits it. Equal arguments give equal splits.

@@ -105,6 +105,24 @@ fn published_data_is_split_once_and_kept() {
 }
 
 #[test]
+fn what_a_published_file_loses_is_told_each_time() {
+    let bench = for_hotpot();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&hotpot(0, 12)).unwrap();
+    let mut rows = [rows.clone(), rows[..2].to_vec()].concat();
+    rows[5]["supporting_facts"] = json!([["Nowhere", 0]]);
+    bench.write("dev.json", json!(rows).to_string());
+    // Nothing is left out unless the pipeline says so; the message says how.
+    let refused = bench.run("check p --data dev.json").exits(3);
+    assert!(refused.stderr.contains("skip_bad = true"), "{refused}");
+    bench.edit_pipeline("task = \"hotpotqa\"", "task = \"hotpotqa\"\nskip_bad = true");
+    for command in ["check p --data dev.json", "check p --data dev.json", "search p --data dev.json --trials 1"] {
+        let told = bench.run(command).exits(0);
+        let line = "warning: 3 of the 14 examples of dev.json cannot be used and are left out";
+        assert!(told.stderr.contains(line), "{told}");
+    }
+}
+
+#[test]
 fn a_study_goes_on_without_the_published_file() {
     let bench = for_hotpot();
     bench.write("dev.json", hotpot(0, 12));

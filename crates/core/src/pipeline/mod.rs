@@ -26,7 +26,7 @@ pub use judge::{LlmJudge, Scale};
 pub use metric::{MetricKind, MetricSpec};
 pub use profile::{Merged, Written, default_profile};
 pub use resolve::{DataSource, Facts, PipelineFile};
-pub use snapshot::{Overrides, SNAPSHOT_VERSION, Snapshot, Workplace};
+pub use snapshot::{LeftOut, Overrides, SNAPSHOT_VERSION, Snapshot, Workplace};
 pub use step::{CommandSpec, Inputs, Node, StepKind, StepSpec};
 
 /// The version of the pipeline file's format.

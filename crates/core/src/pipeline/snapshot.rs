@@ -30,12 +30,24 @@ pub struct Snapshot {
     pub test: Split,
     /// Facts about models that the pipeline file leaves to their files, by the provider's id of the model.
     pub facts: BTreeMap<String, Facts>,
+    /// What of a published file could not be used; absent where all of it could, or the examples come from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// Where the programs of steps run; absent where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workplace: Option<Workplace>,
     /// What the command line changed.
     #[serde(default)]
     pub overrides: Overrides,
+}
+
+/// Examples of a published file that cannot be used, such as those without an answer, where a pipeline leaves such out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// How many.
+    pub examples: u64,
+    /// Of how many.
+    pub of: u64,
 }
 
 /// The folder in which external programs run. They are not carried along: only what tells whether they changed is.

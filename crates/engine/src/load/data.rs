@@ -2,22 +2,25 @@
 
 use std::path::Path;
 
-use agenttts_core::pipeline::{DataSource, PipelineFile};
+use agenttts_core::pipeline::{DataSource, LeftOut, PipelineFile};
 use agenttts_core::text::nearest;
 use agenttts_core::{Problem, Problems, Split, parse_examples};
 use agenttts_tasks::{CANDIDATES, Dataset, PrepareOptions, ReadOptions, keep, prepare};
 
 use super::{LoadOptions, read};
 
-/// The search and the test split.
+/// The search and the test split, and what of a published file is in neither because it cannot be used.
+pub(super) struct Splits {
+    pub(super) search: Split,
+    pub(super) test: Split,
+    pub(super) left_out: Option<LeftOut>,
+}
+
+/// The examples that a pipeline is searched and tested with.
 ///
 /// # Errors
 /// All that is wrong with both, or there is nothing to make them of.
-pub(super) fn splits(
-    parsed: &PipelineFile,
-    root: &Path,
-    options: &LoadOptions<'_>,
-) -> Result<(Split, Split), Problems> {
+pub(super) fn splits(parsed: &PipelineFile, root: &Path, options: &LoadOptions<'_>) -> Result<Splits, Problems> {
     let source = parsed.data();
     let counts = [
         ("search_examples", source.search_examples, "a split cannot be empty"),
@@ -29,7 +32,10 @@ pub(super) fn splits(
     }
     match (options.data, source.search, source.test) {
         (Some(path), _, _) => published(parsed, source, path, options.keep),
-        (None, Some(search), Some(test)) => files(parsed, source, root, [search, test]),
+        (None, Some(search), Some(test)) => {
+            let (search, test) = files(parsed, source, root, [search, test])?;
+            Ok(Splits { search, test, left_out: None })
+        }
         (None, None, None) if source.task.is_some() => {
             let dataset = dataset(parsed, source)?;
             let message = format!("the examples of {} are not at hand", dataset.title());
@@ -73,7 +79,7 @@ fn published(
     source: DataSource<'_>,
     path: &Path,
     folder: Option<&Path>,
-) -> Result<(Split, Split), Problems> {
+) -> Result<Splits, Problems> {
     let count = |n: Option<u32>| n.map(|n| n as usize);
     let options = PrepareOptions {
         read: ReadOptions {
@@ -91,17 +97,24 @@ fn published(
     };
     let Some(folder) = folder else {
         let made = prepare(path, &options)?;
-        return Ok((made.search, made.test));
+        let left_out = told(made.report.left_out());
+        return Ok(Splits { search: made.search, test: made.test, left_out });
     };
     let kept = keep(path, &options, folder)?;
-    let [search, test] = kept.map(|file| {
+    let left_out = told(kept.left_out);
+    let [search, test] = kept.files.map(|file| {
         let shown = file.display().to_string();
         let text = read(&file).map_err(|error| {
             Problem::new(format!("{shown} cannot be read: {error}")).hint("remove its folder: it is made again")
         })?;
         parse_examples(&shown, &text, "id", None)
     });
-    Ok((search?, test?))
+    Ok(Splits { search: search?, test: test?, left_out })
+}
+
+/// Of nothing, nothing is told.
+fn told(left_out: LeftOut) -> Option<LeftOut> {
+    Some(left_out).filter(|left_out| left_out.examples > 0)
 }
 
 fn dataset(parsed: &PipelineFile, source: DataSource<'_>) -> Result<Dataset, Problems> {
