@@ -29,14 +29,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     full.iter_mut().zip(given).for_each(|(number, given)| *number = given);
     // Peak memory is a process's highest mark, so the small ones run first.
     let mut halves = Vec::new();
-    for at in 0..full.len() {
+    for (at, what) in NUMBERS.iter().enumerate().filter(|(at, _)| full[*at] > 1) {
         let mut size = full;
-        size[at] = (full[at] / 2).max(1);
-        halves.push(run(size)?);
+        size[at] /= 2;
+        halves.push((what, run(size)?));
     }
     let whole = run(full)?;
-    let halved = NUMBERS.iter().zip(&halves).zip(full).filter(|(_, full)| *full > 1);
-    for ((what, half), _) in halved {
+    for (what, half) in &halves {
         say(&format!(
             "twice the {what}: {:.2}x the time for {:.2}x the samples",
             whole.seconds / half.seconds,

@@ -9,7 +9,7 @@ use agenttts_core::text::hex;
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
-use crate::prepare::{PrepareOptions, prepare};
+use crate::prepare::{PrepareOptions, prepare, write_whole};
 use crate::source::Source;
 
 /// Grows whenever equal files and settings give other splits than before.
@@ -56,17 +56,8 @@ pub fn keep(path: &Path, options: &PrepareOptions, folder: &Path) -> Result<Kept
     // Each is written whole or not at all, and always with the same content, so two programs may do it at once.
     made.write(&kept, true)?;
     let left_out = made.report.left_out();
-    write_whole(&about, &left_out).map_err(|error| {
-        let hint = "name a folder that you may write to, on a disk with room";
-        DataError::of(&about.display().to_string(), format!("cannot be written: {error}"), hint)
-    })?;
+    write_whole(&about, [left_out].iter())?;
     Ok(Kept { files, left_out })
-}
-
-fn write_whole(path: &Path, left_out: &LeftOut) -> std::io::Result<()> {
-    let part = path.with_extension(format!("part-{}", std::process::id()));
-    fs::write(&part, serde_json::to_vec(left_out)?)?;
-    fs::rename(part, path)
 }
 
 /// SHA-256 of files, one after another.

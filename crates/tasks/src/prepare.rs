@@ -178,29 +178,34 @@ impl Prepared {
             let hint = "name another folder with --output, or replace it with --force";
             return Err(DataError::of(&old.display().to_string(), "is there already", hint));
         }
-        let failed = |path: &Path, error: std::io::Error| {
-            let hint = "name a folder that you may write to, on a disk with room";
-            DataError::of(&path.display().to_string(), format!("cannot be written: {error}"), hint)
-        };
-        fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
+        fs::create_dir_all(folder).map_err(|e| not_written(folder, &e))?;
         for (path, split) in paths.iter().zip([&self.search, &self.test]) {
-            write_split(path, split).map_err(|e| failed(path, e))?;
+            write_whole(path, split.examples.iter().map(|example| &example.fields))?;
         }
         Ok(paths)
     }
 }
 
-fn write_split(path: &Path, split: &Split) -> std::io::Result<()> {
-    // Under another name first, so that a disk that fills up leaves no half of a split.
+/// Writes JSON lines, whole or not at all.
+pub(crate) fn write_whole(path: &Path, lines: impl Iterator<Item = impl Serialize>) -> Result<(), DataError> {
+    // Under another name first, so that a disk that fills up leaves no half of a file.
     // Another process may write the same: each has a name of its own.
     let part = path.with_extension(format!("part-{}", std::process::id()));
-    let mut file = BufWriter::new(fs::File::create(&part)?);
-    for example in &split.examples {
-        serde_json::to_writer(&mut file, &example.fields)?;
-        file.write_all(b"\n")?;
-    }
-    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&part, path)
+    let write = || {
+        let mut file = BufWriter::new(fs::File::create(&part)?);
+        for line in lines {
+            serde_json::to_writer(&mut file, &line)?;
+            file.write_all(b"\n")?;
+        }
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().map_err(|e| not_written(path, &e))
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> DataError {
+    let hint = "name a folder that you may write to, on a disk with room";
+    DataError::of(&path.display().to_string(), format!("cannot be written: {error}"), hint)
 }
 
 fn open(path: &Path, options: &PrepareOptions) -> Result<(Source, Survey), Problems> {

@@ -8,7 +8,6 @@ use llama_cpp_2::sampling::LlamaSampler;
 
 use super::grammar::Grammar;
 use super::model_file::ModelFile;
-use super::vocabulary::Vocabulary;
 use crate::{ModelError, ModelErrorKind};
 
 /// The engine parses grammars recursively: deeper or longer ones could exhaust its stack.
@@ -29,7 +28,7 @@ pub(super) fn compile(constraint: &Constraint, file: &ModelFile) -> Result<Gramm
     })?;
     let vocabulary = match constraint {
         // `<[7]>` and `<name>` stand for tokens, whatever their text; this may also be a `<` in a text, and only costs time.
-        Constraint::Grammar(text) if text.contains('<') => Arc::new(Vocabulary::flat(&model.vocab(), text)),
+        Constraint::Grammar(text) if text.contains('<') => Arc::new(file.vocabulary().flat(&model.vocab(), text)),
         _ => file.vocabulary(),
     };
     Ok(Grammar::new(state, vocabulary))

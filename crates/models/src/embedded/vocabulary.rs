@@ -33,21 +33,20 @@ impl Vocabulary {
         tree
     }
 
-    /// Tokens none of which is below another, for a grammar that may speak of tokens, as `<[7]>` or `<name>`, rather than of text: the
-    /// control tokens among them that its text names are not left out.
-    pub(super) fn flat(vocabulary: &LlamaVocab<'_>, grammar: &str) -> Self {
+    /// The same tokens with none below another, for a grammar that may speak of tokens, as `<[7]>` or `<name>`, rather than of text:
+    /// the control tokens that its text names are not left out.
+    pub(super) fn flat(&self, vocabulary: &LlamaVocab<'_>, grammar: &str) -> Self {
         let is_named = |id: u32| {
             let name = name(vocabulary, id);
             std::str::from_utf8(&name).is_ok_and(|name| grammar.contains(name))
                 || grammar.contains(&format!("<[{id}]>"))
         };
-        let is_left_out = |id: &u32| !is_eog(vocabulary, *id) && is_silent(vocabulary, *id) && !is_named(*id);
-        let (silent, shown): (Vec<u32>, Vec<u32>) = ids(vocabulary).partition(is_left_out);
-        Self::side_by_side(shown, silent)
+        let silent: HashSet<u32> = self.silent.iter().copied().filter(|id| !is_named(*id)).collect();
+        Self::side_by_side(ids(vocabulary).filter(|id| !silent.contains(id)).collect(), silent)
     }
 
-    fn side_by_side(tokens: Vec<u32>, silent: Vec<u32>) -> Self {
-        Vocabulary { ends: (1..=tokens.len()).collect(), tokens, silent: silent.into_iter().collect() }
+    fn side_by_side(tokens: Vec<u32>, silent: HashSet<u32>) -> Self {
+        Vocabulary { ends: (1..=tokens.len()).collect(), tokens, silent }
     }
 
     /// Whether a token is one that is left out.
@@ -146,7 +145,7 @@ mod tests {
     #[test]
     fn a_flat_one_shows_everything_at_once() {
         let mut rounds = 0;
-        let good = Vocabulary::side_by_side((0..5).collect(), Vec::new()).allowed(|tokens| {
+        let good = Vocabulary::side_by_side((0..5).collect(), HashSet::new()).allowed(|tokens| {
             rounds += 1;
             tokens.into_iter().filter(|t| t % 2 == 0).collect()
         });

@@ -110,8 +110,8 @@ fn is_python(name: &str) -> bool {
 
 /// The fenced blocks of a text, each with its name where there is one: in the fence's own line (`python main.py`,
 /// `python:main.py`, `title="main.py"`), alone on the line before it (`main.py`, `### main.py`, `**File: main.py**`), or in
-/// a comment that is the block's first line (`# main.py`). A block of another language is no Python file. `None` where the text has no fence. A block that is never
-/// closed, for want of tokens, goes to the end.
+/// a comment that is the block's first line (`# main.py`). A block of another language is no Python file. `None` where the
+/// text has no fence. A block that is never closed, for want of tokens, goes to the end.
 fn blocks(text: &str) -> Option<Vec<Source>> {
     let mut found = Vec::new();
     let mut has_fence = false;
